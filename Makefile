@@ -1,0 +1,51 @@
+# Two commands: `make demo` and `make test`. Each makes the environment that it needs, once, and runs.
+
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+export HF_HUB_OFFLINE := 1
+export HF_HUB_DISABLE_TELEMETRY := 1
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: demo test lint check clean
+
+demo: $(VENV)/.demo
+	$(BIN)/favor demo
+
+test: lint check
+
+lint: $(VENV)/.test $(VENV)/mlinter.toml
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/mlinter --rules-toml $(VENV)/mlinter.toml modeling_favor processing
+
+# transformers' own linter, less two rules that only fit files inside transformers:
+# TRF028 wants Hugging Face's licence header, TRF057 docstrings generated from transformers' tables.
+$(VENV)/mlinter.toml: $(VENV)/.test
+	sed -E '/^\[rules\.TRF0(28|57)\]/,/^default_enabled/ s/^(default_enabled = )true/\1false/' \
+		"$$($(BIN)/python -c 'import mlinter; print(mlinter.__path__[0])')/rules.toml" > $@
+
+check: $(VENV)/.test
+	$(BIN)/python -m pytest -q -m "not slow"
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/.python:
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+# torch comes first and by its exact version: a range would let pip choose a newer build for another accelerator.
+$(VENV)/.torch: constraints.txt | $(VENV)/.python
+	$(PIP) "$$(grep '^torch==' constraints.txt)"
+	touch $@
+
+$(VENV)/.demo: setup.cfg constraints.txt $(VENV)/.torch
+	$(PIP) -e '.[synth]'
+	touch $@
+
+$(VENV)/.test: setup.cfg constraints.txt $(VENV)/.torch
+	$(PIP) -e '.[all,dev]'
+	touch $@ $(VENV)/.demo

@@ -1,0 +1,135 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""Draws the frames of a scene: one moving coloured shape on a dark background, at times a word in large letters."""
+
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from .scene import FRAME_RATE, FRAME_SIZE, TEXT_BAND, Scene, ScreenWord, Segment
+
+RGB = {
+    "red": (225, 40, 40),
+    "green": (40, 190, 60),
+    "blue": (45, 80, 240),
+    "yellow": (240, 215, 40),
+    "white": (240, 240, 240),
+    "purple": (165, 55, 205),
+}
+_SHAPE_SCALE = 4  # shapes are drawn this much larger, then scaled down: smooth edges
+_TEXT_RGB = (205, 215, 215)
+_TEXT_MARGIN = 5  # pixels
+_COLOUR_JITTER = 14
+_BEND = 14  # pixels by which the path of a shape leaves the straight line at most
+
+
+def render_frames(scene: Scene) -> np.ndarray:
+    """All frames of `scene`: (frames, 128, 128, 3) uint8, frame i shown from i / 8 s; a still has one."""
+    rng = np.random.default_rng([scene.seed, 1])
+    background = _background(rng)
+    count = 1 if scene.medium == "image" else round(scene.duration * FRAME_RATE)
+    frames = np.repeat(background[None], count, axis=0)  # (frames, height, width, 3)
+    for segment in scene.segments:
+        jitter = rng.integers(-_COLOUR_JITTER, _COLOUR_JITTER + 1, 3)
+        colour = np.clip(np.array(RGB[segment.colour]) + jitter, 0, 255).astype(np.float32)
+        mask = _shape_mask(segment)[..., None]
+        for number in range(round(segment.start * FRAME_RATE), min(count, round(segment.end * FRAME_RATE))):
+            _paint_shape(frames[number], segment, number / FRAME_RATE, mask, colour, scene.screen_word)
+    if scene.screen_word:
+        word = scene.screen_word
+        _write(frames[round(word.start * FRAME_RATE) : round(word.end * FRAME_RATE)], word)
+    return frames
+
+
+def centre_at(segment: Segment, time: float, screen_word: ScreenWord | None) -> tuple[int, int]:
+    """Where (x, y in pixels) the centre of the segment's shape is at `time` seconds."""
+    progress = (time - segment.start) / (segment.end - segment.start)
+    progress = progress * progress * (3 - 2 * progress)
+    (x0, y0), (x1, y1) = segment.origin, segment.target
+    bend = np.sin(np.pi * progress) * segment.bend * _BEND
+    reach = segment.size // 2 + 2
+    position = screen_word.position if screen_word else None
+    top = reach + (TEXT_BAND if position == "top" else 0)
+    bottom = FRAME_SIZE - reach - (TEXT_BAND if position == "bottom" else 0)
+    x = np.clip(x0 + (x1 - x0) * progress + bend, reach, FRAME_SIZE - reach)
+    y = np.clip(y0 + (y1 - y0) * progress + bend, top, bottom)
+    return round(float(x)), round(float(y))
+
+
+def _background(rng: np.random.Generator) -> np.ndarray:
+    """Dark vertical and horizontal gradient with slight noise."""
+    corners = rng.uniform(8, 44, (4, 3)).astype(np.float32)
+    ramp = np.linspace(0, 1, FRAME_SIZE, dtype=np.float32)
+    down, across = ramp[:, None, None], ramp[None, :, None]
+    upper = corners[0] * (1 - across) + corners[1] * across
+    lower = corners[2] * (1 - across) + corners[3] * across
+    noise = rng.normal(0, 3, (FRAME_SIZE, FRAME_SIZE, 1)).astype(np.float32)
+    return np.clip(upper * (1 - down) + lower * down + noise, 0, 255).astype(np.uint8)
+
+
+def _shape_mask(segment: Segment) -> np.ndarray:
+    """Coverage in [0, 1] of the segment's shape, (size + 4, size + 4)."""
+    side = segment.size + 4
+    image = Image.new("L", (side * _SHAPE_SCALE, side * _SHAPE_SCALE), 0)
+    centre, radius = side * _SHAPE_SCALE / 2, segment.size * _SHAPE_SCALE / 2
+    draw = ImageDraw.Draw(image)
+    if segment.shape == "circle":
+        draw.ellipse((centre - radius, centre - radius, centre + radius, centre + radius), fill=255)
+    else:
+        draw.polygon(_corners(segment, centre, radius), fill=255)
+    return np.asarray(image.reduce(_SHAPE_SCALE), dtype=np.float32) / 255
+
+
+def _corners(segment: Segment, centre: float, radius: float) -> list[tuple[float, float]]:
+    angle = np.deg2rad(segment.angle)
+    if segment.shape == "square":
+        turns, radii = np.arange(4) / 4 + 1 / 8, np.full(4, 1.1)
+    elif segment.shape == "triangle":
+        turns, radii = np.arange(3) / 3, np.full(3, 1.0)
+    elif segment.shape == "star":
+        turns, radii = np.arange(10) / 10, np.where(np.arange(10) % 2, 0.42, 1.0)
+    else:
+        raise ValueError(f"segment.shape {segment.shape!r} is no shape of this world; use one of scene.SHAPES.")
+    directions = 2 * np.pi * turns + angle
+    return [
+        (centre + radius * r * float(np.sin(d)), centre - radius * r * float(np.cos(d)))
+        for r, d in zip(radii, directions, strict=True)
+    ]
+
+
+def _paint_shape(
+    frame: np.ndarray,
+    segment: Segment,
+    time: float,
+    mask: np.ndarray,
+    colour: np.ndarray,
+    screen_word: ScreenWord | None,
+) -> None:
+    x, y = centre_at(segment, time, screen_word)
+    half = mask.shape[0] // 2
+    top, left = max(0, y - half), max(0, x - half)
+    region = frame[top : y - half + mask.shape[0], left : x - half + mask.shape[1]]
+    part = mask[top - (y - half) :, left - (x - half) :][: region.shape[0], : region.shape[1]]
+    region[:] = region * (1 - part) + colour * part
+
+
+@lru_cache(maxsize=256)
+def _text_mask(word: str, size: int) -> np.ndarray:
+    """Coverage in [0, 1] of the letters, no wider than the frame."""
+    for fitting in range(size, 8, -1):
+        font = ImageFont.load_default(fitting)
+        left, top, right, bottom = font.getbbox(word)
+        if right - left <= FRAME_SIZE - 2 * _TEXT_MARGIN:
+            break
+    image = Image.new("L", (int(right - left), int(bottom - top)), 0)
+    ImageDraw.Draw(image).text((-left, -top), word, fill=255, font=font)
+    return np.asarray(image, dtype=np.float32) / 255
+
+
+def _write(frames: np.ndarray, word: ScreenWord) -> None:
+    mask = _text_mask(word.word, word.size)[..., None]
+    height, width = mask.shape[:2]
+    left = (FRAME_SIZE - width) // 2
+    top = _TEXT_MARGIN if word.position == "top" else FRAME_SIZE - _TEXT_MARGIN - height
+    region = frames[:, top : top + height, left : left + width]
+    region[:] = region * (1 - mask) + np.array(_TEXT_RGB, dtype=np.float32) * mask

@@ -1,0 +1,75 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""The command `favor`: finds the subcommand, runs it, and turns bad input into one line on stderr and exit status 2.
+
+Each subcommand is a module of this package with `add_arguments(parser)` and `run(arguments)`. Only the module of the
+subcommand asked for is imported, and it imports torch and transformers inside `run`: `favor --help` stays quick.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from . import __version__
+
+COMMANDS = {
+    "demo": "render clips never trained on, ask the bundled model about them, and score its answers",
+    "ask": "answer a question about a video, an image or a sound",
+    "sft": "train a model by a recipe",
+    "synth": "render AVEB-mini, the bundled training and test clips",
+    "export": "write a model folder in the layout of the Hub, code included",
+}
+EXTRA_OF_MODULE = {
+    "trl": "train",
+    "peft": "train",
+    "accelerate": "train",
+    "datasets": "train",
+    "yaml": "train",
+    "espeakng_loader": "synth",
+}
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `favor` with the arguments of the command line, or with `argv`; returns the exit status."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    arguments = _parser(argv).parse_args(argv)
+    try:
+        arguments.run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except (ValueError, OSError, ModuleNotFoundError) as error:
+        print(f"favor: error: {_one_line(error)}", file=sys.stderr)
+        return BAD_INPUT
+    return 0
+
+
+def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="favor", description="FAVOR, an audio-visual large language model.")
+    parser.add_argument("--version", action="version", version=f"favor {__version__}")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    asked_for = next((argument for argument in argv if not argument.startswith("-")), None)
+    for name, summary in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        if name == asked_for:
+            command = importlib.import_module(f"favor.{name}")
+            command.add_arguments(subparser)
+            subparser.set_defaults(run=command.run)
+    return parser
+
+
+def _one_line(error: Exception) -> str:
+    """The error's message on one line, with the file first and the remedy for a package that is not installed."""
+    if isinstance(error, ModuleNotFoundError):
+        extra = EXTRA_OF_MODULE.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise error
+        return f"this command needs the package {error.name}, which is not installed: pip install 'favor[{extra}]'"
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,78 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""Opens a model folder, a Hub id or the bundled favor-tiny as a `video-text-to-text` pipeline."""
+
+import os
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from modeling_favor import VideoTextToTextPipeline
+
+BUNDLED_MODEL = "favor_tiny"
+
+
+def bundled_model_path() -> Path:
+    """The folder of favor-tiny, the small model that comes with the package.
+
+    Raises:
+        FileNotFoundError: the package was installed without it.
+    """
+    folder = Path(str(files("favor"))) / BUNDLED_MODEL
+    if not (folder / "config.json").is_file():
+        raise FileNotFoundError(
+            f"The bundled model is missing from {folder}: reinstall the package, or name a model with --model."
+        )
+    return folder
+
+
+def load_pipeline(model: str | None = None) -> "VideoTextToTextPipeline":
+    """
+    The pipeline of a model, on the accelerator if there is one.
+
+    Model, processor and pipeline are this package's classes: code that comes with the model is not run.
+
+    Args:
+        model: a model folder, an adapter folder or a Hub id; by default the bundled favor-tiny.
+
+    Raises:
+        ValueError: the folder holds a model of another kind, or broken files.
+        OSError: no such folder or Hub id.
+    """
+    from safetensors import SafetensorError
+    from transformers import pipeline
+    from transformers.utils import logging
+
+    from modeling_favor import VideoTextToTextPipeline
+
+    from .registration import register
+
+    register()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    source = os.fspath(bundled_model_path() if model is None else model)
+    _check_model_type(source)
+    try:
+        return pipeline(
+            "video-text-to-text",
+            model=source,
+            pipeline_class=VideoTextToTextPipeline,
+            trust_remote_code=False,
+        )
+    except SafetensorError as error:
+        raise ValueError(f"The weights in {source} cannot be read: {error}.") from error
+
+
+def _check_model_type(source: str) -> None:
+    """Raises `ValueError` unless `source` is a FAVOR model, or an adapter, whose base model `pipeline()` looks up."""
+    from transformers import AutoConfig
+
+    from modeling_favor import FavorConfig
+
+    if os.path.isfile(os.path.join(source, "adapter_config.json")):
+        return
+    if os.path.exists(source) and not os.path.isfile(os.path.join(source, "config.json")):
+        raise ValueError(f"{source} is no model folder: it has no config.json.")
+    config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+    if config.model_type != FavorConfig.model_type:
+        raise ValueError(f"{source} holds a model of type {config.model_type!r}, not {FavorConfig.model_type!r}.")

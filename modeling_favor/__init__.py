@@ -1,0 +1,36 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""FAVOR's model: configuration, connector, full model, pipeline.
+
+Importing this package makes transformers' auto classes use it for model folders of type `favor`, instead of the code
+that such a folder holds; models saved from here carry their code along.
+"""
+
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    AutoModelForMultimodalLM,
+)
+
+from .causal_qformer_favor import FavorCausalQFormer
+from .configuration_favor import FavorCausalQFormerConfig, FavorConfig
+from .connector_favor import FavorConnector
+from .modeling_favor import FavorForConditionalGeneration, FavorModel
+from .pipeline_favor import VideoTextToTextPipeline
+
+AutoConfig.register(FavorConfig.model_type, FavorConfig)
+for _auto_model in (AutoModel, AutoModelForMultimodalLM, AutoModelForImageTextToText, AutoModelForCausalLM):
+    _auto_model.register(FavorConfig, FavorForConditionalGeneration)
+FavorConfig.register_for_auto_class()
+FavorForConditionalGeneration.register_for_auto_class("AutoModel")
+
+__all__ = [
+    "FavorCausalQFormer",
+    "FavorCausalQFormerConfig",
+    "FavorConfig",
+    "FavorConnector",
+    "FavorForConditionalGeneration",
+    "FavorModel",
+    "VideoTextToTextPipeline",
+]

@@ -1,0 +1,40 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""An environment that holds transformers, torch, pillow, PyAV and jinja2 with what these require, and nothing else."""
+
+import re
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+ROOTS = ("transformers", "torch", "pillow", "av", "jinja2")
+
+
+def make_environment(folder: Path) -> Path:
+    """Makes a virtual environment in `folder` with links to the installed packages; returns its Python."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    site_packages = next(folder.glob("lib/python*/site-packages"))
+    for distribution in required_distributions():
+        for entry in {Path(file).parts[0] for file in distribution.files or []} - {"..", "__pycache__"}:
+            link = site_packages / entry
+            if not link.exists():
+                link.symlink_to(Path(distribution.locate_file(entry)).resolve())
+    return folder / "bin" / "python"
+
+
+def required_distributions() -> list[metadata.Distribution]:
+    """The distributions of `ROOTS` and, without extras, of everything that they require."""
+    found: dict[str, metadata.Distribution] = {}
+    waiting = list(ROOTS)
+    while waiting:
+        name = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
+        if name in found:
+            continue
+        found[name] = metadata.distribution(name)
+        for line in found[name].requires or []:
+            requirement = Requirement(line)
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                waiting.append(requirement.name)
+    return list(found.values())

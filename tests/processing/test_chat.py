@@ -1,0 +1,158 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""Chats: the rendered prompt, the media of its blocks, and the mask of the answers."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+OPTIONS = {"tokenize": True, "return_dict": True, "return_tensors": "pt"}
+
+
+def user(*blocks):
+    return {"role": "user", "content": [{"type": "text", "text": b} if isinstance(b, str) else b for b in blocks]}
+
+
+def video(path):
+    return {"type": "video", "path": str(path)}
+
+
+def test_many_turns_are_vicunas(processor, clip_path):
+    chat = [
+        {"role": "system", "content": "Be brief."},
+        user(video(clip_path), "What is seen?"),
+        {"role": "assistant", "content": "A flash."},
+        {"role": "user", "content": "And heard?"},
+        {"role": "assistant", "content": [{"type": "text", "text": "A beep."}]},
+    ]
+    expected = (
+        "<s>Be brief.\nUSER: <Img><video></Img> What is seen?\nASSISTANT:A flash.</s>"
+        "USER: And heard?\nASSISTANT:A beep.</s>"
+    )
+    assert processor.apply_chat_template(chat) == expected
+    prompt = processor.apply_chat_template(chat[:-1], add_generation_prompt=True)
+    assert prompt == expected.removesuffix("A beep.</s>")
+    assert processor.apply_chat_template(chat[:-1]) == prompt.removesuffix("ASSISTANT:")
+
+
+@pytest.mark.parametrize(
+    "blocks, expected",
+    [
+        (["video", "audio", "say"], "<Img><video><audio></Img> say"),
+        (["say", "audio", "video"], "<Img><video><audio></Img> say"),
+        (["image", "video", "audio"], "<Img><image><audio></Img> <Img><video></Img>"),
+        (["image", "audio", "audio"], "<Img><image><audio></Img> <Img><audio></Img>"),
+        (["a", "b"], "a b"),
+    ],
+)
+def test_media_of_a_message_pair_up_in_order(processor, blocks, expected):
+    blocks = [{"type": block} if block in ("video", "audio", "image") else block for block in blocks]
+    assert processor.apply_chat_template([user(*blocks)]) == f"<s>USER: {expected}\n"
+
+
+def test_media_are_read_with_their_sound(processor, clip_path):
+    chat = [user(video(clip_path), "What?")]
+    inputs = processor.apply_chat_template(chat, add_generation_prompt=True, **OPTIONS)
+    assert str(processor.media_summary(inputs)[0]) == "1 item: 10 frames, 5.00 s of sound, 32 query tokens"
+    assert processor.decode(inputs["qformer_input_ids"][0]) == "What?"
+    direct = processor(text="<s>USER: <Img><video></Img> What?\nASSISTANT:", videos=clip_path, return_tensors="pt")
+    for name, tensor in direct.items():
+        torch.testing.assert_close(inputs[name], tensor)
+    muted = processor.apply_chat_template(chat, load_audio_from_video=False, **OPTIONS)
+    assert str(processor.media_summary(muted)[0]) == "1 item: 10 frames, no sound, 32 query tokens"
+
+
+def test_batch_of_chats_with_every_kind_of_block(processor, clip_path, silent_path, wav_path, tone):
+    file = io.BytesIO()
+    Image.new("RGB", (9, 9), "red").save(file, "PNG")
+    encoded = base64.b64encode(file.getvalue()).decode()
+    chats = [
+        [user({"type": "video", "url": f"file://{silent_path}"}, {"type": "audio", "path": wav_path}, "one")],
+        [user("two")],
+        [
+            user({"type": "image", "image": Image.new("RGB", (9, 9))}, "three"),
+            {"role": "assistant", "content": "!"},
+            user({"type": "audio", "array": tone(2.0, 8000), "sampling_rate": 8000}),
+        ],
+        [user({"type": "image_url", "image_url": {"url": f"data:image/png;base64,{encoded}"}}, "four")],
+        [user({"type": "image", "bytes": file.getvalue()}, {"type": "image", "base64": encoded})],
+        [user({"type": "video", "video": np.zeros((3, 8, 8, 3), np.uint8)}), {"role": "assistant", "content": "?"}],
+    ]
+    inputs = processor.apply_chat_template(chats, processor_kwargs={"padding": True}, **OPTIONS)
+    summaries = processor.media_summary(inputs)
+    assert [(s.items, s.visual_frames, s.audio_seconds) for s in summaries] == [
+        (1, 6, 7.0),
+        (0, 0, 0.0),
+        (2, 1, 2.0),
+        (1, 1, 0.0),
+        (2, 2, 0.0),
+        (1, 3, 0.0),
+    ]
+
+
+def test_an_empty_audio_block_means_the_own_sound(processor, clip_path):
+    inputs = processor.apply_chat_template([user(video(clip_path), {"type": "audio"}, "What?")], **OPTIONS)
+    assert processor.media_summary(inputs)[0].audio_seconds == 5.0
+
+
+def test_assistant_mask_covers_the_answers_only(processor, clip_path, wav_path):
+    chat = [
+        {"role": "system", "content": "System."},
+        user(video(clip_path), "Question?"),
+        {"role": "assistant", "content": "First answer."},
+        user({"type": "audio", "path": wav_path}, "Again?"),
+        {"role": "assistant", "content": "Second."},
+    ]
+    inputs = processor.apply_chat_template(
+        [chat, chat[:3]], return_assistant_tokens_mask=True, processor_kwargs={"padding": True}, **OPTIONS
+    )
+    masks = torch.as_tensor(inputs["assistant_masks"]).bool()
+    answers = [processor.decode(ids[mask]) for ids, mask in zip(inputs["input_ids"], masks, strict=True)]
+    assert answers == ["First answer.</s>Second.</s>", "First answer.</s>"]
+
+
+def test_lists_without_return_tensors(processor, clip_path):
+    inputs = processor.apply_chat_template([user(video(clip_path), "Hi")], tokenize=True, return_dict=True)
+    assert isinstance(inputs["input_ids"], list) and isinstance(inputs["input_ids"][0][0], int)
+
+
+def test_sanitized_user_text_names_no_media(processor, clip_path):
+    chat = [user(video(clip_path), "Is <video> a token?")]
+    with pytest.raises(ValueError, match="names 2 <video> but .* holds 1"):
+        processor.apply_chat_template(chat, **OPTIONS)
+    inputs = processor.apply_chat_template(chat, sanitize_control_tokens=True, **OPTIONS)
+    assert int((inputs["input_ids"] == processor.video_token_id).sum()) == 32
+    assert "Is <video> a token?" in processor.decode(inputs["input_ids"][0])
+    assert processor.decode(inputs["qformer_input_ids"][0]) == "Is a token?"
+
+
+def test_the_callers_chat_is_left_alone(processor, clip_path):
+    chat = [user(video(clip_path), {"type": "audio"}, "What?")]
+    processor.apply_chat_template(chat, **OPTIONS)
+    assert chat == [user(video(clip_path), {"type": "audio"}, "What?")]
+
+
+@pytest.mark.parametrize(
+    "chat, message",
+    [
+        ([], "conversation is empty"),
+        ([{"role": "user", "content": "  "}], "Message 0 .role user. is empty"),
+        ([{"role": "user", "content": []}], "Message 0 .role user. is empty"),
+        ([user("hi"), {"role": "assistant", "content": "x"}, user(" ")], "Message 2 .role user. is empty"),
+        ([user({"type": "video"})], '"video" must hold'),
+        ([user({"type": "video", "url": "http://example.org/a.mp4"})], "nothing is downloaded"),
+    ],
+)
+def test_chats_that_cannot_be_used(processor, chat, message):
+    with pytest.raises(ValueError, match=message):
+        processor.apply_chat_template(chat, **OPTIONS)
+
+
+def test_unknown_roles_and_blocks(processor):
+    with pytest.raises(Exception, match="Roles must be system, user or assistant, not tool"):
+        processor.apply_chat_template([{"role": "tool", "content": "x"}])
+    with pytest.raises(Exception, match="must be of type text, video, image or audio, not smell"):
+        processor.apply_chat_template([user({"type": "smell"})])

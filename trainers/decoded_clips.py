@@ -1,0 +1,103 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""Decodes the distinct clips of a small dataset once and keeps them in memory, for repeated passes over them."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+from tqdm import tqdm
+
+from processing import FavorProcessor, load_media
+
+MEDIA_COLUMNS = ("video", "image", "audio", "use_own_audio")
+
+
+@dataclass
+class DecodedClip:
+    """
+    One audio-visual item.
+
+    pictures: (F, H, W, 3) uint8 at the vision tower's size, or None. frame_indices: (T,) int64, the picture of each
+        synchronised frame.
+    log_mel: (chunks, mel, mel frames) float16, or None. mel_frames: (chunks,) int64, real ones of each chunk.
+    """
+
+    pictures: np.ndarray | None
+    frame_indices: np.ndarray
+    log_mel: np.ndarray | None
+    mel_frames: np.ndarray
+
+    @property
+    def audio_vectors(self) -> int:
+        """Audio encoder outputs (stride-2 convolution)."""
+        return int(sum((frames - 1) // 2 + 1 for frames in self.mel_frames))
+
+
+class ClipDataset(TorchDataset):
+    """Decodes one clip an index, in loader workers."""
+
+    def __init__(self, clips: list[tuple], processor: FavorProcessor):
+        self.clips, self.processor = clips, processor
+        torch.set_num_threads(1)
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, index: int) -> DecodedClip:
+        return decode_clip(dict(zip(MEDIA_COLUMNS, self.clips[index], strict=True)), self.processor)
+
+
+def clip_key(row: dict) -> tuple:
+    """What tells one audio-visual item from another."""
+    return tuple(row[name] for name in MEDIA_COLUMNS)
+
+
+def decode_clips(dataset: Dataset, processor: FavorProcessor, workers: int = 2) -> dict[tuple, DecodedClip]:
+    """Every distinct item of a dataset of [`load_manifest`], by its [`clip_key`]; text-only rows have none."""
+    columns = (dataset[name] for name in MEDIA_COLUMNS)
+    keys = [key for key in dict.fromkeys(zip(*columns, strict=True)) if any(key[:3])]
+    loader = DataLoader(
+        ClipDataset(keys, processor),
+        batch_size=16,
+        num_workers=workers,
+        collate_fn=list,
+        multiprocessing_context="spawn" if workers else None,
+    )
+    clips = (clip for batch in tqdm(loader, desc="decoding, 16 clips a step") for clip in batch)
+    return dict(zip(keys, clips, strict=True))
+
+
+def decode_clip(row: dict[str, Any], processor: FavorProcessor) -> DecodedClip:
+    """Decodes one row's media as `FavorProcessor` does."""
+    size, visual = processor.video_processor.frame_size, row["video"] or row["image"]
+    frames, audio, still = None, None, False
+    if visual is not None:
+        own_audio = row["use_own_audio"] and row["audio"] is None
+        clip = load_media(visual, fps=processor.frame_rate, size=size, with_audio=own_audio)
+        frames, audio, still = clip.frames, clip.audio, clip.still
+    if row["audio"] is not None:
+        audio = load_media(row["audio"], with_frames=False).audio
+    log_mel, mel_frames = (None, np.zeros(0, dtype=np.int64)) if audio is None else mel_chunks(audio, processor)
+    decoded = DecodedClip(frames, np.arange(0 if frames is None else len(frames)), log_mel, mel_frames)
+    if still:
+        steps = math.ceil(decoded.audio_vectors / processor.audio_vectors_per_frame())
+        decoded.frame_indices = np.zeros(max(1, steps), dtype=np.int64)
+    return decoded
+
+
+def mel_chunks(audio: np.ndarray, processor: FavorProcessor) -> tuple[np.ndarray, np.ndarray]:
+    """Sound of any length as whole chunks of the feature extractor, and each chunk's number of real mel frames."""
+    extractor = processor.feature_extractor
+    features = extractor(
+        [audio[start : start + extractor.n_samples] for start in range(0, len(audio), extractor.n_samples)],
+        sampling_rate=extractor.sampling_rate,
+        padding="max_length",
+        return_attention_mask=True,
+        return_tensors="np",
+    )
+    return features["input_features"].astype(np.float16), features["attention_mask"].sum(-1)

@@ -1,0 +1,115 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""Runs a training recipe: one YAML file from data to a saved model."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from processing import FavorProcessor
+
+from .decoded_clips import DecodedClip, decode_clips
+from .encoder_cache import encode_dataset
+from .favor_data_collator import FavorDataCollator
+from .favor_sft_config import FavorSFTConfig
+from .favor_sft_trainer import FavorSFTTrainer, lora_config
+from .manifest import load_manifest
+from .scratch_model import build_from_scratch
+from .tower_pretraining import label_scenes, pretrain_towers
+
+SECTIONS = {
+    "seed",
+    "model",
+    "output_dir",
+    "train_data",
+    "from_scratch",
+    "tower_pretraining",
+    "cache_encoder_states",
+    "lora",
+    "sft",
+}
+
+
+def read_recipe(path: str | Path, overrides: dict[str, str] | None = None) -> dict[str, Any]:
+    """A recipe with overrides such as `{"sft.max_steps": "100"}` applied.
+
+    Raises `ValueError` for a key that no recipe has: a mistyped option must not be ignored.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such recipe.")
+    recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(recipe, dict):
+        raise ValueError(f"{path}: a recipe is a mapping with the sections {', '.join(sorted(SECTIONS))}.")
+    for key, value in (overrides or {}).items():
+        *parents, last = key.split(".")
+        section = recipe
+        for parent in parents:
+            section = section.setdefault(parent, {})
+        section[last] = yaml.safe_load(value)
+    unknown = set(recipe) - SECTIONS
+    if unknown:
+        raise ValueError(f"{path}: unknown {', '.join(sorted(unknown))}; a recipe has {', '.join(sorted(SECTIONS))}.")
+    if ("model" in recipe) == ("from_scratch" in recipe):
+        raise ValueError(f"{path}: give either `model` (a folder or Hub id) or `from_scratch`.")
+    for needed in ("output_dir", "train_data"):
+        if needed not in recipe:
+            raise ValueError(f"{path}: `{needed}` is missing.")
+    return recipe
+
+
+def run_recipe(recipe: dict[str, Any]) -> Path:
+    """Trains as the recipe says and returns the folder of the saved model and processor."""
+    seed, output_dir = recipe.get("seed", 0), Path(recipe["output_dir"])
+    dataset = load_manifest(recipe["train_data"])
+    if "from_scratch" in recipe:
+        model, processor = start_from_scratch(recipe, dataset, seed)
+    else:
+        model, processor = load_model(recipe["model"])
+    clips: dict[tuple, DecodedClip] = {}
+    if recipe.get("tower_pretraining") or recipe.get("cache_encoder_states"):
+        clips = decode_clips(dataset, processor)
+    if recipe.get("tower_pretraining"):
+        report = train_towers(model, processor, dataset, clips, recipe["tower_pretraining"], seed)
+        output_dir.mkdir(parents=True, exist_ok=True)
+        (output_dir / "tower_pretraining.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
+    collator: Any = FavorDataCollator(processor)
+    if recipe.get("cache_encoder_states"):
+        dataset, collator = encode_dataset(model, processor, dataset, clips)
+    arguments = FavorSFTConfig(output_dir=str(output_dir), seed=seed, **recipe.get("sft", {}))
+    trainer = FavorSFTTrainer(
+        model=model,
+        args=arguments,
+        processing_class=processor,
+        data_collator=collator,
+        train_dataset=dataset,
+        peft_config=lora_config(**recipe["lora"]) if recipe.get("lora") is not None else None,
+    )
+    trainer.train()
+    trainer.save_model(str(output_dir))
+    processor.save_pretrained(output_dir)
+    return output_dir
+
+
+def start_from_scratch(recipe: dict[str, Any], dataset: Any, seed: int) -> tuple[Any, FavorProcessor]:
+    """Random weights, and tokenisers that learn from the training text."""
+    texts = (turn["content"] for messages in dataset["messages"] for turn in messages)
+    return build_from_scratch(recipe["from_scratch"], texts, seed)
+
+
+def train_towers(
+    model: Any, processor: FavorProcessor, dataset: Any, clips: dict[tuple, DecodedClip], settings: dict, seed: int
+) -> dict[str, float]:
+    """Towers that have learnt to tell single pictures and sounds; returns their training accuracies."""
+    turns = (turn for messages in dataset["messages"] for turn in messages)
+    questions = sorted({turn["content"] for turn in turns if turn["role"] == "user"})
+    return pretrain_towers(model, processor, label_scenes(settings["scenes"], clips), questions, settings, seed)
+
+
+def load_model(name_or_path: str) -> tuple[Any, FavorProcessor]:
+    """A trained model and its processor, from a folder or the Hub."""
+    from modeling_favor import FavorForConditionalGeneration
+
+    model = FavorForConditionalGeneration.from_pretrained(name_or_path)
+    return model, FavorProcessor.from_pretrained(name_or_path)

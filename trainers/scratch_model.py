@@ -1,0 +1,136 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""Builds a small FAVOR model, its tokenisers and its processor from a recipe, with random weights."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import torch
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import GenerationConfig, PreTrainedTokenizerFast, WhisperFeatureExtractor
+
+import processing
+from modeling_favor import FavorConfig, FavorForConditionalGeneration
+from processing import FavorProcessor, FavorVideoProcessor
+
+MEDIA_TOKENS = ("<video>", "<image>", "<audio>")
+
+
+def build_from_scratch(
+    settings: dict, texts: Iterable[str], seed: int
+) -> tuple[FavorForConditionalGeneration, FavorProcessor]:
+    """
+    Args:
+        settings: the recipe's `from_scratch` section: `config` (a `FavorConfig` without vocabulary sizes and token
+            ids), `vocab_size`,
+            `qformer_vocab_size`, `feature_extractor` and `max_new_tokens`.
+        texts: what the tokenisers learn from.
+        seed: of the random weights.
+    """
+    texts = list(texts)
+    tokenizer = train_tokenizer(texts, settings["vocab_size"])
+    qformer_tokenizer = train_qformer_tokenizer(texts, settings["qformer_vocab_size"])
+    torch.manual_seed(seed)
+    model = FavorForConditionalGeneration(scratch_config(settings["config"], tokenizer, qformer_tokenizer))
+    model.generation_config = GenerationConfig(
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        max_new_tokens=settings["max_new_tokens"],
+    )
+    image_size = model.config.vision_config.image_size
+    connector = model.config.connector_config
+    processor = FavorProcessor(
+        video_processor=FavorVideoProcessor(size={"height": image_size, "width": image_size}),
+        feature_extractor=WhisperFeatureExtractor(return_attention_mask=True, **settings["feature_extractor"]),
+        tokenizer=tokenizer,
+        qformer_tokenizer=qformer_tokenizer,
+        chat_template=(Path(processing.__file__).parent / "chat_template.jinja").read_text(encoding="utf-8"),
+        num_query_tokens=connector.num_query_tokens,
+        window_frames=connector.window_frames,
+        frame_rate=model.config.frame_rate,
+        synchronize=connector.synchronize,
+    )
+    return model, processor
+
+
+def scratch_config(
+    values: dict, tokenizer: PreTrainedTokenizerFast, qformer_tokenizer: PreTrainedTokenizerFast
+) -> FavorConfig:
+    """The recipe's config with the vocabulary sizes and token ids of the tokenisers."""
+    token_ids = {
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    # Whisper's decoder is not part of FAVOR; its defaults name tokens beyond a small vocabulary.
+    whisper_tokens = {**token_ids, "decoder_start_token_id": tokenizer.bos_token_id, "vocab_size": len(tokenizer)}
+    return FavorConfig(
+        **{
+            **values,
+            "qformer_config": {
+                **values["qformer_config"],
+                "vocab_size": len(qformer_tokenizer),
+                "pad_token_id": qformer_tokenizer.pad_token_id,
+            },
+            "audio_config": {**values["audio_config"], **whisper_tokens},
+            "text_config": {**values["text_config"], **token_ids, "vocab_size": len(tokenizer)},
+            "video_token_id": tokenizer.convert_tokens_to_ids("<video>"),
+        }
+    )
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
+    """Byte-level BPE: any text can be encoded, words of the training text are one token each."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.train_from_iterator(
+        with_prompt_words(texts),
+        trainers.BpeTrainer(
+            vocab_size=vocab_size - len(MEDIA_TOKENS) - 2,
+            special_tokens=["<pad>", "<s>", "</s>"],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    wrapped = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        bos_token="<s>",
+        eos_token="</s>",
+        additional_special_tokens=list(MEDIA_TOKENS),
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
+        model_max_length=2048,
+    )
+    wrapped.add_tokens([AddedToken("<Img>", special=False), AddedToken("</Img>", special=False)])
+    return wrapped
+
+
+def train_qformer_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
+    """Lower-case WordPiece in BERT's layout, for the visual Q-Former's instruction."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    special_tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    tokenizer.train_from_iterator(
+        texts, trainers.WordPieceTrainer(vocab_size=vocab_size, special_tokens=special_tokens, show_progress=False)
+    )
+    ids = [(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
+    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ids)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        model_max_length=64,
+    )
+
+
+def with_prompt_words(texts: Iterable[str]) -> Iterator[str]:
+    """The texts, and the chat template's own words often enough to become tokens."""
+    for text in texts:
+        yield text
+        yield f"USER: {text}\nASSISTANT:{text}"

@@ -1,0 +1,194 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""Teaches the two towers of a small model from per-moment labels, before they are frozen.
+
+The paper's towers come pre-trained. A model trained from nothing needs the same start: trained jointly from random
+weights, connector and LLM sit
+on a plateau, because nothing yet tells a red circle from a blue star.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from processing import FavorProcessor
+
+from .decoded_clips import DecodedClip
+
+NOT_LABELLED = -100
+
+
+@dataclass
+class LabelledScene:
+    """A decoded clip, and its line of the scenes file.
+
+    A list with one label a picture for each name, and `ground_truth`.
+    """
+
+    clip: DecodedClip
+    labels: dict
+
+
+def pretrain_towers(
+    model: nn.Module,
+    processor: FavorProcessor,
+    scenes: list[LabelledScene],
+    instructions: list[str],
+    settings: dict,
+    seed: int,
+) -> dict[str, float]:
+    """Trains the vision tower with its Q-Former, then the audio tower; returns the final training accuracies.
+
+    Args:
+        settings: the recipe's `tower_pretraining` section.
+        instructions: questions of the training data; each picture is shown with a random one, so that the Q-Former
+            meets them.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    visual = train_visual_tower(model, processor, scenes, instructions, settings, generator)
+    audio = train_audio_tower(model, scenes, settings, generator)
+    return {**visual, **audio}
+
+
+def train_visual_tower(
+    model: nn.Module,
+    processor: FavorProcessor,
+    scenes: list[LabelledScene],
+    instructions: list[str],
+    settings: dict,
+    generator: torch.Generator,
+) -> dict[str, float]:
+    """Vision tower and visual Q-Former learn every label of a single picture.
+
+    Read from the mean of the Q-Former's outputs.
+    """
+    seen = [s for s in scenes if s.clip.pictures is not None]
+    pictures = torch.from_numpy(np.concatenate([s.clip.pictures for s in seen]))
+    names = settings["visual_labels"]
+    targets, sizes = {}, {}
+    for name in names:
+        values = [value for s in seen for value in s.labels[name]]
+        targets[name], sizes[name] = label_indices(values)
+    tokens = processor.qformer_tokenizer(instructions, padding=True, truncation=True, return_tensors="pt")
+    tower, qformer = model.model.vision_tower, model.model.visual_qformer
+    width = model.config.qformer_config.hidden_size
+    heads = nn.ModuleDict({name: nn.Linear(width, sizes[name]) for name in names})
+
+    def loss_of(rows: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
+        pixels = processor.video_processor([pictures[rows]], return_tensors="pt")["pixel_values_videos"][0]
+        question = torch.randint(len(instructions), (len(rows),), generator=generator)
+        states = tower(pixel_values=pixels).last_hidden_state
+        vectors = qformer(states, tokens["input_ids"][question], tokens["attention_mask"][question])
+        pooled = vectors.mean(1)
+        return classify({name: (heads[name](pooled), targets[name][rows]) for name in names})
+
+    parameters = [*tower.parameters(), *qformer.parameters(), *heads.parameters()]
+    batches = random_batches(len(pictures), settings["visual_batch_size"], generator)
+    return fit("visual tower", parameters, loss_of, batches, settings["visual_steps"], settings["learning_rate"])
+
+
+def train_audio_tower(
+    model: nn.Module, scenes: list[LabelledScene], settings: dict, generator: torch.Generator
+) -> dict[str, float]:
+    """The audio tower learns which sound is heard at each of its output vectors."""
+    heard = [s for s in scenes if s.clip.log_mel is not None]
+    log_mel = torch.from_numpy(np.concatenate([s.clip.log_mel for s in heard]))  # one chunk a scene
+    tower, rate = model.model.audio_tower, model.config.audio_encoder_rate
+    names = sorted({event_name(e) for s in heard for e in s.labels["ground_truth"]["events"]})
+    targets = torch.stack(
+        [sound_targets(s, names, rate, model.config.audio_config.max_source_positions) for s in heard]
+    )
+    head = nn.Linear(model.config.audio_config.hidden_size, len(names) + 1)
+
+    def loss_of(rows: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
+        states = tower(log_mel[rows].float()).last_hidden_state  # (batch, vectors, width)
+        return classify({"sound": (head(states).flatten(0, 1), targets[rows].flatten())})
+
+    batches = random_batches(len(heard), settings["audio_batch_size"], generator)
+    parameters = [*tower.parameters(), *head.parameters()]
+    return fit("audio tower", parameters, loss_of, batches, settings["audio_steps"], settings["learning_rate"])
+
+
+def fit(name, parameters, loss_of, batches: Iterator, steps: int, learning_rate: float) -> dict[str, float]:
+    """AdamW with a one-cycle rate; returns the accuracies averaged over the last 50 steps."""
+    parameters = [parameter for parameter in parameters if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps, pct_start=0.1)
+    recent: list[dict[str, float]] = []
+    progress = tqdm(range(steps), desc=name)
+    for _ in progress:
+        loss, accuracies = loss_of(next(batches))
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        schedule.step()
+        recent = [*recent[-49:], accuracies]
+        progress.set_postfix({key: f"{np.mean([r[key] for r in recent]):.3f}" for key in accuracies})
+    return {key: float(np.mean([r[key] for r in recent])) for key in recent[-1]}
+
+
+def classify(outputs: dict[str, tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch.Tensor, dict[str, float]]:
+    """Summed cross-entropy, and the accuracy of each label, over what is labelled."""
+    loss, accuracies = 0.0, {}
+    for name, (logits, target) in outputs.items():
+        loss = loss + nn.functional.cross_entropy(logits, target, ignore_index=NOT_LABELLED)
+        labelled = target != NOT_LABELLED
+        accuracies[name] = (logits.argmax(-1)[labelled] == target[labelled]).float().mean().item()
+    return loss, accuracies
+
+
+def label_indices(values: list[str | None]) -> tuple[torch.Tensor, int]:
+    """Class indices in alphabetical order; None is a class of its own, the last."""
+    names = sorted({value for value in values if value is not None})
+    index = {name: i for i, name in enumerate(names)} | {None: len(names)}
+    return torch.tensor([index[value] for value in values]), len(names) + 1
+
+
+def event_name(event: dict) -> str:
+    return event["word"] or event["kind"]
+
+
+def sound_targets(scene: LabelledScene, names: list[str], rate: float, vectors: int) -> torch.Tensor:
+    """(vectors,) class of the sound at each audio vector, 0: silence, -100: beyond the clip."""
+    target = torch.full((vectors,), NOT_LABELLED)
+    target[: scene.clip.audio_vectors] = 0
+    for event in scene.labels["ground_truth"]["events"]:
+        target[round(event["start"] * rate) : round(event["end"] * rate)] = names.index(event_name(event)) + 1
+    return target
+
+
+def random_batches(count: int, batch_size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
+    """Row indices, epoch after epoch."""
+    while True:
+        order = torch.randperm(count, generator=generator)
+        yield from order.split(batch_size)
+
+
+def label_scenes(path: str | Path, clips: dict[tuple, DecodedClip]) -> list[LabelledScene]:
+    """Joins a scenes file of AVEB-mini with the decoded clips that it describes.
+
+    Scenes that were not decoded are left out.
+    """
+    path = Path(path)
+    by_source = {next(source for source in key[:3] if source is not None): clip for key, clip in clips.items()}
+    scenes = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        labels = json.loads(line)
+        source = next(labels[kind] for kind in ("video", "image", "audio") if labels.get(kind))
+        clip = by_source.get(str((path.parent / source).resolve()))
+        if clip is None:
+            continue
+        if clip.pictures is not None and len(clip.pictures) != len(labels["colour"]):
+            raise ValueError(
+                f"{path}: {source} has {len(clip.pictures)} pictures, but {len(labels['colour'])} labels."
+            )
+        scenes.append(LabelledScene(clip, labels))
+    if not scenes:
+        raise ValueError(f"{path}: none of its scenes is in the training data.")
+    return scenes
