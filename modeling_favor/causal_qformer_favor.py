@@ -191,7 +191,8 @@ class FavorCausalQFormer(PreTrainedModel):
                 f"A window of {features.shape[1]} vectors is longer than max_position_embeddings "
                 f"{self.config.max_position_embeddings}: set window_frames, or give a shorter clip."
             )
-        features = self.feature_norm(features) + self.position_embedding.weight[: features.shape[1]]
+        positions = torch.arange(features.shape[1], device=features.device)
+        features = self.feature_norm(features) + self.position_embedding(positions)
         features = self.dropout(features)
         feature_mask = frame_mask.repeat_interleave(vectors_per_frame, dim=1)[:, None, None]  # (b, 1, 1, s)
         causal_mask = self.causal_mask(frame_mask, vectors_per_frame)

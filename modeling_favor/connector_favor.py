@@ -42,7 +42,7 @@ class FavorConnector(PreTrainedModel):
     supports_gradient_checkpointing = True
     _supports_sdpa = True
     _supports_flash_attn = False
-    _no_split_modules = ["FavorCausalQFormerLayer"]
+    _no_split_modules = ["FavorConnector", "FavorCausalQFormerLayer"]
 
     def __init__(self, config: FavorCausalQFormerConfig):
         super().__init__(config)

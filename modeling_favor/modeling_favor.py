@@ -5,7 +5,8 @@ Vision tower, audio tower, audio-visual connector and a causal language model, c
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import torch
 from torch import nn
@@ -274,6 +275,7 @@ class FavorModel(FavorPreTrainedModel):
                 if qformer_attention_mask is not None:
                     qformer_attention_mask = qformer_attention_mask[item_of_picture]
                 states = self.visual_qformer(states, qformer_input_ids, qformer_attention_mask)
+        states = states.to(own.device)  # of the inputs: `device_map` may have put the encoders elsewhere
         vectors = states.new_zeros(items, rows, *states.shape[1:])
         vectors[own] = states
         frames = vectors.take_along_dim(video_frame_indices.clamp(min=0)[..., None, None], dim=1)  # (items, T, p, d)
@@ -293,6 +295,7 @@ class FavorModel(FavorPreTrainedModel):
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains_audio_encoder):
             chunks = input_features[filled].to(self.audio_tower.dtype)  # (filled chunks, mel, mel frames)
             states = self.audio_tower(chunks).last_hidden_state  # (filled chunks, vectors, A)
+        states = states.to(filled.device)
         vectors = states.new_zeros(*filled.shape, *states.shape[1:])
         vectors[filled] = states
         mel_frames = input_features_mask.sum(-1)
@@ -467,7 +470,7 @@ class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
                 logits=logits, labels=labels, vocab_size=self.config.text_config.vocab_size, **kwargs
             )
             if outputs.diversity_loss is not None:
-                loss = loss + self.config.diversity_loss_weight * outputs.diversity_loss
+                loss = loss + self.config.diversity_loss_weight * outputs.diversity_loss.to(loss.device)
         return FavorCausalLMOutputWithPast(
             loss=loss,
             logits=logits,
@@ -490,25 +493,55 @@ class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
             model_kwargs["mm_encoder_outputs"] = {"video": self.get_video_features(**media, return_dict=True)}
         return model_kwargs
 
+    def _expand_multimodal_outputs(
+        self,
+        input_ids: torch.LongTensor | None,
+        mm_encoder_output: dict,
+        expand_size: int = 1,
+        inputs_embeds: torch.FloatTensor | None = None,
+    ) -> dict:
+        """Repeats each sample's media for its beams.
+
+        The inherited one silently drops media that do not fit their sample's placeholders, and changes its arguments.
+        """
+        media = mm_encoder_output.get("video")
+        if media is not None:
+            given_ids = input_ids if input_ids is not None and input_ids.numel() else None
+            check_placeholders(self.model.placeholder_mask(given_ids, inputs_embeds), media.pooler_output)
+            mm_encoder_output = {**mm_encoder_output, "video": replace(media)}
+        return super()._expand_multimodal_outputs(input_ids, mm_encoder_output, expand_size, inputs_embeds)
+
 
 def insert_media(
     inputs_embeds: torch.Tensor, placeholders: torch.Tensor, media: Sequence[torch.Tensor] | None
 ) -> torch.Tensor:
     """Replaces the placeholders' embeddings, row by row, by the items' embeddings in order."""
-    num_placeholders = int(placeholders.sum())
     media = media or []  # decoding steps have neither media nor placeholders
-    num_tokens = sum(len(item) for item in media)
-    if num_placeholders != num_tokens:
+    check_placeholders(placeholders, media)
+    if not media:
+        return inputs_embeds
+    embeddings = torch.cat(list(media)).to(inputs_embeds.device, inputs_embeds.dtype)
+    return inputs_embeds.masked_scatter(placeholders[..., None].to(inputs_embeds.device), embeddings)
+
+
+def check_placeholders(placeholders: torch.Tensor, media: Sequence[torch.Tensor]) -> None:
+    """Raises `ValueError` unless the items' embeddings fill the (batch, length) placeholders sample by sample."""
+    ends_of_samples = placeholders.sum(1).cumsum(0).tolist()
+    ends_of_items = [0, *accumulate(len(item) for item in media)]
+    if ends_of_samples[-1] != ends_of_items[-1]:
         raise ValueError(
-            f"Image features and image tokens do not match: {num_placeholders} placeholder tokens in the text, "
-            f"{num_tokens} encoded audio-visual tokens. Give the processor's output unchanged; if the text was "
+            f"Image features and image tokens do not match: {ends_of_samples[-1]} placeholder tokens in the text, "
+            f"{ends_of_items[-1]} encoded audio-visual tokens. Give the processor's output unchanged; if the text was "
             "truncated, raise max_length; frame_rate, window_frames, num_query_tokens and synchronize must agree in "
             "processor and config."
         )
-    if not num_tokens:
-        return inputs_embeds
-    embeddings = torch.cat(list(media)).to(inputs_embeds.device, inputs_embeds.dtype)
-    return inputs_embeds.masked_scatter(placeholders[..., None], embeddings)
+    # Prefill in chunks hands over one run of embeddings for all samples.
+    if len(media) > 1 and not set(ends_of_samples) <= set(ends_of_items):
+        raise ValueError(
+            f"Items do not end where samples do: the samples have {placeholders.sum(1).tolist()} placeholder tokens, "
+            f"the items {[len(item) for item in media]}. "
+            "Rows of the media tensors must be in the order of the placeholders."
+        )
 
 
 __all__ = ["FavorForConditionalGeneration", "FavorModel", "VideoTextToTextPipeline"]

@@ -5,4 +5,6 @@ from .media_favor import MediaClip, load_media
 from .processing_favor import FavorProcessor, MediaSummary
 from .video_processing_favor import FavorVideoProcessor
 
+FavorProcessor.register_for_auto_class()  # a processor that is saved brings its code along
+
 __all__ = ["FavorProcessor", "FavorVideoProcessor", "MediaClip", "MediaSummary", "load_media"]

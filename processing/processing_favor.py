@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
-from transformers import AutoFeatureExtractor, AutoTokenizer
+from transformers import AutoFeatureExtractor, AutoTokenizer, PreTrainedConfig
 from transformers.feature_extraction_utils import BatchFeature
 from transformers.processing_utils import ProcessingKwargs, ProcessorMixin, Unpack, VideosKwargs
 from transformers.video_processing_utils import VideoProcessorMixin
@@ -469,14 +469,18 @@ class FavorProcessor(ProcessorMixin):
             video_processor = FavorVideoProcessor.from_pretrained(
                 pretrained_model_name_or_path, subfolder=subfolder, **kwargs
             )
+        # Without a config the tokenizers' loader would read the model's, and ask to run the model's code for it.
+        tokenizer_kwargs = {"config": PreTrainedConfig(), **kwargs}
         parts = [
             video_processor,
             AutoFeatureExtractor.from_pretrained(pretrained_model_name_or_path, subfolder=subfolder, **kwargs),
-            AutoTokenizer.from_pretrained(pretrained_model_name_or_path, subfolder=subfolder, **kwargs),
+            AutoTokenizer.from_pretrained(pretrained_model_name_or_path, subfolder=subfolder, **tokenizer_kwargs),
         ]
         if processor_dict.get("has_qformer_tokenizer"):
             folder = os.path.join(subfolder, QFORMER_TOKENIZER) if subfolder else QFORMER_TOKENIZER
-            parts.append(AutoTokenizer.from_pretrained(pretrained_model_name_or_path, subfolder=folder, **kwargs))
+            parts.append(
+                AutoTokenizer.from_pretrained(pretrained_model_name_or_path, subfolder=folder, **tokenizer_kwargs)
+            )
         return parts
 
 

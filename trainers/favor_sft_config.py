@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass, field
 
+import torch
 from trl import SFTConfig
 
 
@@ -19,6 +20,11 @@ class FavorSFTConfig(SFTConfig):
         freeze_encoders (`bool`, defaults to `True`): vision tower, visual Q-Former and audio tower stay as they are,
             in eval mode and under
             no_grad (paper, section 4.2).
+
+    Parameters that control the data:
+        sort_steps_by_length (`bool`, defaults to `False`): sort the samples of each optimisation step by their
+            `length` column (tokens), so that its micro-batches (`gradient_accumulation_steps`) are padded less. The
+            gradient stays the same.
     """
 
     diversity_loss_weight: float | None = field(
@@ -26,6 +32,9 @@ class FavorSFTConfig(SFTConfig):
     )
     freeze_encoders: bool = field(
         default=True, metadata={"help": "Keep the vision tower, visual Q-Former and audio tower frozen."}
+    )
+    sort_steps_by_length: bool = field(
+        default=False, metadata={"help": "Sort each optimisation step's samples by `length`: less padding."}
     )
     remove_unused_columns: bool = field(
         default=False, metadata={"help": "Must stay False: media columns are no argument of the model."}
@@ -35,6 +44,8 @@ class FavorSFTConfig(SFTConfig):
     )
 
     def __post_init__(self):
+        if self.bf16 is None and not torch.cuda.is_available():
+            self.bf16 = False  # TRL's default is True, which a CPU refuses
         super().__post_init__()
         self.dataset_kwargs = {**(self.dataset_kwargs or {}), "skip_prepare_dataset": True}
         refused = {

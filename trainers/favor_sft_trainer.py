@@ -6,6 +6,7 @@ from trl import SFTTrainer
 
 from .favor_data_collator import FavorDataCollator
 from .favor_sft_config import FavorSFTConfig
+from .step_length_sampler import StepLengthSampler
 
 # q, k, v and o of the language model only: bare names would also match the towers (paper: 0.4 % of the LLM's
 # parameters).
@@ -77,6 +78,17 @@ class FavorSFTTrainer(SFTTrainer):
         """The `FavorForConditionalGeneration` under PEFT and Accelerate's wrappers."""
         model = self.accelerator.unwrap_model(self.model)
         return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+    def _get_train_sampler(self, train_dataset=None):
+        dataset = self.train_dataset if train_dataset is None else train_dataset
+        if not self.args.sort_steps_by_length:
+            return super()._get_train_sampler(train_dataset)
+        if "length" not in dataset.column_names:
+            raise ValueError(
+                "sort_steps_by_length=True needs a `length` column in the dataset: tokens of each sample."
+            )
+        step_size = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
+        return StepLengthSampler(list(dataset["length"]), step_size, self.args.seed)
 
     def _set_signature_columns_if_needed(self):
         if self._signature_columns is None:

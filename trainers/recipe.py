@@ -1,6 +1,7 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Runs a training recipe: one YAML file from data to a saved model."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,10 @@ def read_recipe(path: str | Path, overrides: dict[str, str] | None = None) -> di
         raise ValueError(f"{path}: unknown {', '.join(sorted(unknown))}; a recipe has {', '.join(sorted(SECTIONS))}.")
     if ("model" in recipe) == ("from_scratch" in recipe):
         raise ValueError(f"{path}: give either `model` (a folder or Hub id) or `from_scratch`.")
+    options = {field.name for field in dataclasses.fields(FavorSFTConfig)} - {"output_dir", "seed"}
+    unknown = set(recipe.get("sft") or {}) - options
+    if unknown:
+        raise ValueError(f"{path}: unknown sft options {', '.join(sorted(unknown))}; see FavorSFTConfig.")
     for needed in ("output_dir", "train_data"):
         if needed not in recipe:
             raise ValueError(f"{path}: `{needed}` is missing.")
@@ -77,7 +82,7 @@ def run_recipe(recipe: dict[str, Any]) -> Path:
     collator: Any = FavorDataCollator(processor)
     if recipe.get("cache_encoder_states"):
         dataset, collator = encode_dataset(model, processor, dataset, clips)
-    arguments = FavorSFTConfig(output_dir=str(output_dir), seed=seed, **recipe.get("sft", {}))
+    arguments = FavorSFTConfig(output_dir=str(output_dir), seed=seed, **(recipe.get("sft") or {}))
     trainer = FavorSFTTrainer(
         model=model,
         args=arguments,

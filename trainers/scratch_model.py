@@ -36,6 +36,8 @@ def build_from_scratch(
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
         max_new_tokens=settings["max_new_tokens"],
+        # A generated placeholder would be read back as an item without media.
+        suppress_tokens=tokenizer.convert_tokens_to_ids(list(MEDIA_TOKENS)),
     )
     image_size = model.config.vision_config.image_size
     connector = model.config.connector_config

@@ -233,7 +233,10 @@ def test_saving_and_loading(tmp_path, make_processor, clip_path, qformer):
     processor.save_pretrained(tmp_path)
     assert (tmp_path / "qformer_tokenizer").is_dir() == qformer
     restored = FavorProcessor.from_pretrained(tmp_path)
-    assert restored.to_dict() == processor.to_dict()
+    expected = processor.to_dict()
+    assert expected.pop("auto_map") == {"AutoProcessor": "processing_favor.FavorProcessor"}
+    assert restored.to_dict() == expected
+    assert (tmp_path / "processing_favor.py").is_file()
     assert restored.chat_template == processor.chat_template
     assert (restored.qformer_tokenizer is not None) == qformer
     for name, value in processor(text="<video> hi", videos=clip_path, return_tensors="pt").items():

@@ -1,0 +1,229 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""forward(): every item's embeddings stand where its placeholders stood, whatever else is in the batch."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modeling_favor import FavorForConditionalGeneration
+
+from .tiny_models import MEL_FRAMES, PLACEHOLDER, Item, count_calls, media_inputs, model_inputs, tiny_model
+
+VIDEO = Item(pictures=3, mel_frames=[24, 10], instruction=[5, 6], seed=1)
+IMAGE = Item(pictures=1, shown=[0, 0, 0, 0], mel_frames=[24], instruction=[8, 9, 3, 4], seed=2)
+SOUND = Item(mel_frames=[7], seed=3)
+SILENT = Item(pictures=5, instruction=[7], seed=4)
+SAMPLES = [[1, 3, VIDEO, 4, IMAGE, 8], [1, SOUND, 4, 9, 11], [1, 5, 6], [1, SILENT, 9, 10]]
+ITEMS = [VIDEO, IMAGE, SOUND, SILENT]
+
+
+@pytest.fixture(scope="module")
+def model() -> FavorForConditionalGeneration:
+    return tiny_model()
+
+
+def logits_of(model: FavorForConditionalGeneration, inputs: dict[str, torch.Tensor], **options) -> torch.Tensor:
+    with torch.no_grad():
+        return model(**inputs, **options).logits
+
+
+def features_of(model: FavorForConditionalGeneration, *items: Item) -> list[torch.Tensor]:
+    """(tokens, text width) of each item."""
+    with torch.no_grad():
+        return model.get_video_features(**media_inputs(list(items))).pooler_output
+
+
+def embeddings_read(model: FavorForConditionalGeneration, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+    """What the language model gets to read."""
+    calls = []
+    hook = model.model.language_model.register_forward_pre_hook(
+        lambda _module, _args, kwargs: calls.append(kwargs["inputs_embeds"]), with_kwargs=True
+    )
+    logits_of(model, inputs)
+    hook.remove()
+    return calls[0]
+
+
+@pytest.mark.parametrize("padding_side", ["left", "right"])
+def test_the_language_model_reads_words_and_each_items_own_embeddings(model, padding_side):
+    inputs = model_inputs(model.config, SAMPLES, padding_side)
+    read = embeddings_read(model, inputs)
+    words = model.get_input_embeddings()
+    for row, sample in enumerate(SAMPLES):
+        parts = [
+            features_of(model, part)[0] if isinstance(part, Item) else words(torch.tensor([part])) for part in sample
+        ]
+        torch.testing.assert_close(read[row][inputs["attention_mask"][row].bool()], torch.cat(parts))
+
+
+item_strategy = st.builds(
+    Item,
+    pictures=st.integers(0, 5),
+    mel_frames=st.lists(st.integers(1, MEL_FRAMES), max_size=2).map(
+        lambda last: [MEL_FRAMES] * len(last[1:]) + last[:1]
+    ),
+    instruction=st.lists(st.integers(3, 39), max_size=3),
+    seed=st.integers(0, 50),
+).filter(lambda item: item.pictures or item.mel_frames)
+
+
+@settings(max_examples=25, deadline=None)
+@given(items=st.lists(item_strategy, min_size=2, max_size=4))
+def test_an_item_is_encoded_in_any_company_as_alone(model, items):
+    for item, together in zip(items, features_of(model, *items), strict=True):
+        assert len(together) == item.query_tokens(model.config)
+        torch.testing.assert_close(together, features_of(model, item)[0], rtol=1e-4, atol=1e-4)
+
+
+def test_media_of_two_samples_exchanged_exchange_their_outputs(model):
+    first, second = Item(pictures=2, mel_frames=[16], seed=5), Item(pictures=2, mel_frames=[16], seed=6)
+    one_way = logits_of(model, model_inputs(model.config, [[1, first, 4], [1, second, 4]]))
+    other_way = logits_of(model, model_inputs(model.config, [[1, second, 4], [1, first, 4]]))
+    torch.testing.assert_close(one_way.flip(0), other_way)
+    assert (one_way[0] - one_way[1]).abs().max() > 0.1
+
+
+def test_media_exchanged_within_a_sample_stand_in_the_other_places(model):
+    first, second = Item(pictures=2, mel_frames=[16], seed=5), Item(pictures=2, mel_frames=[16], seed=6)
+    one_way = embeddings_read(model, model_inputs(model.config, [[1, first, 4, second, 9]]))[0]
+    other_way = embeddings_read(model, model_inputs(model.config, [[1, second, 4, first, 9]]))[0]
+    torch.testing.assert_close(one_way[1:4], other_way[5:8])
+    torch.testing.assert_close(one_way[5:8], other_way[1:4])
+    assert (one_way[1:4] - other_way[1:4]).abs().max() > 0.1
+
+
+def test_the_instruction_and_the_order_of_the_pictures_change_what_is_seen(model):
+    expected = features_of(model, VIDEO)[0]
+    for changed in (replace(VIDEO, instruction=[5, 7]), replace(VIDEO, shown=[0, 2, 1])):
+        assert (features_of(model, changed)[0] - expected).abs().max() > 0.01
+
+
+@pytest.mark.parametrize("stream", ["pixel_values_videos", "input_features"])
+def test_both_streams_reach_the_logits(model, stream):
+    inputs = model_inputs(model.config, [[1, VIDEO, 4]])
+    other = inputs | {stream: inputs[stream].flip(1) + 1}
+    assert (logits_of(model, inputs)[0, -1] - logits_of(model, other)[0, -1]).abs().max() > 0.1
+
+
+def test_a_still_image_shown_for_a_while_is_a_video_of_that_picture(model):
+    inputs = media_inputs([IMAGE])
+    as_video = dict(inputs)
+    as_video["pixel_values_videos"] = inputs["pixel_values_videos"].expand(-1, 4, -1, -1, -1)
+    as_video["video_frame_indices"] = torch.arange(4)[None]
+    with torch.no_grad():
+        still, video = (model.get_video_features(**given).pooler_output[0] for given in (inputs, as_video))
+    torch.testing.assert_close(still, video)
+
+
+def test_encoders_see_only_real_pictures_and_sounds_and_each_once():
+    model = tiny_model()
+    pictures, chunks = count_calls(model.model.vision_tower), count_calls(model.model.audio_tower)
+    inputs = media_inputs(ITEMS)
+    model.get_video_features(**inputs)
+    ((_, given),), ((sounds, _),) = pictures, chunks
+    own = [item.pixels() for item in ITEMS if item.pictures]
+    torch.testing.assert_close(given["pixel_values"], torch.cat(own))
+    torch.testing.assert_close(sounds[0], torch.cat([item.mel() for item in ITEMS if item.mel_frames]))
+
+
+def test_without_indices_and_masks_everything_is_real(model):
+    inputs = media_inputs([Item(pictures=4, mel_frames=[24, 24])])
+    bare = {name: inputs[name] for name in ("pixel_values_videos", "input_features", "qformer_input_ids")}
+    with torch.no_grad():
+        full, given = (model.get_video_features(**which).pooler_output[0] for which in (inputs, bare))
+    torch.testing.assert_close(given, full)
+
+
+def test_one_chunk_of_sound_needs_no_chunk_axis(model):
+    inputs = media_inputs([SOUND, Item(mel_frames=[20], seed=9)])
+    with torch.no_grad():
+        expected = model.get_audio_features(**inputs).pooler_output
+        flat = {name: tensor[:, 0] for name, tensor in inputs.items()}
+        actual = model.get_audio_features(**flat).pooler_output
+    for one, other in zip(expected, actual, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_encoded_media_give_the_same_logits(model):
+    inputs = model_inputs(model.config, SAMPLES)
+    text = {name: inputs.pop(name) for name in ("input_ids", "attention_mask")}
+    expected = logits_of(model, text | inputs)
+    with torch.no_grad():
+        states = model.model.encode_media(**inputs)
+        features = model.get_video_features(**inputs)
+    torch.testing.assert_close(logits_of(model, text, encoder_states=states), expected)
+    torch.testing.assert_close(logits_of(model, text, mm_encoder_outputs={"video": features}), expected)
+
+
+def test_embeddings_instead_of_ids_give_the_same_logits(model):
+    inputs = model_inputs(model.config, SAMPLES)
+    expected = logits_of(model, inputs)
+    inputs["inputs_embeds"] = model.get_input_embeddings()(inputs.pop("input_ids"))
+    torch.testing.assert_close(logits_of(model, inputs), expected)
+
+
+def test_ids_and_embeddings_exclude_each_other(model):
+    ids = torch.tensor([[1, 5]])
+    for words in ({}, {"input_ids": ids, "inputs_embeds": model.get_input_embeddings()(ids)}):
+        with pytest.raises(ValueError, match="exactly one"):
+            model(**words)
+
+
+@pytest.mark.parametrize(
+    ("placeholders", "message"), [(14, "14 placeholder"), (16, "16 placeholder"), (0, "0 placeholder")]
+)
+def test_another_number_of_placeholders_is_refused_with_both_numbers(model, placeholders, message):
+    inputs = media_inputs([VIDEO, IMAGE])
+    with pytest.raises(ValueError, match=f"{message} tokens in the text, 15 encoded audio-visual tokens"):
+        model(input_ids=torch.tensor([[1] + [PLACEHOLDER] * placeholders + [5]]), **inputs)
+
+
+def test_placeholders_without_media_are_refused(model):
+    with pytest.raises(ValueError, match="2 placeholder tokens in the text, 0 encoded"):
+        model(input_ids=torch.tensor([[1, PLACEHOLDER, PLACEHOLDER, 5]]))
+
+
+def test_position_ids_reach_the_language_model(model):
+    inputs = model_inputs(model.config, SAMPLES[:1])
+    stretched = 2 * torch.arange(inputs["input_ids"].shape[1])[None]
+    read = embeddings_read(model, inputs)
+    with torch.no_grad():
+        states = model.model.language_model(inputs_embeds=read, position_ids=stretched).last_hidden_state
+    actual = logits_of(model, inputs, position_ids=stretched)
+    torch.testing.assert_close(actual, model.lm_head(states))
+    assert (actual - logits_of(model, inputs)).abs().max() > 0.1
+
+
+def test_a_padded_sample_has_the_logits_of_the_unpadded_one(model):
+    for padding_side in ("left", "right"):
+        inputs = model_inputs(model.config, SAMPLES, padding_side)
+        logits = logits_of(model, inputs)
+        for row, sample in enumerate(SAMPLES):
+            alone = logits_of(model, model_inputs(model.config, [sample]))[0]
+            own = logits[row][inputs["attention_mask"][row].bool()]
+            torch.testing.assert_close(own, alone, rtol=1e-4, atol=1e-4)
+
+
+def test_logits_to_keep(model):
+    inputs = model_inputs(model.config, SAMPLES)
+    logits = logits_of(model, inputs)
+    torch.testing.assert_close(logits_of(model, inputs, logits_to_keep=2), logits[:, -2:])
+    places = torch.tensor([1, 4])
+    torch.testing.assert_close(logits_of(model, inputs, logits_to_keep=places), logits[:, places])
+
+
+def test_forward_returns_a_cache_that_continues_the_sequence(model):
+    inputs = model_inputs(model.config, SAMPLES[:1])
+    longer = model_inputs(model.config, [[*SAMPLES[0], 12, 13]])
+    with torch.no_grad():
+        outputs = model(**inputs, use_cache=True)
+        following = model(
+            input_ids=torch.tensor([[12, 13]]),
+            attention_mask=longer["attention_mask"],
+            past_key_values=outputs.past_key_values,
+        )
+    assert outputs.past_key_values.get_seq_length() == longer["input_ids"].shape[1]
+    torch.testing.assert_close(following.logits, logits_of(model, longer)[:, -2:], rtol=1e-4, atol=1e-4)

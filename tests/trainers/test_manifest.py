@@ -1,0 +1,72 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""Manifests: paths, the own sound, released files, and errors that name file and sample."""
+
+import json
+
+import pytest
+
+from trainers import load_manifest
+
+TURNS = [{"role": "user", "content": "What is it?"}, {"role": "assistant", "content": "A dog."}]
+
+
+def write(folder, *samples, name="train.jsonl"):
+    for media in ("a.mp4", "b.wav", "c.jpg"):
+        (folder / media).write_bytes(b"")
+    path = folder / name
+    path.write_text("\n".join(json.dumps(sample) for sample in samples) + "\n")
+    return path
+
+
+def test_media_paths_are_relative_to_the_file(tmp_path):
+    path = write(tmp_path, {"messages": TURNS, "video": "a.mp4", "audio": "b.wav"}, {"messages": TURNS})
+    first, second = load_manifest(path)
+    assert first["video"] == str(tmp_path.resolve() / "a.mp4")
+    assert first["audio"] == str(tmp_path.resolve() / "b.wav")
+    assert first["messages"] == TURNS
+    assert second["video"] is second["image"] is second["audio"] is None
+
+
+def test_no_audio_key_means_the_own_sound_and_null_means_none(tmp_path):
+    own, muted = load_manifest(
+        write(tmp_path, {"messages": TURNS, "video": "a.mp4"}, {"messages": TURNS, "video": "a.mp4", "audio": None})
+    )
+    assert own["use_own_audio"]
+    assert not muted["use_own_audio"]
+
+
+def test_released_files_load(tmp_path):
+    write(tmp_path)
+    path = tmp_path / "released.json"
+    turns = [{"from": "human", "value": "What is it?"}, {"from": "gpt", "value": "A dog."}]
+    path.write_text(json.dumps([{"image_name": ["c.jpg", "b.wav"], "conversation": turns}]))
+    (sample,) = load_manifest(path)
+    assert sample["messages"] == TURNS
+    assert sample["image"].endswith("c.jpg")
+    assert sample["audio"].endswith("b.wav")
+    assert sample["video"] is None
+
+
+@pytest.mark.parametrize(
+    ("sample", "said"),
+    [
+        ({"messages": TURNS, "video": "missing.mp4"}, r"sample 2: video file missing\.mp4"),
+        ({"messages": []}, "sample 2: `messages`"),
+        ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "sample 2: `messages`"),
+        ({"messages": TURNS[:1]}, "sample 2: no assistant turn"),
+    ],
+)
+def test_a_broken_sample_is_named(tmp_path, sample, said):
+    with pytest.raises(ValueError, match=said):
+        load_manifest(write(tmp_path, {"messages": TURNS}, sample))
+
+
+def test_broken_files_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such manifest"):
+        load_manifest(tmp_path / "none.jsonl")
+    (tmp_path / "bad.jsonl").write_text("{not json\n")
+    with pytest.raises(ValueError, match=r"bad\.jsonl: not valid JSON"):
+        load_manifest(tmp_path / "bad.jsonl")
+    (tmp_path / "empty.jsonl").write_text("\n")
+    with pytest.raises(ValueError, match="holds no sample"):
+        load_manifest(tmp_path / "empty.jsonl")
