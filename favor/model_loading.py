@@ -30,7 +30,8 @@ def load_pipeline(model: str | None = None) -> "VideoTextToTextPipeline":
     """
     The pipeline of a model, on the accelerator if there is one.
 
-    Model, processor and pipeline are this package's classes: code that comes with the model is not run.
+    The bundled model runs as any published one does, by the code in its folder. Of another model that code is not run:
+    model, processor and pipeline are this package's classes.
 
     Args:
         model: a model folder, an adapter folder or a Hub id; by default the bundled favor-tiny.
@@ -43,14 +44,17 @@ def load_pipeline(model: str | None = None) -> "VideoTextToTextPipeline":
     from transformers import pipeline
     from transformers.utils import logging
 
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    if model is None:
+        return pipeline("video-text-to-text", model=str(bundled_model_path()), trust_remote_code=True)
+
     from modeling_favor import VideoTextToTextPipeline
 
     from .registration import register
 
     register()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    source = os.fspath(bundled_model_path() if model is None else model)
+    source = os.fspath(model)
     _check_model_type(source)
     try:
         return pipeline(

@@ -112,6 +112,8 @@ def encode_dataset(
                     processor, sample, processor.query_token_count(*counts)
                 )
     columns["length"] = [len(ids) for ids in columns["input_ids"]]
+    if "family" in dataset.column_names:
+        columns["family"] = list(dataset["family"])
     return Dataset.from_dict(columns), EncodedCollator(store, processor.tokenizer.pad_token_id)
 
 

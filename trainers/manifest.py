@@ -2,6 +2,7 @@
 """Reads training manifests: one JSON line a sample, media paths relative to the file."""
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -95,3 +96,24 @@ def released_media(image_name: str | list[str] | None, where: str) -> dict[str, 
                 f"{where}: cannot tell from {name!r} whether it is video, image or sound; add its suffix."
             )
     return media
+
+
+def keep_shares(dataset: Dataset, shares: dict[str, float], seed: int) -> Dataset:
+    """Keeps a random share of each question family, and all of the families that are not named.
+
+    Args:
+        dataset: with a `family` column.
+        shares: from 0 to 1, by family.
+        seed: of the choice.
+
+    Raises `ValueError` for a share outside 0 to 1, and for a family that the dataset does not have.
+    """
+    families = dataset["family"] if "family" in dataset.column_names else []
+    unknown = set(shares) - set(families)
+    if unknown:
+        raise ValueError(f"The data has no family {', '.join(sorted(unknown))}; it has {sorted(set(families))}.")
+    if any(not 0 <= share <= 1 for share in shares.values()):
+        raise ValueError(f"Shares must lie between 0 and 1, but they are {shares}.")
+    rng = random.Random(seed)
+    kept = [number for number, family in enumerate(families) if rng.random() < shares.get(family, 1.0)]
+    return dataset.select(kept) if shares else dataset

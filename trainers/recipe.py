@@ -15,7 +15,7 @@ from .encoder_cache import encode_dataset
 from .favor_data_collator import FavorDataCollator
 from .favor_sft_config import FavorSFTConfig
 from .favor_sft_trainer import FavorSFTTrainer, lora_config
-from .manifest import load_manifest
+from .manifest import keep_shares, load_manifest
 from .scratch_model import build_from_scratch
 from .tower_pretraining import label_scenes, pretrain_towers
 
@@ -29,7 +29,9 @@ SECTIONS = {
     "cache_encoder_states",
     "lora",
     "sft",
+    "stages",
 }
+STAGE_SECTIONS = {"sft", "family_shares"}
 
 
 def read_recipe(path: str | Path, overrides: dict[str, str] | None = None) -> dict[str, Any]:
@@ -55,9 +57,13 @@ def read_recipe(path: str | Path, overrides: dict[str, str] | None = None) -> di
     if ("model" in recipe) == ("from_scratch" in recipe):
         raise ValueError(f"{path}: give either `model` (a folder or Hub id) or `from_scratch`.")
     options = {field.name for field in dataclasses.fields(FavorSFTConfig)} - {"output_dir", "seed"}
-    unknown = set(recipe.get("sft") or {}) - options
+    for section in (recipe, *(recipe.get("stages") or [])):
+        unknown = set(section.get("sft") or {}) - options
+        if unknown:
+            raise ValueError(f"{path}: unknown sft options {', '.join(sorted(unknown))}; see FavorSFTConfig.")
+    unknown = {key for stage in recipe.get("stages") or [] for key in stage} - STAGE_SECTIONS
     if unknown:
-        raise ValueError(f"{path}: unknown sft options {', '.join(sorted(unknown))}; see FavorSFTConfig.")
+        raise ValueError(f"{path}: unknown {', '.join(sorted(unknown))} in stages; a stage has sft and family_shares.")
     for needed in ("output_dir", "train_data"):
         if needed not in recipe:
             raise ValueError(f"{path}: `{needed}` is missing.")
@@ -82,16 +88,19 @@ def run_recipe(recipe: dict[str, Any]) -> Path:
     collator: Any = FavorDataCollator(processor)
     if recipe.get("cache_encoder_states"):
         dataset, collator = encode_dataset(model, processor, dataset, clips)
-    arguments = FavorSFTConfig(output_dir=str(output_dir), seed=seed, **(recipe.get("sft") or {}))
-    trainer = FavorSFTTrainer(
-        model=model,
-        args=arguments,
-        processing_class=processor,
-        data_collator=collator,
-        train_dataset=dataset,
-        peft_config=lora_config(**recipe["lora"]) if recipe.get("lora") is not None else None,
-    )
-    trainer.train()
+    peft_config = lora_config(**recipe["lora"]) if recipe.get("lora") is not None else None
+    for stage in recipe.get("stages") or [{}]:
+        options = {**(recipe.get("sft") or {}), **(stage.get("sft") or {})}
+        trainer = FavorSFTTrainer(
+            model=model,
+            args=FavorSFTConfig(output_dir=str(output_dir), seed=seed, **options),
+            processing_class=processor,
+            data_collator=collator,
+            train_dataset=keep_shares(dataset, stage.get("family_shares") or {}, seed),
+            peft_config=peft_config,
+        )
+        trainer.train()
+        model, peft_config = trainer.model, None  # the next stage goes on with the same adapter
     trainer.save_model(str(output_dir))
     processor.save_pretrained(output_dir)
     return output_dir

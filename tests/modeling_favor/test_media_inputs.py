@@ -129,6 +129,16 @@ def test_encoders_see_only_real_pictures_and_sounds_and_each_once():
     torch.testing.assert_close(sounds[0], torch.cat([item.mel() for item in ITEMS if item.mel_frames]))
 
 
+def test_audio_vectors_that_count_are_those_the_encoder_makes_of_the_real_frames(model):
+    """As if its convolutions had run over the real mel frames alone."""
+    tower = model.model.audio_tower
+    for frames in range(1, MEL_FRAMES + 1):
+        inputs = media_inputs([Item(mel_frames=[MEL_FRAMES, frames])])
+        _, num_vectors = model.model.encode_audio(**inputs)
+        convolved = tower.conv2(tower.conv1(inputs["input_features"][0, 1:, :, :frames]))
+        assert num_vectors.tolist() == [MEL_FRAMES // 2 + convolved.shape[-1]]
+
+
 def test_without_indices_and_masks_everything_is_real(model):
     inputs = media_inputs([Item(pictures=4, mel_frames=[24, 24])])
     bare = {name: inputs[name] for name in ("pixel_values_videos", "input_features", "qformer_input_ids")}

@@ -164,6 +164,18 @@ def test_gradient_checkpointing_computes_blocks_twice_and_the_same_gradients():
         torch.testing.assert_close(actual[name], gradient, msg=name)
 
 
+def test_mixed_precision_gives_nearly_the_same_loss_and_gradients():
+    model = frozen_model(NO_DROPOUT)
+    inputs = labelled_inputs(model)
+    expected_loss, expected = model(**inputs).loss, gradients(model, inputs)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert model(**inputs).loss.item() == pytest.approx(expected_loss.item(), rel=0.05)
+        actual = gradients(model, inputs)
+    assert set(actual) == set(expected)
+    flat, expected_flat = (torch.cat([g.flatten() for g in of.values()]) for of in (actual, expected))
+    assert torch.cosine_similarity(flat, expected_flat, dim=0) > 0.95
+
+
 def gradients(model: FavorForConditionalGeneration, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     model.zero_grad()
     model(**inputs).loss.backward()

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from trainers import load_manifest
+from trainers.manifest import keep_shares
 
 TURNS = [{"role": "user", "content": "What is it?"}, {"role": "assistant", "content": "A dog."}]
 
@@ -70,3 +71,18 @@ def test_broken_files_are_named(tmp_path):
     (tmp_path / "empty.jsonl").write_text("\n")
     with pytest.raises(ValueError, match="holds no sample"):
         load_manifest(tmp_path / "empty.jsonl")
+
+
+def test_shares_thin_out_families_reproducibly(tmp_path):
+    samples = [{"messages": TURNS, "family": family} for family in ("long", "short") for _ in range(200)]
+    dataset = load_manifest(write(tmp_path, *samples))
+    kept = keep_shares(dataset, {"long": 0.25}, seed=1)
+    assert kept["family"].count("short") == 200
+    assert 30 < kept["family"].count("long") < 70
+    assert kept.to_list() == keep_shares(dataset, {"long": 0.25}, seed=1).to_list()
+    assert keep_shares(dataset, {"long": 0.0}, seed=1)["family"].count("long") == 0
+    assert len(keep_shares(dataset, {}, seed=1)) == 400
+    with pytest.raises(ValueError, match="no family lnog; it has"):
+        keep_shares(dataset, {"lnog": 0.5}, seed=1)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        keep_shares(dataset, {"long": 2.0}, seed=1)

@@ -24,10 +24,8 @@ def test_the_recipe_of_favor_tiny_runs(training_dir, tmp_path, capsys):
         "tower_pretraining.audio_steps": 3,
         "tower_pretraining.visual_batch_size": 8,
         "tower_pretraining.audio_batch_size": 4,
-        "sft.max_steps": 2,
-        "sft.warmup_steps": 1,
         "sft.logging_steps": 1,
-        "sft.per_device_train_batch_size": 2,
+        "stages": "[{sft: {max_steps: 2}}, {family_shares: {timeline: 0.5}, sft: {max_steps: 1}}]",
     }
     arguments = [part for key, value in changes.items() for part in (f"--{key}", str(value))]
     assert main(["sft", str(RECIPE), *arguments]) == 0
@@ -63,6 +61,8 @@ def write(path: Path, **changes) -> Path:
     [
         ({"modle": "x"}, "unknown modle"),
         ({"sft": {"max_step": 3}}, "unknown sft options max_step"),
+        ({"stages": [{"sft": {"max_step": 3}}]}, "unknown sft options max_step"),
+        ({"stages": [{"stf": {}}]}, "unknown stf in stages"),
         ({"model": None}, "either `model`"),
         ({"from_scratch": {}}, "either `model`"),
         ({"train_data": None}, "`train_data` is missing"),
