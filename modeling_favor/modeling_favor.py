@@ -1,12 +1,7 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""FAVOR.
+"""FAVOR: vision tower, audio tower, connector and a causal language model, composed on transformers' own classes."""
 
-Vision tower, audio tower, audio-visual connector and a causal language model, composed on transformers' own classes.
-"""
-
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
 
 import torch
 from torch import nn
@@ -26,6 +21,7 @@ from .connector_favor import FavorConnector, length_mask
 
 # Not used here: transformers saves a model with the files that this one imports, so the pipeline comes along.
 from .pipeline_favor import VideoTextToTextPipeline
+from .placeholders_favor import check_placeholders, insert_media
 
 MEDIA_INPUTS = (
     "pixel_values_videos",
@@ -510,38 +506,6 @@ class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
             check_placeholders(self.model.placeholder_mask(given_ids, inputs_embeds), media.pooler_output)
             mm_encoder_output = {**mm_encoder_output, "video": replace(media)}
         return super()._expand_multimodal_outputs(input_ids, mm_encoder_output, expand_size, inputs_embeds)
-
-
-def insert_media(
-    inputs_embeds: torch.Tensor, placeholders: torch.Tensor, media: Sequence[torch.Tensor] | None
-) -> torch.Tensor:
-    """Replaces the placeholders' embeddings, row by row, by the items' embeddings in order."""
-    media = media or []  # decoding steps have neither media nor placeholders
-    check_placeholders(placeholders, media)
-    if not media:
-        return inputs_embeds
-    embeddings = torch.cat(list(media)).to(inputs_embeds.device, inputs_embeds.dtype)
-    return inputs_embeds.masked_scatter(placeholders[..., None].to(inputs_embeds.device), embeddings)
-
-
-def check_placeholders(placeholders: torch.Tensor, media: Sequence[torch.Tensor]) -> None:
-    """Raises `ValueError` unless the items' embeddings fill the (batch, length) placeholders sample by sample."""
-    ends_of_samples = placeholders.sum(1).cumsum(0).tolist()
-    ends_of_items = [0, *accumulate(len(item) for item in media)]
-    if ends_of_samples[-1] != ends_of_items[-1]:
-        raise ValueError(
-            f"Image features and image tokens do not match: {ends_of_samples[-1]} placeholder tokens in the text, "
-            f"{ends_of_items[-1]} encoded audio-visual tokens. Give the processor's output unchanged; if the text was "
-            "truncated, raise max_length; frame_rate, window_frames, num_query_tokens and synchronize must agree in "
-            "processor and config."
-        )
-    # Prefill in chunks hands over one run of embeddings for all samples.
-    if len(media) > 1 and not set(ends_of_samples) <= set(ends_of_items):
-        raise ValueError(
-            f"Items do not end where samples do: the samples have {placeholders.sum(1).tolist()} placeholder tokens, "
-            f"the items {[len(item) for item in media]}. "
-            "Rows of the media tensors must be in the order of the placeholders."
-        )
 
 
 __all__ = ["FavorForConditionalGeneration", "FavorModel", "VideoTextToTextPipeline"]

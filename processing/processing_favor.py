@@ -450,6 +450,10 @@ class FavorProcessor(ProcessorMixin):
 
     def save_pretrained(self, save_directory, push_to_hub: bool = False, **kwargs) -> list[str]:
         """Saves the processor and its parts; the Q-Former's tokenizer goes to the sub-folder `qformer_tokenizer`."""
+        for tokenizer in (self.tokenizer, self.qformer_tokenizer):
+            if hasattr(tokenizer, "backend_tokenizer"):  # the last call's padding is no part of a tokenizer
+                tokenizer.backend_tokenizer.no_padding()
+                tokenizer.backend_tokenizer.no_truncation()
         files = super().save_pretrained(save_directory)
         if self.qformer_tokenizer is not None:
             self.qformer_tokenizer.save_pretrained(os.path.join(save_directory, QFORMER_TOKENIZER))

@@ -246,6 +246,18 @@ def test_saving_and_loading(tmp_path, make_processor, clip_path, qformer):
     assert changed.window_frames == 3
 
 
+def test_what_is_saved_does_not_depend_on_use(tmp_path, make_processor, clip_path):
+    processor = make_processor()
+    processor.save_pretrained(tmp_path / "before")
+    processor(text=["<video> hi", "longer text"], videos=clip_path, padding=True, return_tensors="pt")
+    processor.save_pretrained(tmp_path / "after")
+    before, after = (
+        {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+        for folder in (tmp_path / "before", tmp_path / "after")
+    )
+    assert before == after
+
+
 def test_numpy_tensors(processor, clip_path):
     inputs = processor(text="<video>", videos=clip_path, return_tensors="np")
     assert all(isinstance(value, np.ndarray) for value in inputs.values())
