@@ -12,11 +12,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="same seed, same clips")
     parser.add_argument("--split", default="test", choices=("train", "validation", "test"))
     parser.add_argument("--workers", type=int, default=2, help="processes that render")
+    parser.add_argument(
+        "--every-question", action="store_true", help="ask all that can be asked of a clip, not six to ten questions"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Renders the split, and prints where its questions are."""
     from evaluation.aveb_mini.dataset import write_split
 
-    print(write_split(args.out_dir, args.split, args.count, args.seed, tasks=args.task, workers=args.workers))
+    path = write_split(
+        args.out_dir,
+        args.split,
+        args.count,
+        args.seed,
+        tasks=args.task,
+        workers=args.workers,
+        every_question=args.every_question,
+    )
+    print(path)
     return 0

@@ -2,6 +2,7 @@
 """Decodes the distinct clips of a small dataset once and keeps them in memory, for repeated passes over them."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,15 +53,17 @@ class ClipDataset(TorchDataset):
         return decode_clip(dict(zip(MEDIA_COLUMNS, self.clips[index], strict=True)), self.processor)
 
 
-def clip_key(row: dict) -> tuple:
-    """What tells one audio-visual item from another."""
-    return tuple(row[name] for name in MEDIA_COLUMNS)
+def decode_clips(
+    dataset: Dataset, processor: FavorProcessor, workers: int = 2, known: Collection[tuple] = ()
+) -> dict[tuple, DecodedClip]:
+    """Every distinct item of a dataset of [`load_manifest`] that is not `known`, by its media columns.
 
-
-def decode_clips(dataset: Dataset, processor: FavorProcessor, workers: int = 2) -> dict[tuple, DecodedClip]:
-    """Every distinct item of a dataset of [`load_manifest`], by its [`clip_key`]; text-only rows have none."""
+    Text-only rows have none. `workers` processes decode; 0: this one.
+    """
     columns = (dataset[name] for name in MEDIA_COLUMNS)
-    keys = [key for key in dict.fromkeys(zip(*columns, strict=True)) if any(key[:3])]
+    keys = [key for key in dict.fromkeys(zip(*columns, strict=True)) if any(key[:3]) and key not in known]
+    if not keys:
+        return {}
     loader = DataLoader(
         ClipDataset(keys, processor),
         batch_size=16,

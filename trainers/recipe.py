@@ -31,7 +31,7 @@ SECTIONS = {
     "sft",
     "stages",
 }
-STAGE_SECTIONS = {"sft", "family_shares"}
+STAGE_SECTIONS = {"sft", "family_shares", "train_data"}
 
 
 def read_recipe(path: str | Path, overrides: dict[str, str] | None = None) -> dict[str, Any]:
@@ -63,7 +63,9 @@ def read_recipe(path: str | Path, overrides: dict[str, str] | None = None) -> di
             raise ValueError(f"{path}: unknown sft options {', '.join(sorted(unknown))}; see FavorSFTConfig.")
     unknown = {key for stage in recipe.get("stages") or [] for key in stage} - STAGE_SECTIONS
     if unknown:
-        raise ValueError(f"{path}: unknown {', '.join(sorted(unknown))} in stages; a stage has sft and family_shares.")
+        raise ValueError(
+            f"{path}: unknown {', '.join(sorted(unknown))} in stages; a stage has {', '.join(sorted(STAGE_SECTIONS))}."
+        )
     for needed in ("output_dir", "train_data"):
         if needed not in recipe:
             raise ValueError(f"{path}: `{needed}` is missing.")
@@ -85,18 +87,21 @@ def run_recipe(recipe: dict[str, Any]) -> Path:
         report = train_towers(model, processor, dataset, clips, recipe["tower_pretraining"], seed)
         output_dir.mkdir(parents=True, exist_ok=True)
         (output_dir / "tower_pretraining.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
-    collator: Any = FavorDataCollator(processor)
-    if recipe.get("cache_encoder_states"):
-        dataset, collator = encode_dataset(model, processor, dataset, clips)
     peft_config = lora_config(**recipe["lora"]) if recipe.get("lora") is not None else None
     for stage in recipe.get("stages") or [{}]:
+        rows = load_manifest(stage["train_data"]) if "train_data" in stage else dataset
+        rows = keep_shares(rows, stage.get("family_shares") or {}, seed)
+        collator: Any = FavorDataCollator(processor)
+        if recipe.get("cache_encoder_states"):
+            clips |= decode_clips(rows, processor, known=clips)
+            rows, collator = encode_dataset(model, processor, rows, clips)
         options = {**(recipe.get("sft") or {}), **(stage.get("sft") or {})}
         trainer = FavorSFTTrainer(
             model=model,
             args=FavorSFTConfig(output_dir=str(output_dir), seed=seed, **options),
             processing_class=processor,
             data_collator=collator,
-            train_dataset=keep_shares(dataset, stage.get("family_shares") or {}, seed),
+            train_dataset=rows,
             peft_config=peft_config,
         )
         trainer.train()

@@ -26,6 +26,7 @@ def write_split(
     tasks: str = "all",
     workers: int = 2,
     progress: bool = True,
+    every_question: bool = False,
 ) -> Path:
     """Renders `count` clips (of them about a tenth stills and a tenth sounds) and writes their questions.
 
@@ -43,6 +44,7 @@ def write_split(
         workers: processes that render; 1 renders in this process. A script that asks for more must guard its start by
             `if __name__ == "__main__":`.
         progress: whether to show a progress bar.
+        every_question: ask all that can be asked of a clip, for training, instead of six to ten questions.
 
     Returns:
         The path of `{split}.jsonl`.
@@ -65,7 +67,11 @@ def write_split(
     _write_lines(scenes_path, (_scene_line(scene) for scene in scenes))
     _write_lines(
         questions_path,
-        (_question_line(scene, item) for scene in scenes for item in sample_questions(scene, families)),
+        (
+            _question_line(scene, item)
+            for scene in scenes
+            for item in sample_questions(scene, families, every_question)
+        ),
     )
     return questions_path
 

@@ -189,13 +189,25 @@ def timeline_sound(scene: Scene, rng: random.Random) -> list[Question]:
     return _single_timeline(scene, rng, "sound", "sounds", "audio")
 
 
+def timeline_screen_word(scene: Scene, rng: random.Random) -> list[Question]:
+    """The word on the screen in every half second, "none" where there is none."""
+    if scene.medium != "video" or not scene.screen_word:
+        return []
+    values = [word or "none" for word in half_second_labels(scene)["screen_word"]]
+    texts = (
+        "List only the written word for every half second.",
+        "Name the word on the screen, half second by half second.",
+    )
+    return [Question(rng.choice(texts), ", ".join(values), "timeline_screen_word", "visual")]
+
+
 TASKS: dict[str, tuple[Callable[[Scene, random.Random], list[Question]], ...]] = {
     "image_video_qa": (colour_when, shape_when),
     "ocr": (screen_word,),
     "asr": (spoken_word,),
     "audio_qa": (sound_order,),
     "av_qa": (colour_while_sound, shape_while_sound, sound_while_colour),
-    "timeline": (timeline, timeline_colour, timeline_shape, timeline_sound),
+    "timeline": (timeline, timeline_colour, timeline_shape, timeline_sound, timeline_screen_word),
 }
 TASK_OF = {family.__name__: task for task, families in TASKS.items() for family in families}
 QUESTIONS_PER_SCENE = (6, 10)
@@ -223,12 +235,15 @@ def ask_all(scene: Scene, rng: random.Random) -> dict[str, list[Question]]:
     return {name: questions for name, questions in found.items() if questions}
 
 
-def sample_questions(scene: Scene, families: frozenset[str]) -> list[Question]:
+def sample_questions(scene: Scene, families: frozenset[str], every: bool = False) -> list[Question]:
     """Six to ten questions about `scene`, fewer where it does not give as many, spread over `families`.
 
-    A video's full timeline is always among them if chosen.
+    A video's full timeline is always among them if chosen. With `every` all questions are asked, each in one wording.
     """
     rng = random.Random(f"questions/{scene.seed}")
+    if every:
+        asked = ask_all(scene, rng)
+        return [question for name in asked if name in families for question in asked[name]]
     count = rng.randint(*QUESTIONS_PER_SCENE)
     queues = {name: rng.sample(questions, len(questions)) for name, questions in ask_all(scene, rng).items()}
     queues = {name: queue for name, queue in queues.items() if name in families}

@@ -183,6 +183,10 @@ def reckon(truth: dict, question: str, family: str) -> str:
     """The answer, read off the ground truth by the wording of the question alone."""
     segments, events = truth["segments"], truth["events"]
     colours = [segment["colour"] for segment in segments]
+    if family == "timeline_screen_word":
+        word = truth["screen_word"]
+        starts = np.arange(0, truth["duration"], 0.5)
+        return ", ".join(word["word"] if word["start"] <= start < word["end"] else "none" for start in starts)
     if family.startswith("timeline"):
         columns = {"colour": (0,), "shape": (1,), "sound": (2,)}.get(family.removeprefix("timeline_"), (0, 1, 2))
         return ", ".join(" ".join(entry[c] for c in columns) for entry in clear_timeline(truth))
@@ -229,6 +233,11 @@ def test_every_answer_follows_from_the_ground_truth(split: str) -> None:
             families[item.family] += 1
         if scene.medium == "video":
             assert 6 <= len(questions) <= 10 and questions[0].family == "timeline"
+        every = sample_questions(scene, parse_tasks("all"), every=True)
+        assert {item.family for item in questions} <= {item.family for item in every}
+        assert len({item.question for item in every}) == len(every) >= len(questions)
+        for item in every:
+            assert item.answer == reckon(truth, item.question, item.family), (item, truth)
     assert set(families) == set(TASK_OF) and min(families.values()) > 50
 
 
