@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from evaluation.aveb_mini.scene import Scene
     from modeling_favor import VideoTextToTextPipeline
 
-DEMO_SEED = 2310  # of the split "test"; no training run uses it
+DEMO_SEED = 2310  # no training run uses it
 QUESTIONS_PER_CLIP = 4
 BOTH_STREAMS_PER_CLIP = 2
 BOTH = "both"
@@ -52,6 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, default=DEMO_SEED, metavar="S", help=f"seed of the clips (default: {DEMO_SEED})"
     )
+    parser.add_argument(
+        "--split",
+        default="test",
+        choices=("validation", "test", "compositional"),
+        help="combinations held out from training: none, colours with shapes (default), or also colours with sounds",
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="keep the clips and results.json in this folder")
 
 
@@ -66,7 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
     _progress("loading the bundled model")
     pipe = load_pipeline()
     with nullcontext(arguments.out) if arguments.out else tempfile.TemporaryDirectory(prefix="favor-demo-") as out_dir:
-        samples = render_samples(Path(out_dir), arguments.clips, arguments.seed)
+        samples = render_samples(Path(out_dir), arguments.clips, arguments.seed, arguments.split)
         answer_samples(pipe, samples, Path(out_dir))
         _progress("")
         result = {**score(samples), "seconds": round(time.monotonic() - started, 1)}
@@ -78,8 +84,8 @@ def run(arguments: argparse.Namespace) -> None:
         print_report(samples, result)
 
 
-def render_samples(out_dir: Path, clips: int, seed: int) -> list[Sample]:
-    """Renders `clips` test videos under `out_dir` and picks the questions about them."""
+def render_samples(out_dir: Path, clips: int, seed: int, split: str = "test") -> list[Sample]:
+    """Renders `clips` videos of `split` under `out_dir` and picks the questions about them."""
     from evaluation.aveb_mini.dataset import media_path, render_scene
     from evaluation.aveb_mini.scene import sample_scene
 
@@ -87,7 +93,7 @@ def render_samples(out_dir: Path, clips: int, seed: int) -> list[Sample]:
     samples: list[Sample] = []
     rendered = 0
     for index in range(clips * MAX_SCENES_PER_CLIP):
-        scene = sample_scene("test", seed, index)
+        scene = sample_scene(split, seed, index)
         questions = pick_questions(scene)
         if not questions:
             continue

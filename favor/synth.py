@@ -10,7 +10,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", default="all", help='"all", or tasks or question families separated by commas')
     parser.add_argument("--count", type=int, default=200, help="number of clips")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same clips")
-    parser.add_argument("--split", default="test", choices=("train", "validation", "test"))
+    parser.add_argument("--split", default="test", choices=("train", "validation", "test", "compositional"))
     parser.add_argument("--workers", type=int, default=2, help="processes that render")
     parser.add_argument(
         "--every-question", action="store_true", help="ask all that can be asked of a clip, not six to ten questions"

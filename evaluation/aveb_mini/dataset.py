@@ -36,7 +36,7 @@ def write_split(
 
     Args:
         out_dir: folder to write to; made if missing.
-        split: "train", "validation" or "test".
+        split: "train", "validation", "test" or "compositional".
         count: number of clips.
         seed: seed of the split.
         tasks: "all", or task and family names separated by commas (see `questions.TASKS`); clips to which none applies

@@ -5,15 +5,16 @@ A scene is a handful of numbers. Pictures and sounds are functions of it, and so
 reference answer can never disagree with what was rendered. Sampling needs neither a renderer nor eSpeak.
 
 Held-out combinations: some (colour, sound) and (colour, shape) pairs never occur at the same moment in the splits
-"train" and "validation"; the split "test" is built to contain many. A model that answers there has combined what it
-sees with what it hears, not recalled a pair.
+"train" and "validation". The split "test" has the held-out (colour, shape) pairs, too; "compositional" is built to
+contain many held-out pairs of both kinds: a model that answers there has combined what it sees with what it hears, not
+recalled a pair.
 """
 
 import hashlib
 import random
 from dataclasses import asdict, dataclass
 
-SPLITS = ("train", "validation", "test")
+SPLITS = ("train", "validation", "test", "compositional")
 MEDIA = ("video", "image", "audio")
 COLOURS = ("red", "green", "blue", "yellow", "white", "purple")
 SHAPES = ("circle", "square", "triangle", "star")
@@ -143,7 +144,7 @@ def sample_scene(split: str, seed: int, index: int) -> Scene:
     """Samples scene number `index` of a split.
 
     Args:
-        split: "train", "validation" or "test". Scenes of two splits never share a random seed.
+        split: "train", "validation", "test" or "compositional". Scenes of two splits never share a random seed.
         seed: seed of the whole split.
         index: number of the scene, from 0.
     """
@@ -232,7 +233,8 @@ def _sample_segments(
         allowed = [
             shape
             for shape in SHAPES
-            if (split == "test" or not is_held_out_shape(colour, shape)) and not (previous and previous.shape == shape)
+            if (split in ("test", "compositional") or not is_held_out_shape(colour, shape))
+            and not (previous and previous.shape == shape)
         ]
         size = rng.randint(42, 60)
         reach = size // 2 + 3
@@ -249,7 +251,7 @@ def _sample_segments(
 def _sample_events(rng: random.Random, segments: tuple[Segment, ...], split: str) -> tuple[SoundEvent, ...]:
     """One to four sounds, each within one segment, no kind (for speech: no word) twice."""
     wanted = rng.choices((1, 2, 3, 4), weights=(1, 3, 4, 3))[0]
-    seek_held_out = split == "test"
+    seek_held_out = split == "compositional"
     events: list[SoundEvent] = []
     for _ in range(200):
         event = _sample_event(rng, segments, split, seek_held_out and rng.random() < 0.6)

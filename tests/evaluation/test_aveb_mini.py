@@ -143,16 +143,18 @@ def combinations(scenes: list[Scene]) -> tuple[Counter, Counter]:
     return shapes, sounds
 
 
-def test_held_out_combinations_occur_in_the_test_split_only() -> None:
+def test_held_out_combinations_occur_in_the_splits_that_say_so() -> None:
     held_shapes = {(c, s) for i, c in enumerate(COLOURS) for j, s in enumerate(SHAPES) if (i + j) % 6 == 0}
     held_sounds = {(c, s) for i, c in enumerate(COLOURS) for j, s in enumerate(SOUNDS) if (i + 2 * j) % 5 == 0}
     assert all(is_held_out_shape(*pair) for pair in held_shapes)
     assert all(is_held_out_sound(*pair) for pair in held_sounds)
-    for split in ("train", "validation"):
+    all_shapes = {(c, s) for c in COLOURS for s in SHAPES}
+    all_sounds = {(c, s) for c in COLOURS for s in SOUNDS}
+    for split in ("train", "validation", "test"):
         shapes, sounds = combinations([*SCENES[split], *(sample_scene(split, 8, i) for i in range(300))])
-        assert set(shapes) == {(c, s) for c in COLOURS for s in SHAPES} - held_shapes
-        assert set(sounds) == {(c, s) for c in COLOURS for s in SOUNDS} - held_sounds
-    shapes, sounds = combinations(SCENES["test"])
+        assert set(shapes) == (all_shapes if split == "test" else all_shapes - held_shapes)
+        assert set(sounds) == all_sounds - held_sounds
+    shapes, sounds = combinations(SCENES["compositional"])
     assert held_shapes <= set(shapes) and held_sounds <= set(sounds)
     assert 0.35 < sum(sounds[pair] for pair in held_sounds) / sounds.total() < 0.7
 
@@ -247,7 +249,7 @@ def test_streams_name_what_a_question_needs() -> None:
         for item in sample_questions(scene, parse_tasks("all")):
             assert item.streams in needed[scene.medium]
             if item.streams != "audio":
-                assert item.held_out <= (scene.split == "test")
+                assert item.held_out <= (scene.split in ("test", "compositional"))
 
 
 def test_answers_to_questions_about_both_streams_are_not_guessable() -> None:
@@ -392,7 +394,7 @@ def test_errors_name_the_argument_and_the_remedy(folder: Path, tmp_path: Path) -
         write_split(tmp_path, "test", 0, seed=0)
     with pytest.raises(ValueError, match="workers must be at least 1"):
         write_split(tmp_path, "test", 1, seed=0, workers=0)
-    with pytest.raises(ValueError, match="split must be one of train, validation, test, got 'dev'"):
+    with pytest.raises(ValueError, match="split must be one of train, validation, test, compositional, got 'dev'"):
         write_split(tmp_path, "dev", 1, seed=0)
     with pytest.raises(ValueError, match="'marimba'"):
         write_split(tmp_path, "test", 1, seed=0, tasks="marimba")
