@@ -48,7 +48,7 @@ class Sample:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.add_argument("--clips", type=int, default=12, metavar="N", help="number of clips, at least 8 (default: 12)")
+    parser.add_argument("--clips", type=int, default=24, metavar="N", help="number of clips, at least 8 (default: 24)")
     parser.add_argument(
         "--seed", type=int, default=DEMO_SEED, metavar="S", help=f"seed of the clips (default: {DEMO_SEED})"
     )

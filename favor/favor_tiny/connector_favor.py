@@ -1,0 +1,255 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""The audio-visual connector: synchronisation (eq. 1), windows, causal Q-Former (eq. 2), projection, diversity loss.
+
+Axes: B items, T synchronised frames, p vectors a frame, S audio vectors, W windows, k frames a window, N queries,
+d query width, L LLM width.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers.modeling_utils import PreTrainedModel
+from transformers.utils import ModelOutput
+
+from .causal_qformer_favor import FavorCausalQFormer
+from .configuration_favor import FavorCausalQFormerConfig
+
+
+@dataclass
+class FavorConnectorOutput(ModelOutput):
+    """
+    What [`FavorConnector`] returns; rows of items with fewer windows than the longest are zero beyond their own.
+
+    query_states: (B, W, N, d) outputs of the causal Q-Former. embeddings: (B, W * N, L) the same in the language
+        model's width.
+    diversity_loss: scalar. num_windows: (B,) int64, windows of each item.
+    """
+
+    query_states: torch.FloatTensor | None = None
+    embeddings: torch.FloatTensor | None = None
+    diversity_loss: torch.FloatTensor | None = None
+    num_windows: torch.LongTensor | None = None
+
+
+class FavorConnector(PreTrainedModel):
+    """All that FAVOR trains beside the LLM's LoRA: audio projection, causal Q-Former and projection to the LLM."""
+
+    config: FavorCausalQFormerConfig
+    config_class = FavorCausalQFormerConfig
+    base_model_prefix = "connector"
+    main_input_name = "visual"
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_flash_attn = False
+    _no_split_modules = ["FavorConnector", "FavorCausalQFormerLayer"]
+
+    def __init__(self, config: FavorCausalQFormerConfig):
+        super().__init__(config)
+        self.audio_projection = nn.Linear(config.audio_hidden_size, config.visual_hidden_size)
+        self.causal_qformer = FavorCausalQFormer._from_config(config)
+        self.language_projection = nn.Linear(config.hidden_size, config.text_hidden_size)
+        self.post_init()
+
+    def forward(
+        self,
+        visual: torch.Tensor | None = None,
+        audio: torch.Tensor | None = None,
+        num_visual_frames: torch.Tensor | None = None,
+        num_audio_vectors: torch.Tensor | None = None,
+    ) -> FavorConnectorOutput:
+        """
+        Args:
+            visual: (B, T, visual_vectors_per_frame, visual_hidden_size) vectors of each picture, or None.
+            audio: (B, S, audio_hidden_size) audio encoder states (50 Hz), before the projection, or None.
+            num_visual_frames: (B,) int64, real frames of each item (all T by default); 0: the item has no picture.
+            num_audio_vectors: (B,) int64, real audio vectors of each item (all S by default); 0: no sound.
+
+        Returns [`FavorConnectorOutput`]. Items do not influence each other.
+
+        Raises `ValueError` if both streams are missing or a picture has another number of vectors than the config
+        says.
+        """
+        visual, audio, num_visual_frames, num_audio_vectors = self.check_inputs(
+            visual, audio, num_visual_frames, num_audio_vectors
+        )
+        visual_features, audio_features = self.stream_features(visual, audio, num_visual_frames, num_audio_vectors)
+        num_audio_frames = -(-num_audio_vectors // self.config.audio_vectors_per_frame)
+        if self.config.synchronize:
+            num_frames = torch.maximum(num_visual_frames, num_audio_frames)
+            features = synchronize_streams(visual_features, audio_features)  # (B, T, p, D)
+            windows, frame_mask, item_of_window = self.split_windows(features, num_frames)
+        else:
+            windows, frame_mask, item_of_window = self.split_unsynchronized_windows(
+                visual_features, audio_features, num_visual_frames, num_audio_frames
+            )
+        states = self.causal_qformer(windows, frame_mask).last_hidden_state  # (windows of all items, N, d)
+        return self.gather_items(states, item_of_window, num_items=len(num_visual_frames))
+
+    @classmethod
+    def from_released(
+        cls,
+        state_dict: dict[str, torch.Tensor],
+        num_attention_heads: int = 12,
+        window_frames: int | None = 10,
+        **config_kwargs,
+    ) -> "FavorConnector":
+        """Builds the connector from a released checkpoint's state dict; all widths are read off the tensors.
+
+        The released causal direction is set; `config_kwargs` override any value of [`FavorCausalQFormerConfig`].
+        Raises `ValueError` that lists missing, unknown or ill-shaped tensors.
+        """
+        from .conversion_favor import released_connector_config, released_connector_state_dict
+
+        config = released_connector_config(
+            state_dict, num_attention_heads=num_attention_heads, window_frames=window_frames, **config_kwargs
+        )
+        connector = cls(config)
+        connector.load_state_dict(released_connector_state_dict(state_dict, connector))
+        return connector.eval()
+
+    def check_inputs(
+        self,
+        visual: torch.Tensor | None,
+        audio: torch.Tensor | None,
+        num_visual_frames: torch.Tensor | None,
+        num_audio_vectors: torch.Tensor | None,
+    ) -> tuple[torch.Tensor, ...]:
+        """Fills a missing stream with one of length zero and missing counts with the full lengths."""
+        given = audio if visual is None else visual
+        if given is None:
+            raise ValueError("The connector got neither `visual` nor `audio`: give at least one stream.")
+        if visual is None:
+            visual = given.new_zeros(
+                len(given), 0, self.config.visual_vectors_per_frame, self.config.visual_hidden_size
+            )
+        if audio is None:
+            audio = given.new_zeros(len(given), 0, self.config.audio_hidden_size)
+        if visual.shape[2] != self.config.visual_vectors_per_frame:
+            raise ValueError(
+                f"`visual` has {visual.shape[2]} vectors a frame, the config's visual_vectors_per_frame is "
+                f"{self.config.visual_vectors_per_frame}: set num_visual_query_tokens to what the vision tower gives."
+            )
+        lengths = []
+        for count, stream in ((num_visual_frames, visual), (num_audio_vectors, audio)):
+            full = torch.full((len(stream),), stream.shape[1], dtype=torch.long, device=stream.device)
+            lengths.append(full if count is None else torch.minimum(count.to(full), full))
+        return visual, audio, *lengths
+
+    def stream_features(
+        self,
+        visual: torch.Tensor,
+        audio: torch.Tensor,
+        num_visual_frames: torch.Tensor,
+        num_audio_vectors: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, T_v, p, d) and (B, T_a, p, d).
+
+        Projected, cut into frames, zero-padded to p vectors and beyond each item's length.
+        """
+        dtype = self.language_projection.weight.dtype
+        audio = self.audio_projection(audio.to(dtype))  # (B, S, d)
+        # A masked or missing stream is exact zeros after the projection, without its bias.
+        visual = visual.to(dtype) * length_mask(num_visual_frames, visual.shape[1])[:, :, None, None]
+        audio = audio * length_mask(num_audio_vectors, audio.shape[1])[:, :, None]
+        if self.config.modalities == "audio":
+            visual = torch.zeros_like(visual)
+        elif self.config.modalities == "visual":
+            audio = torch.zeros_like(audio)
+        per_frame = self.config.audio_vectors_per_frame
+        audio = nn.functional.pad(audio, (0, 0, 0, -audio.shape[1] % per_frame))
+        audio = (
+            audio.unflatten(1, (-1, per_frame)) if audio.shape[1] else audio[:, :, None].expand(-1, -1, per_frame, -1)
+        )
+        return tuple(
+            nn.functional.pad(stream, (0, 0, 0, self.config.vectors_per_frame - stream.shape[2]))
+            for stream in (visual, audio)
+        )
+
+    def split_windows(
+        self, features: torch.Tensor, num_frames: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """(B, T, p, D) into the non-empty windows of all items, (windows, k, p, D), their (windows.
+
+        K) frame mask, and (windows,) item indices.
+        """
+        length = self.config.window_frames or max(features.shape[1], 1)
+        features = nn.functional.pad(features, (0, 0, 0, 0, 0, -features.shape[1] % length))
+        frame_mask = length_mask(num_frames, features.shape[1])  # (B, T)
+        frame_mask = frame_mask.unflatten(1, (-1, length))  # (B, W, k)
+        filled = frame_mask.any(-1)  # (B, W)
+        windows = features.unflatten(1, (-1, length))[filled]
+        return windows, frame_mask[filled], filled.nonzero()[:, 0]
+
+    def split_unsynchronized_windows(
+        self,
+        visual_features: torch.Tensor,
+        audio_features: torch.Tensor,
+        num_visual_frames: torch.Tensor,
+        num_audio_frames: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Ablation "without synchronisation": windows of each stream alone (zeros for the other).
+
+        Visual ones of an item come first.
+        """
+        alone = [
+            self.split_windows(synchronize_streams(visual_features, audio_features[:, :0]), num_visual_frames),
+            self.split_windows(synchronize_streams(visual_features[:, :0], audio_features), num_audio_frames),
+        ]
+        longest = max(windows.shape[1] for windows, _, _ in alone)
+        windows = torch.cat([nn.functional.pad(w, (0, 0, 0, 0, 0, longest - w.shape[1])) for w, _, _ in alone])
+        frame_mask = torch.cat([nn.functional.pad(mask, (0, longest - mask.shape[1])) for _, mask, _ in alone])
+        items = torch.cat([item_of_window for _, _, item_of_window in alone])
+        order = torch.argsort(items, stable=True)
+        return windows[order], frame_mask[order], items[order]
+
+    def gather_items(self, states: torch.Tensor, item_of_window: torch.Tensor, num_items: int) -> FavorConnectorOutput:
+        """Window states (sorted by item) back into one row an item."""
+        num_windows = torch.bincount(item_of_window, minlength=num_items)
+        longest = int(num_windows.max()) if num_items else 0
+        filled = length_mask(num_windows, longest)  # (B, W)
+        query_states = states.new_zeros(num_items, longest, *states.shape[1:])
+        query_states[filled] = states
+        projected = self.language_projection(states)  # (windows, N, L)
+        embeddings = projected.new_zeros(num_items, longest, *projected.shape[1:])
+        embeddings[filled] = projected
+        return FavorConnectorOutput(
+            query_states=query_states,
+            embeddings=embeddings.flatten(1, 2),
+            diversity_loss=diversity_loss(states, item_of_window, num_items, self.config.diversity_loss_reduction),
+            num_windows=num_windows,
+        )
+
+
+def synchronize_streams(visual: torch.Tensor, audio: torch.Tensor) -> torch.Tensor:
+    """Eq. 1: (B, T_v, p, d) and (B, T_a, p, d) to (B, max(T_v, T_a), p, 2 d), visual first as in the released code."""
+    longest = max(visual.shape[1], audio.shape[1])
+    streams = [nn.functional.pad(stream, (0, 0, 0, 0, 0, longest - stream.shape[1])) for stream in (visual, audio)]
+    return torch.cat(streams, dim=-1)
+
+
+def diversity_loss(
+    states: torch.Tensor, item_of_window: torch.Tensor, num_items: int, reduction: str = "mean"
+) -> torch.Tensor:
+    """Cosine similarity of different queries of a window, (windows, N, d) to a scalar.
+
+    `"mean"`: over pairs and windows (released code). `"sum"`: eq. 4, summed over the pairs and windows of an item,
+    mean over the items.
+    """
+    num_queries = states.shape[1]
+    if not len(states) or num_queries < 2:
+        return states.new_zeros(())
+    unit = nn.functional.normalize(states.float(), dim=-1)
+    similarity = unit @ unit.transpose(1, 2)  # (windows, N, N)
+    off_diagonal = similarity.sum((1, 2)) - similarity.diagonal(dim1=1, dim2=2).sum(-1)  # (windows,)
+    if reduction == "sum":
+        return off_diagonal.sum() / num_items
+    return off_diagonal.mean() / (num_queries * (num_queries - 1))
+
+
+def length_mask(lengths: torch.Tensor, longest: int) -> torch.Tensor:
+    """(B,) lengths to (B, longest) booleans, True before each length."""
+    return torch.arange(longest, device=lengths.device) < lengths[:, None]
+
+
+__all__ = ["FavorConnector", "FavorConnectorOutput"]

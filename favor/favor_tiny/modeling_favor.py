@@ -1,0 +1,511 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""FAVOR: vision tower, audio tower, connector and a causal language model, composed on transformers' own classes."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+from transformers import AutoModel
+from transformers import initialization as init
+from transformers.cache_utils import Cache
+from transformers.generation import GenerationMixin
+from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling
+from transformers.modeling_utils import PreTrainedModel, slice_logits_to_keep
+from transformers.models.instructblip.modeling_instructblip import InstructBlipQFormerModel, InstructBlipVisionModel
+from transformers.models.whisper.modeling_whisper import WhisperEncoder
+from transformers.processing_utils import Unpack
+from transformers.utils import ModelOutput, TransformersKwargs, can_return_tuple
+
+from .configuration_favor import FavorConfig
+from .connector_favor import FavorConnector, length_mask
+
+# Not used here: transformers saves a model with the files that this one imports, so the pipeline comes along.
+from .pipeline_favor import VideoTextToTextPipeline
+from .placeholders_favor import check_placeholders, insert_media
+
+MEDIA_INPUTS = (
+    "pixel_values_videos",
+    "video_frame_indices",
+    "input_features",
+    "input_features_mask",
+    "qformer_input_ids",
+    "qformer_attention_mask",
+    "encoder_states",
+)
+
+
+@dataclass
+class FavorMediaOutput(BaseModelOutputWithPooling):
+    """
+    Encoded audio-visual items, one row an item.
+
+    last_hidden_state: (items, T, p, visual width) visual vectors of each synchronised frame, or (items, S, audio
+        width) of sound alone.
+    pooler_output: a list with one (tokens, text width) tensor an item, what replaces its placeholders.
+    query_states: (items, windows, N, d). diversity_loss: scalar, eq. 4.
+    """
+
+    query_states: torch.FloatTensor | None = None
+    diversity_loss: torch.FloatTensor | None = None
+
+
+@dataclass
+class FavorModelOutputWithPast(BaseModelOutputWithPast):
+    """`last_hidden_state` (batch, length, text width) and the media's `query_states` and `diversity_loss`."""
+
+    query_states: torch.FloatTensor | None = None
+    diversity_loss: torch.FloatTensor | None = None
+
+
+@dataclass
+class FavorCausalLMOutputWithPast(ModelOutput):
+    """`loss` is eq. 5: cross-entropy on `labels` plus the weighted `diversity_loss`.
+
+    `logits` (batch, length, vocabulary).
+    """
+
+    loss: torch.FloatTensor | None = None
+    logits: torch.FloatTensor | None = None
+    past_key_values: Cache | None = None
+    hidden_states: tuple[torch.FloatTensor, ...] | None = None
+    attentions: tuple[torch.FloatTensor, ...] | None = None
+    query_states: torch.FloatTensor | None = None
+    diversity_loss: torch.FloatTensor | None = None
+
+
+class FavorVisualQFormer(nn.Module):
+    """InstructBLIP's instruction-aware Q-Former with its learned queries.
+
+    A picture's patch states to a few vectors.
+    """
+
+    def __init__(self, config: FavorConfig):
+        super().__init__()
+        self.query_tokens = nn.Parameter(
+            torch.empty(1, config.num_visual_query_tokens, config.qformer_config.hidden_size)
+        )
+        self.qformer = InstructBlipQFormerModel._from_config(config.qformer_config)
+
+    def forward(
+        self,
+        patch_states: torch.Tensor,
+        qformer_input_ids: torch.Tensor | None = None,
+        qformer_attention_mask: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """(pictures, patches, vision width) and (pictures, Q) instruction tokens to (pictures, queries, d)."""
+        queries = self.query_tokens.expand(len(patch_states), -1, -1)
+        num_queries = queries.shape[1]
+        mask = None
+        if qformer_input_ids is not None:
+            if qformer_attention_mask is None:
+                qformer_attention_mask = torch.ones_like(qformer_input_ids)
+            mask = nn.functional.pad(qformer_attention_mask, (num_queries, 0), value=1)
+        states = self.qformer(
+            input_ids=qformer_input_ids,
+            attention_mask=mask,
+            query_embeds=queries,
+            encoder_hidden_states=patch_states,
+        ).last_hidden_state
+        return states[:, :num_queries]
+
+
+class FavorPreTrainedModel(PreTrainedModel):
+    config: FavorConfig
+    base_model_prefix = "model"
+    main_input_name = "input_ids"
+    input_modalities = ("video", "audio", "text")
+    supports_gradient_checkpointing = True
+    _skip_keys_device_placement = ["past_key_values"]
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_attention_backend = True
+    _can_compile_fullgraph = False
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, FavorVisualQFormer):
+            init.normal_(module.query_tokens, std=self.config.initializer_range)
+
+    def keep_present_no_split_modules(self) -> None:
+        """Drops names of classes that are not in this model (Whisper's decoder layer).
+
+        FSDP's auto-wrap fails on them.
+        """
+        present = {type(module).__name__ for module in self.modules()}
+        declared = getattr(self, "_no_split_modules", None) or ()
+        self._no_split_modules = set(declared) & present
+
+
+class FavorModel(FavorPreTrainedModel):
+    """FAVOR without the language-model head."""
+
+    def __init__(self, config: FavorConfig):
+        super().__init__(config)
+        # CODEPATH: InstructBLIP checkpoints, whose vision model has no auto class; any other vision tower
+        if config.vision_config.model_type == "instructblip_vision_model":
+            self.vision_tower = InstructBlipVisionModel._from_config(config.vision_config)
+        else:
+            self.vision_tower = AutoModel.from_config(config.vision_config)
+        # CODEPATH: towers read without a Q-Former (SigLIP, CLIP); InstructBLIP
+        self.visual_qformer = None if config.qformer_config is None else FavorVisualQFormer(config)
+        # CODEPATH: Whisper, of which AutoModel would build the decoder, too; any other audio encoder
+        if config.audio_config.model_type == "whisper":
+            self.audio_tower = WhisperEncoder._from_config(config.audio_config)
+        else:
+            self.audio_tower = AutoModel.from_config(config.audio_config)
+        config.connector_config.audio_vectors_per_frame = config.audio_vectors_per_frame
+        self.connector = FavorConnector._from_config(config.connector_config)
+        self.language_model = AutoModel.from_config(config.text_config)
+        self.post_init()
+        self.keep_present_no_split_modules()
+
+    def train(self, mode: bool = True) -> "FavorModel":
+        """As in torch, but a frozen encoder stays in eval mode.
+
+        Its dropout would only add noise (paper, section 4.2).
+        """
+        super().train(mode)
+        for part, trained in (
+            (self.vision_tower, self.trains_visual_encoder),
+            (self.visual_qformer, self.trains_visual_encoder),
+            (self.audio_tower, self.trains_audio_encoder),
+        ):
+            if part is not None and not trained:
+                part.eval()
+        return self
+
+    @can_return_tuple
+    def get_video_features(
+        self,
+        pixel_values_videos: torch.Tensor | None = None,
+        video_frame_indices: torch.Tensor | None = None,
+        input_features: torch.Tensor | None = None,
+        input_features_mask: torch.Tensor | None = None,
+        qformer_input_ids: torch.Tensor | None = None,
+        qformer_attention_mask: torch.Tensor | None = None,
+        encoder_states: dict[str, torch.Tensor] | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> FavorMediaOutput:
+        """Encodes audio-visual items into the embeddings that replace their placeholders.
+
+        Args:
+            encoder_states: what [`~FavorModel.encode_media`] returned; replaces all other arguments.
+            The others: see [`~FavorModel.encode_media`].
+
+        Returns [`FavorMediaOutput`].
+        """
+        if encoder_states is None:
+            encoder_states = self.encode_media(
+                pixel_values_videos,
+                video_frame_indices,
+                input_features,
+                input_features_mask,
+                qformer_input_ids,
+                qformer_attention_mask,
+            )
+        fused = self.connector(**encoder_states)
+        lengths = (fused.num_windows * self.config.connector_config.num_query_tokens).tolist()
+        visual, audio = encoder_states.get("visual"), encoder_states.get("audio")
+        return FavorMediaOutput(
+            last_hidden_state=audio if visual is None else visual,
+            pooler_output=[embeddings[:length] for embeddings, length in zip(fused.embeddings, lengths, strict=True)],
+            query_states=fused.query_states,
+            diversity_loss=fused.diversity_loss,
+        )
+
+    def encode_media(
+        self,
+        pixel_values_videos: torch.Tensor | None = None,
+        video_frame_indices: torch.Tensor | None = None,
+        input_features: torch.Tensor | None = None,
+        input_features_mask: torch.Tensor | None = None,
+        qformer_input_ids: torch.Tensor | None = None,
+        qformer_attention_mask: torch.Tensor | None = None,
+    ) -> dict[str, torch.Tensor]:
+        """Runs the (frozen) encoders only; the result can be kept and given back as `encoder_states`.
+
+        Args:
+            pixel_values_videos: (items, F, 3, H, W) distinct pictures; an item's own are rows 0 .. max(its indices).
+            video_frame_indices: (items, T) int64, the picture shown in each synchronised frame, -1: none. Default:
+                every row once.
+            input_features: (items, chunks, mel, mel frames) log-mel of 30 s chunks; (items, mel, mel frames) is one
+                chunk each.
+            input_features_mask: (items, chunks, mel frames), 1 where real; default: all.
+            qformer_input_ids, qformer_attention_mask: (items, Q) the instruction for the visual Q-Former.
+
+        Returns the arguments of [`FavorConnector`]'s forward: `visual` (items, T, p, d), `num_visual_frames` (items,),
+        `audio` (items, S, A), `num_audio_vectors` (items,); a stream that no item has is left out.
+        """
+        states = {}
+        if pixel_values_videos is not None:
+            states["visual"], states["num_visual_frames"] = self.encode_frames(
+                pixel_values_videos, video_frame_indices, qformer_input_ids, qformer_attention_mask
+            )
+        if input_features is not None:
+            states["audio"], states["num_audio_vectors"] = self.encode_audio(input_features, input_features_mask)
+        return states
+
+    def encode_frames(
+        self,
+        pixel_values_videos: torch.Tensor,
+        video_frame_indices: torch.Tensor | None = None,
+        qformer_input_ids: torch.Tensor | None = None,
+        qformer_attention_mask: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Distinct pictures through the vision tower, once each.
+
+        (items, T, p, d) vectors a frame and (items,) frame counts.
+        """
+        items, rows = pixel_values_videos.shape[:2]
+        if video_frame_indices is None:
+            video_frame_indices = torch.arange(rows, device=pixel_values_videos.device).expand(items, -1)
+        own = length_mask(video_frame_indices.amax(1) + 1, rows)  # (items, F)
+        item_of_picture = own.nonzero()[:, 0]
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains_visual_encoder):
+            pictures = pixel_values_videos[own].to(self.vision_tower.dtype)  # (pictures, 3, H, W)
+            states = self.vision_tower(pixel_values=pictures).last_hidden_state  # (pictures, patches, width)
+            if self.visual_qformer is not None:
+                if qformer_input_ids is not None:
+                    qformer_input_ids = qformer_input_ids[item_of_picture]
+                if qformer_attention_mask is not None:
+                    qformer_attention_mask = qformer_attention_mask[item_of_picture]
+                states = self.visual_qformer(states, qformer_input_ids, qformer_attention_mask)
+        states = states.to(own.device)  # of the inputs: `device_map` may have put the encoders elsewhere
+        vectors = states.new_zeros(items, rows, *states.shape[1:])
+        vectors[own] = states
+        frames = vectors.take_along_dim(video_frame_indices.clamp(min=0)[..., None, None], dim=1)  # (items, T, p, d)
+        shown = video_frame_indices >= 0
+        return frames * shown[..., None, None], shown.sum(1)
+
+    def encode_audio(
+        self, input_features: torch.Tensor, input_features_mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Log-mel chunks through the audio tower: (items, S, A) encoder states and (items,) counts of real ones."""
+        if input_features.ndim == 3:
+            input_features = input_features[:, None]
+            input_features_mask = None if input_features_mask is None else input_features_mask[:, None]
+        if input_features_mask is None:
+            input_features_mask = torch.ones_like(input_features[:, :, 0], dtype=torch.long)
+        filled = input_features_mask.any(-1)  # (items, chunks)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains_audio_encoder):
+            chunks = input_features[filled].to(self.audio_tower.dtype)  # (filled chunks, mel, mel frames)
+            states = self.audio_tower(chunks).last_hidden_state  # (filled chunks, vectors, A)
+        states = states.to(filled.device)
+        vectors = states.new_zeros(*filled.shape, *states.shape[1:])
+        vectors[filled] = states
+        mel_frames = input_features_mask.sum(-1)
+        num_vectors = torch.where(mel_frames > 0, (mel_frames - 1) // 2 + 1, 0).sum(1)  # stride-2 convolution
+        return vectors.flatten(1, 2)[:, : int(num_vectors.max())], num_vectors
+
+    @can_return_tuple
+    def get_audio_features(
+        self,
+        input_features: torch.Tensor,
+        input_features_mask: torch.Tensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> FavorMediaOutput:
+        """Sound alone: `last_hidden_state` (items, S, A); `pooler_output` as in [`~FavorModel.get_video_features`]."""
+        return self.get_video_features(
+            input_features=input_features, input_features_mask=input_features_mask, return_dict=True
+        )
+
+    @property
+    def trains_visual_encoder(self) -> bool:
+        """Whether any parameter of the vision tower or the visual Q-Former is trained (the paper freezes both)."""
+        modules = [self.vision_tower] + ([] if self.visual_qformer is None else [self.visual_qformer])
+        return any(parameter.requires_grad for module in modules for parameter in module.parameters())
+
+    @property
+    def trains_audio_encoder(self) -> bool:
+        """Whether any parameter of the audio tower is trained (the paper freezes it)."""
+        return any(parameter.requires_grad for parameter in self.audio_tower.parameters())
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.FloatTensor | None = None,
+        pixel_values_videos: torch.Tensor | None = None,
+        video_frame_indices: torch.Tensor | None = None,
+        input_features: torch.Tensor | None = None,
+        input_features_mask: torch.Tensor | None = None,
+        qformer_input_ids: torch.Tensor | None = None,
+        qformer_attention_mask: torch.Tensor | None = None,
+        encoder_states: dict[str, torch.Tensor] | None = None,
+        mm_encoder_outputs: dict | None = None,
+        use_cache: bool | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> FavorModelOutputWithPast:
+        """Media inputs as in [`~FavorModel.encode_media`]; `mm_encoder_outputs` replaces them.
+
+        `mm_encoder_outputs={"video": output}` holds what [`~FavorModel.get_video_features`] returned.
+
+        `last_hidden_state` is as long as `input_ids`. Raises `ValueError` if placeholders and encoded tokens differ in
+        number.
+        """
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ValueError("Give exactly one of `input_ids` and `inputs_embeds`.")
+        placeholders = self.placeholder_mask(input_ids, inputs_embeds)  # (batch, length)
+        if inputs_embeds is None:
+            # The placeholder may lie beyond the vocabulary, and its embedding is replaced anyway.
+            inputs_embeds = self.get_input_embeddings()(input_ids.masked_fill(placeholders, 0))
+        media = (mm_encoder_outputs or {}).get("video")
+        given = (pixel_values_videos, input_features, encoder_states)
+        if media is None and any(stream is not None for stream in given):
+            media = self.get_video_features(
+                pixel_values_videos,
+                video_frame_indices,
+                input_features,
+                input_features_mask,
+                qformer_input_ids,
+                qformer_attention_mask,
+                encoder_states,
+                return_dict=True,
+            )
+        inputs_embeds = insert_media(inputs_embeds, placeholders, None if media is None else media.pooler_output)
+        outputs = self.language_model(
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            use_cache=use_cache,
+            **kwargs,
+        )
+        return FavorModelOutputWithPast(
+            last_hidden_state=outputs.last_hidden_state,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+            query_states=None if media is None else media.query_states,
+            diversity_loss=None if media is None else media.diversity_loss,
+        )
+
+    def placeholder_mask(
+        self, input_ids: torch.LongTensor | None, inputs_embeds: torch.FloatTensor | None
+    ) -> torch.BoolTensor:
+        """(batch, length), True where a media embedding goes."""
+        token_id = self.config.video_token_id
+        if input_ids is not None:
+            return input_ids == token_id
+        embedding = self.get_input_embeddings()
+        if token_id >= embedding.num_embeddings:
+            return torch.zeros(inputs_embeds.shape[:2], dtype=torch.bool, device=inputs_embeds.device)
+        placeholder = embedding(torch.full((), token_id, dtype=torch.long, device=inputs_embeds.device))
+        return (inputs_embeds == placeholder).all(-1)
+
+
+class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
+    """FAVOR with the language-model head: answers questions about video, image and sound."""
+
+    _tied_weights_keys = {"lm_head.weight": "model.language_model.embed_tokens.weight"}
+    _tp_plan = {"lm_head": "colwise_gather_output"}
+
+    def __init__(self, config: FavorConfig):
+        super().__init__(config)
+        self.model = FavorModel(config)
+        self.lm_head = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
+        self.post_init()
+        self.keep_present_no_split_modules()
+
+    def get_video_features(self, *args, **kwargs) -> FavorMediaOutput:
+        """See [`FavorModel.get_video_features`]."""
+        return self.model.get_video_features(*args, **kwargs)
+
+    def get_audio_features(self, *args, **kwargs) -> FavorMediaOutput:
+        """See [`FavorModel.get_audio_features`]."""
+        return self.model.get_audio_features(*args, **kwargs)
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.LongTensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.FloatTensor | None = None,
+        pixel_values_videos: torch.Tensor | None = None,
+        video_frame_indices: torch.Tensor | None = None,
+        input_features: torch.Tensor | None = None,
+        input_features_mask: torch.Tensor | None = None,
+        qformer_input_ids: torch.Tensor | None = None,
+        qformer_attention_mask: torch.Tensor | None = None,
+        encoder_states: dict[str, torch.Tensor] | None = None,
+        mm_encoder_outputs: dict | None = None,
+        labels: torch.LongTensor | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int | torch.Tensor = 0,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> FavorCausalLMOutputWithPast:
+        """As [`FavorModel.forward`]; with `labels` (batch, length; -100: no loss) `loss` is eq. 5."""
+        outputs = self.model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            inputs_embeds=inputs_embeds,
+            pixel_values_videos=pixel_values_videos,
+            video_frame_indices=video_frame_indices,
+            input_features=input_features,
+            input_features_mask=input_features_mask,
+            qformer_input_ids=qformer_input_ids,
+            qformer_attention_mask=qformer_attention_mask,
+            encoder_states=encoder_states,
+            mm_encoder_outputs=mm_encoder_outputs,
+            use_cache=use_cache,
+            return_dict=True,
+            **kwargs,
+        )
+        logits = self.lm_head(slice_logits_to_keep(outputs.last_hidden_state, logits_to_keep))
+        loss = None
+        if labels is not None or kwargs.get("shift_labels") is not None:
+            loss = self.loss_function(
+                logits=logits, labels=labels, vocab_size=self.config.text_config.vocab_size, **kwargs
+            )
+            if outputs.diversity_loss is not None:
+                loss = loss + self.config.diversity_loss_weight * outputs.diversity_loss.to(loss.device)
+        return FavorCausalLMOutputWithPast(
+            loss=loss,
+            logits=logits,
+            past_key_values=outputs.past_key_values,
+            hidden_states=outputs.hidden_states,
+            attentions=outputs.attentions,
+            query_states=outputs.query_states,
+            diversity_loss=outputs.diversity_loss,
+        )
+
+    def _prepare_multimodal_encoder_kwargs_for_generation(self, model_kwargs: dict) -> dict:
+        """`generate` encodes all media once, before it expands beams.
+
+        The inherited one would miss sound without a picture.
+        """
+        media = {name: model_kwargs.pop(name) for name in MEDIA_INPUTS if name in model_kwargs}
+        if any(media.get(name) is not None for name in ("pixel_values_videos", "input_features", "encoder_states")):
+            if model_kwargs.get("mm_encoder_outputs"):
+                raise ValueError("Give either media inputs or `mm_encoder_outputs`, not both.")
+            model_kwargs["mm_encoder_outputs"] = {"video": self.get_video_features(**media, return_dict=True)}
+        return model_kwargs
+
+    def _expand_multimodal_outputs(
+        self,
+        input_ids: torch.LongTensor | None,
+        mm_encoder_output: dict,
+        expand_size: int = 1,
+        inputs_embeds: torch.FloatTensor | None = None,
+    ) -> dict:
+        """Repeats each sample's media for its beams.
+
+        The inherited one silently drops media that do not fit their sample's placeholders, and changes its arguments.
+        """
+        media = mm_encoder_output.get("video")
+        if media is not None:
+            given_ids = input_ids if input_ids is not None and input_ids.numel() else None
+            check_placeholders(self.model.placeholder_mask(given_ids, inputs_embeds), media.pooler_output)
+            mm_encoder_output = {**mm_encoder_output, "video": replace(media)}
+        return super()._expand_multimodal_outputs(input_ids, mm_encoder_output, expand_size, inputs_embeds)
+
+
+__all__ = ["FavorForConditionalGeneration", "FavorModel", "VideoTextToTextPipeline"]

@@ -1,0 +1,175 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""Pictures to pixel values with torch alone: bicubic resize, rescale, CLIP normalisation.
+
+transformers' own video processors need torchvision, which the package index ships for one accelerator only, and decode
+with torchcodec. This one takes pictures that are decoded already (see `load_media`) and needs neither.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers.feature_extraction_utils import BatchFeature
+from transformers.image_utils import SizeDict
+from transformers.processing_utils import Unpack, VideosKwargs
+from transformers.utils import TensorType
+from transformers.video_processing_utils import VideoProcessorMixin
+from transformers.video_utils import VideoMetadata
+
+from .media_sources_favor import image_to_array, resize_frames
+
+BICUBIC = 3  # PIL.Image.Resampling.BICUBIC
+CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073]
+CLIP_STD = [0.26862954, 0.26130258, 0.27577711]
+
+
+class FavorVideoProcessor(VideoProcessorMixin):
+    """Resizes, rescales and normalises the pictures of videos.
+
+    A video is a (T, H, W, 3) or (T, 3, H, W) uint8 array or tensor, or a list of PIL pictures or (H, W, 3) arrays. The
+    pictures are taken as they are: choosing them in time is `load_media`'s work.
+
+    Args:
+        size (`{"height": int, "width": int}`, defaults to 224 x 224): of the pixel values.
+        do_resize, do_rescale, do_normalize (`bool`, default to `True`): steps to do.
+        rescale_factor (`float`, defaults to 1/255).
+        image_mean, image_std (`list[float]`, default to CLIP's).
+
+    Calling it returns `pixel_values_videos`: a list with one (T, 3, height, width) float32 tensor a video, or with
+    `return_tensors` one (videos, longest T, 3, height, width) tensor, zero beyond a video's own pictures.
+
+    Raises `ValueError` if a video is no sequence of RGB pictures, or `size` is no height and width.
+    """
+
+    resample = BICUBIC
+    size = {"height": 224, "width": 224}
+    image_mean = CLIP_MEAN
+    image_std = CLIP_STD
+    do_resize = True
+    do_rescale = True
+    do_normalize = True
+    do_sample_frames = False
+    model_input_names = ["pixel_values_videos"]
+
+    def __init__(self, **kwargs: Unpack[VideosKwargs]):
+        super().__init__(**kwargs)
+        self._set_attributes(**kwargs)
+
+    @property
+    def frame_size(self) -> dict[str, int]:
+        """Height and width of the pixel values, in pixels."""
+        return {"height": self.size["height"], "width": self.size["width"]}
+
+    def sample_frames(self, metadata: VideoMetadata, **kwargs: Any) -> np.ndarray:
+        """All pictures: they were chosen on the time grid when the file was decoded."""
+        return np.arange(metadata.total_num_frames)
+
+    def _decode_and_sample_videos(
+        self,
+        videos: Any,
+        video_metadata: Any = None,
+        do_sample_frames: bool | None = None,
+        sample_indices_fn: Callable | None = None,
+    ) -> tuple[list, list]:
+        if is_video(videos):
+            videos = [videos]
+        if not isinstance(videos, (list, tuple)) or not all(is_video(video) for video in videos):
+            raise ValueError(
+                "Videos must be (T, H, W, 3) uint8 arrays or lists of pictures, or a list of those. "
+                "Files are decoded by FavorProcessor or load_media."
+            )
+        return list(videos), video_metadata
+
+    def _prepare_input_videos(
+        self,
+        videos: Sequence[Any],
+        do_convert_rgb: bool | None = None,
+        input_data_format: str | None = None,
+        device: str | torch.device | None = None,
+    ) -> list[torch.Tensor]:
+        tensors = [torch.from_numpy(video_to_array(video)).permute(0, 3, 1, 2) for video in videos]  # (T, 3, H, W)
+        return tensors if device is None else [tensor.to(device) for tensor in tensors]
+
+    def _preprocess(
+        self,
+        videos: list[torch.Tensor],
+        do_resize: bool,
+        size: SizeDict,
+        do_rescale: bool,
+        rescale_factor: float,
+        do_normalize: bool,
+        image_mean: Sequence[float],
+        image_std: Sequence[float],
+        return_tensors: str | TensorType | None = None,
+        **kwargs: Any,
+    ) -> BatchFeature:
+        height, width = size.height, size.width
+        if do_resize and (height is None or width is None):
+            raise ValueError(f"size must hold height and width, but it is {dict(size)}.")
+        pixels = []
+        for video in videos:
+            if height is not None and width is not None and do_resize:
+                video = resize_frames(video, height, width)
+            video = video.float()
+            if do_rescale:
+                video = video * rescale_factor
+            if do_normalize:
+                mean = torch.tensor(image_mean, device=video.device).view(-1, 1, 1)
+                std = torch.tensor(image_std, device=video.device).view(-1, 1, 1)
+                video = (video - mean) / std
+            pixels.append(video)
+        data = pixels if return_tensors is None else torch.nn.utils.rnn.pad_sequence(pixels, batch_first=True)
+        return BatchFeature({"pixel_values_videos": data}, tensor_type=return_tensors)
+
+
+def is_picture(value: Any) -> bool:
+    """Tells whether `value` is one picture: PIL, or an array or tensor of two or three dimensions."""
+    return isinstance(value, Image.Image) or (isinstance(value, (np.ndarray, torch.Tensor)) and value.ndim in (2, 3))
+
+
+def is_video(value: Any) -> bool:
+    """Tells whether `value` is one decoded video: a four-dimensional array or tensor, or a list of pictures."""
+    if isinstance(value, (np.ndarray, torch.Tensor)):
+        return value.ndim == 4
+    return isinstance(value, (list, tuple)) and len(value) > 0 and all(is_picture(picture) for picture in value)
+
+
+def picture_to_array(picture: Any) -> np.ndarray:
+    """Turns a PIL picture, or an (H, W), (H, W, C) or (C, H, W) array or tensor, into (H, W, 3) uint8."""
+    if isinstance(picture, Image.Image):
+        return image_to_array(picture)
+    pixels = np.asarray(picture)
+    return _channels_last(np.stack([pixels] * 3, axis=-1) if pixels.ndim == 2 else pixels)
+
+
+def video_to_array(video: Any) -> np.ndarray:
+    """Turns any value that `is_video` accepts into (T, H, W, 3) uint8.
+
+    Raises:
+        ValueError: if the pictures differ in size, have another number of channels, or are not uint8.
+    """
+    if isinstance(video, (np.ndarray, torch.Tensor)):
+        return _channels_last(np.asarray(video))
+    pictures = [picture_to_array(picture) for picture in video]
+    shapes = sorted({picture.shape[:2] for picture in pictures})
+    if len(shapes) > 1:
+        raise ValueError(f"The pictures of one video must have one size, but there are {shapes}. Resize them first.")
+    return np.stack(pictures)
+
+
+def _channels_last(pixels: np.ndarray) -> np.ndarray:
+    if pixels.shape[-1] not in (1, 3, 4) and pixels.shape[-3] in (1, 3, 4):
+        pixels = np.moveaxis(pixels, -3, -1)
+    if pixels.shape[-1] not in (1, 3, 4):
+        raise ValueError(
+            f"Pictures must have 1, 3 or 4 channels in the last dimension, but the shape is {pixels.shape}."
+        )
+    if pixels.dtype != np.uint8:
+        raise ValueError(
+            f"Pictures must be uint8, 0 to 255, but the dtype is {pixels.dtype}. Scale and convert them first."
+        )
+    if pixels.shape[-1] == 1:
+        pixels = np.repeat(pixels, 3, axis=-1)
+    return np.ascontiguousarray(pixels[..., :3])
