@@ -24,7 +24,7 @@ class FavorSFTConfig(SFTConfig):
     Parameters that control the data:
         sort_steps_by_length (`bool`, defaults to `False`): sort the samples of each optimisation step by their
             `length` column (tokens), so that its micro-batches (`gradient_accumulation_steps`) are padded less. The
-            gradient stays the same.
+            cross-entropy's gradient stays the same.
     """
 
     diversity_loss_weight: float | None = field(

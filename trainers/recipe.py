@@ -32,6 +32,8 @@ SECTIONS = {
     "stages",
 }
 STAGE_SECTIONS = {"sft", "family_shares", "train_data"}
+MAPPINGS = {"from_scratch", "tower_pretraining", "lora", "sft", "family_shares"}
+LORA_OPTIONS = {"rank", "alpha", "dropout"}
 
 
 def read_recipe(path: str | Path, overrides: dict[str, str] | None = None) -> dict[str, Any]:
@@ -49,27 +51,46 @@ def read_recipe(path: str | Path, overrides: dict[str, str] | None = None) -> di
         *parents, last = key.split(".")
         section = recipe
         for parent in parents:
-            section = section.setdefault(parent, {})
+            section = section.setdefault(parent, {}) if isinstance(section, dict) else None
+        if not isinstance(section, dict):
+            raise ValueError(
+                f"--{key} names an entry of something that is no mapping in {path}; override it as a whole."
+            )
         section[last] = yaml.safe_load(value)
     unknown = set(recipe) - SECTIONS
     if unknown:
         raise ValueError(f"{path}: unknown {', '.join(sorted(unknown))}; a recipe has {', '.join(sorted(SECTIONS))}.")
     if ("model" in recipe) == ("from_scratch" in recipe):
         raise ValueError(f"{path}: give either `model` (a folder or Hub id) or `from_scratch`.")
-    options = {field.name for field in dataclasses.fields(FavorSFTConfig)} - {"output_dir", "seed"}
-    for section in (recipe, *(recipe.get("stages") or [])):
-        unknown = set(section.get("sft") or {}) - options
-        if unknown:
-            raise ValueError(f"{path}: unknown sft options {', '.join(sorted(unknown))}; see FavorSFTConfig.")
-    unknown = {key for stage in recipe.get("stages") or [] for key in stage} - STAGE_SECTIONS
-    if unknown:
-        raise ValueError(
-            f"{path}: unknown {', '.join(sorted(unknown))} in stages; a stage has {', '.join(sorted(STAGE_SECTIONS))}."
-        )
+    check_sections(recipe, path)
     for needed in ("output_dir", "train_data"):
         if needed not in recipe:
             raise ValueError(f"{path}: `{needed}` is missing.")
     return recipe
+
+
+def check_sections(recipe: dict[str, Any], path: Path) -> None:
+    """Raises `ValueError` for a section of another form, and for an option that its section does not have."""
+    stages = recipe.get("stages") or []
+    if not isinstance(stages, list) or not all(isinstance(stage, dict) for stage in stages):
+        raise ValueError(f"{path}: `stages` must be a list of mappings with {', '.join(sorted(STAGE_SECTIONS))}.")
+    for section in (recipe, *stages):
+        for name in MAPPINGS & set(section):
+            if section[name] is not None and not isinstance(section[name], dict):
+                raise ValueError(f"{path}: `{name}` must be a mapping, but it is {section[name]!r}.")
+    unknown = set(recipe.get("lora") or {}) - LORA_OPTIONS
+    if unknown:
+        raise ValueError(f"{path}: unknown lora options {', '.join(sorted(unknown))}; it has rank, alpha and dropout.")
+    options = {field.name for field in dataclasses.fields(FavorSFTConfig)} - {"output_dir", "seed"}
+    for section in (recipe, *stages):
+        unknown = set(section.get("sft") or {}) - options
+        if unknown:
+            raise ValueError(f"{path}: unknown sft options {', '.join(sorted(unknown))}; see FavorSFTConfig.")
+    unknown = {key for stage in stages for key in stage} - STAGE_SECTIONS
+    if unknown:
+        raise ValueError(
+            f"{path}: unknown {', '.join(sorted(unknown))} in stages; a stage has {', '.join(sorted(STAGE_SECTIONS))}."
+        )
 
 
 def run_recipe(recipe: dict[str, Any]) -> Path:

@@ -11,9 +11,9 @@ class StepLengthSampler(Sampler[int]):
     """
     A random permutation in which the samples of one optimisation step are sorted by length, longest first.
 
-    A step still sees a random mixture, so the gradient is that of unsorted training; only padding is saved. (Grouping
-    by length over many steps, as transformers' own sampler does, makes steps of long answers alone: on AVEB-mini that
-    learnt nothing in the samples in which mixed steps had reached 83 % on a family.)
+    A step still sees a random mixture, so the cross-entropy's gradient is that of unsorted training; only padding is
+    saved. (Grouping by length over many steps, as transformers' own sampler does, makes steps of long answers alone:
+    on AVEB-mini that learnt nothing in the samples in which mixed steps had reached 83 % on a family.)
 
     Args:
         lengths: of each sample, in tokens.

@@ -63,6 +63,10 @@ def write(path: Path, **changes) -> Path:
         ({"sft": {"max_step": 3}}, "unknown sft options max_step"),
         ({"stages": [{"sft": {"max_step": 3}}]}, "unknown sft options max_step"),
         ({"stages": [{"stf": {}}]}, "unknown stf in stages"),
+        ({"stages": {"sft": {}}}, "`stages` must be a list"),
+        ({"stages": [None]}, "`stages` must be a list"),
+        ({"sft": 3}, "`sft` must be a mapping"),
+        ({"lora": {"r": 8}}, "unknown lora options r"),
         ({"model": None}, "either `model`"),
         ({"from_scratch": {}}, "either `model`"),
         ({"train_data": None}, "`train_data` is missing"),
@@ -76,3 +80,10 @@ def test_mistakes_are_named(changes, said, tmp_path):
 def test_overrides_reach_nested_keys(tmp_path):
     recipe = read_recipe(write(tmp_path / "recipe.yaml"), {"sft.max_steps": "7", "seed": "3", "lora.rank": "4"})
     assert (recipe["sft"]["max_steps"], recipe["seed"], recipe["lora"]["rank"]) == (7, 3, 4)
+
+
+def test_an_override_into_a_list_is_refused(tmp_path):
+    recipe = write(tmp_path / "recipe.yaml", stages=[{"sft": {"max_steps": 1}}])
+    for key in ("stages.0.sft.max_steps", "stages.max_steps", "output_dir.x.y"):
+        with pytest.raises(ValueError, match="no mapping"):
+            read_recipe(recipe, {key: "5"})
