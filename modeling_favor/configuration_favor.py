@@ -132,6 +132,7 @@ class FavorConfig(PreTrainedConfig):
         audio_config: a `WhisperConfig`, of which the encoder is used.
         connector_config: [`FavorCausalQFormerConfig`].
         text_config: any causal language model of transformers; Vicuna-13B's Llama by default.
+        lm_head_bias (`bool`, defaults to `False`): the language model's output head has a bias, as Phi's has.
 
     Clock:
         frame_rate (`float`, defaults to 2.0): pictures a second.
@@ -171,6 +172,7 @@ class FavorConfig(PreTrainedConfig):
     video_token_id: int = 32000
     diversity_loss_weight: float | int = 0.01
     initializer_range: float = 0.02
+    lm_head_bias: bool = False
     tie_word_embeddings: bool = False
 
     def __post_init__(self, **kwargs):

@@ -23,13 +23,15 @@ class FavorConnectorOutput(ModelOutput):
 
     query_states: (B, W, N, d) outputs of the causal Q-Former. embeddings: (B, W * N, L) the same in the language
         model's width.
-    diversity_loss: scalar. num_windows: (B,) int64, windows of each item.
+    diversity_loss: scalar. num_windows: (B,) int64, windows of each item. num_tokens: (B,) int64, real rows of each
+        item's `embeddings`.
     """
 
     query_states: torch.FloatTensor | None = None
     embeddings: torch.FloatTensor | None = None
     diversity_loss: torch.FloatTensor | None = None
     num_windows: torch.LongTensor | None = None
+    num_tokens: torch.LongTensor | None = None
 
 
 class FavorConnector(PreTrainedModel):
@@ -218,6 +220,7 @@ class FavorConnector(PreTrainedModel):
             embeddings=embeddings.flatten(1, 2),
             diversity_loss=diversity_loss(states, item_of_window, num_items, self.config.diversity_loss_reduction),
             num_windows=num_windows,
+            num_tokens=num_windows * self.config.num_query_tokens,
         )
 
 

@@ -1,7 +1,7 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """FAVOR: vision tower, audio tower, connector and a causal language model, composed on transformers' own classes."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -9,19 +9,19 @@ from transformers import AutoModel
 from transformers import initialization as init
 from transformers.cache_utils import Cache
 from transformers.generation import GenerationMixin
-from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling
 from transformers.modeling_utils import PreTrainedModel, slice_logits_to_keep
-from transformers.models.instructblip.modeling_instructblip import InstructBlipQFormerModel, InstructBlipVisionModel
-from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from transformers.processing_utils import Unpack
-from transformers.utils import ModelOutput, TransformersKwargs, can_return_tuple
+from transformers.utils import TransformersKwargs, can_return_tuple
 
 from .configuration_favor import FavorConfig
 from .connector_favor import FavorConnector, length_mask
+from .language_head_favor import adjust_logits, build_language_head, input_embedding_name
+from .outputs_favor import FavorCausalLMOutputWithPast, FavorMediaOutput, FavorModelOutputWithPast
 
 # Not used here: transformers saves a model with the files that this one imports, so the pipeline comes along.
 from .pipeline_favor import VideoTextToTextPipeline
 from .placeholders_favor import check_placeholders, insert_media
+from .towers_favor import FavorVisualQFormer, build_audio_tower, build_vision_tower
 
 MEDIA_INPUTS = (
     "pixel_values_videos",
@@ -32,81 +32,6 @@ MEDIA_INPUTS = (
     "qformer_attention_mask",
     "encoder_states",
 )
-
-
-@dataclass
-class FavorMediaOutput(BaseModelOutputWithPooling):
-    """
-    Encoded audio-visual items, one row an item.
-
-    last_hidden_state: (items, T, p, visual width) visual vectors of each synchronised frame, or (items, S, audio
-        width) of sound alone.
-    pooler_output: a list with one (tokens, text width) tensor an item, what replaces its placeholders.
-    query_states: (items, windows, N, d). diversity_loss: scalar, eq. 4.
-    """
-
-    query_states: torch.FloatTensor | None = None
-    diversity_loss: torch.FloatTensor | None = None
-
-
-@dataclass
-class FavorModelOutputWithPast(BaseModelOutputWithPast):
-    """`last_hidden_state` (batch, length, text width) and the media's `query_states` and `diversity_loss`."""
-
-    query_states: torch.FloatTensor | None = None
-    diversity_loss: torch.FloatTensor | None = None
-
-
-@dataclass
-class FavorCausalLMOutputWithPast(ModelOutput):
-    """`loss` is eq. 5: cross-entropy on `labels` plus the weighted `diversity_loss`.
-
-    `logits` (batch, length, vocabulary).
-    """
-
-    loss: torch.FloatTensor | None = None
-    logits: torch.FloatTensor | None = None
-    past_key_values: Cache | None = None
-    hidden_states: tuple[torch.FloatTensor, ...] | None = None
-    attentions: tuple[torch.FloatTensor, ...] | None = None
-    query_states: torch.FloatTensor | None = None
-    diversity_loss: torch.FloatTensor | None = None
-
-
-class FavorVisualQFormer(nn.Module):
-    """InstructBLIP's instruction-aware Q-Former with its learned queries.
-
-    A picture's patch states to a few vectors.
-    """
-
-    def __init__(self, config: FavorConfig):
-        super().__init__()
-        self.query_tokens = nn.Parameter(
-            torch.empty(1, config.num_visual_query_tokens, config.qformer_config.hidden_size)
-        )
-        self.qformer = InstructBlipQFormerModel._from_config(config.qformer_config)
-
-    def forward(
-        self,
-        patch_states: torch.Tensor,
-        qformer_input_ids: torch.Tensor | None = None,
-        qformer_attention_mask: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """(pictures, patches, vision width) and (pictures, Q) instruction tokens to (pictures, queries, d)."""
-        queries = self.query_tokens.expand(len(patch_states), -1, -1)
-        num_queries = queries.shape[1]
-        mask = None
-        if qformer_input_ids is not None:
-            if qformer_attention_mask is None:
-                qformer_attention_mask = torch.ones_like(qformer_input_ids)
-            mask = nn.functional.pad(qformer_attention_mask, (num_queries, 0), value=1)
-        states = self.qformer(
-            input_ids=qformer_input_ids,
-            attention_mask=mask,
-            query_embeds=queries,
-            encoder_hidden_states=patch_states,
-        ).last_hidden_state
-        return states[:, :num_queries]
 
 
 class FavorPreTrainedModel(PreTrainedModel):
@@ -142,18 +67,14 @@ class FavorModel(FavorPreTrainedModel):
 
     def __init__(self, config: FavorConfig):
         super().__init__(config)
-        # CODEPATH: InstructBLIP checkpoints, whose vision model has no auto class; any other vision tower
-        if config.vision_config.model_type == "instructblip_vision_model":
-            self.vision_tower = InstructBlipVisionModel._from_config(config.vision_config)
-        else:
-            self.vision_tower = AutoModel.from_config(config.vision_config)
-        # CODEPATH: towers read without a Q-Former (SigLIP, CLIP); InstructBLIP
-        self.visual_qformer = None if config.qformer_config is None else FavorVisualQFormer(config)
-        # CODEPATH: Whisper, of which AutoModel would build the decoder, too; any other audio encoder
-        if config.audio_config.model_type == "whisper":
-            self.audio_tower = WhisperEncoder._from_config(config.audio_config)
-        else:
-            self.audio_tower = AutoModel.from_config(config.audio_config)
+        self.vision_tower = build_vision_tower(config.vision_config)
+        # CODEPATH: towers read without a Q-Former (SigLIP, CLIP); InstructBLIP and BLIP-2
+        self.visual_qformer = (
+            None
+            if config.qformer_config is None
+            else FavorVisualQFormer(config.qformer_config, config.num_visual_query_tokens)
+        )
+        self.audio_tower = build_audio_tower(config.audio_config)
         config.connector_config.audio_vectors_per_frame = config.audio_vectors_per_frame
         self.connector = FavorConnector._from_config(config.connector_config)
         self.language_model = AutoModel.from_config(config.text_config)
@@ -205,7 +126,7 @@ class FavorModel(FavorPreTrainedModel):
                 qformer_attention_mask,
             )
         fused = self.connector(**encoder_states)
-        lengths = (fused.num_windows * self.config.connector_config.num_query_tokens).tolist()
+        lengths = fused.num_tokens.tolist()
         visual, audio = encoder_states.get("visual"), encoder_states.get("audio")
         return FavorMediaOutput(
             last_hidden_state=audio if visual is None else visual,
@@ -401,13 +322,15 @@ class FavorModel(FavorPreTrainedModel):
 class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
     """FAVOR with the language-model head: answers questions about video, image and sound."""
 
-    _tied_weights_keys = {"lm_head.weight": "model.language_model.embed_tokens.weight"}
     _tp_plan = {"lm_head": "colwise_gather_output"}
 
     def __init__(self, config: FavorConfig):
         super().__init__(config)
         self.model = FavorModel(config)
-        self.lm_head = nn.Linear(config.text_config.hidden_size, config.text_config.vocab_size, bias=False)
+        self.lm_head = build_language_head(config.text_config, config.lm_head_bias)
+        self._tied_weights_keys = {
+            "lm_head.weight": f"model.language_model.{input_embedding_name(self.model.language_model)}"
+        }
         self.post_init()
         self.keep_present_no_split_modules()
 
@@ -460,6 +383,7 @@ class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
             **kwargs,
         )
         logits = self.lm_head(slice_logits_to_keep(outputs.last_hidden_state, logits_to_keep))
+        logits = adjust_logits(logits, self.config.text_config)
         loss = None
         if labels is not None or kwargs.get("shift_labels") is not None:
             loss = self.loss_function(

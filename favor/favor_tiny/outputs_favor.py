@@ -1,0 +1,51 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""What FAVOR's models return: encoded media, hidden states, logits, and the connector's states beside them."""
+
+from dataclasses import dataclass
+
+import torch
+from transformers.cache_utils import Cache
+from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling
+from transformers.utils import ModelOutput
+
+
+@dataclass
+class FavorMediaOutput(BaseModelOutputWithPooling):
+    """
+    Encoded audio-visual items, one row an item.
+
+    last_hidden_state: (items, T, p, visual width) visual vectors of each synchronised frame, or (items, S, audio
+        width) of sound alone.
+    pooler_output: a list with one (tokens, text width) tensor an item, what replaces its placeholders.
+    query_states: (items, windows, N, d). diversity_loss: scalar, eq. 4.
+    """
+
+    query_states: torch.FloatTensor | None = None
+    diversity_loss: torch.FloatTensor | None = None
+
+
+@dataclass
+class FavorModelOutputWithPast(BaseModelOutputWithPast):
+    """`last_hidden_state` (batch, length, text width) and the media's `query_states` and `diversity_loss`."""
+
+    query_states: torch.FloatTensor | None = None
+    diversity_loss: torch.FloatTensor | None = None
+
+
+@dataclass
+class FavorCausalLMOutputWithPast(ModelOutput):
+    """`loss` is eq. 5: cross-entropy on `labels` plus the weighted `diversity_loss`.
+
+    `logits` (batch, length, vocabulary).
+    """
+
+    loss: torch.FloatTensor | None = None
+    logits: torch.FloatTensor | None = None
+    past_key_values: Cache | None = None
+    hidden_states: tuple[torch.FloatTensor, ...] | None = None
+    attentions: tuple[torch.FloatTensor, ...] | None = None
+    query_states: torch.FloatTensor | None = None
+    diversity_loss: torch.FloatTensor | None = None
+
+
+__all__ = ["FavorCausalLMOutputWithPast", "FavorMediaOutput", "FavorModelOutputWithPast"]
