@@ -18,6 +18,8 @@ COMMANDS = {
     "ask": "answer a question about a video, an image or a sound",
     "sft": "train a model by a recipe",
     "synth": "render AVEB-mini, the bundled training and test clips",
+    "assemble": "make a model folder of public checkpoints: a language model, a Whisper and a vision tower",
+    "convert": "put a released FAVOR checkpoint on top of the public checkpoints it was trained with",
     "export": "write a model folder in the layout of the Hub, code included",
 }
 EXTRA_OF_MODULE = {

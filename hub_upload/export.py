@@ -37,6 +37,7 @@ CUSTOM_PIPELINES = {
         "type": "multimodal",
     }
 }
+CARD_FILES = ("README.md", "architecture.png", ".eval_results/favor.yaml")
 LOADING_KEYS = ("is_local", "local_files_only", "name_or_path")
 ENTRY_FILES = {modeling_favor: ("modeling_favor.py", "pipeline_favor.py"), processing: ("processing_favor.py",)}
 
@@ -67,25 +68,34 @@ def export_model(
         OSError: a model folder that cannot be read, or an `out_dir` that cannot be written.
     """
     out_dir = Path(out_dir)
-    _check_replaceable(out_dir, overwrite)
+    check_replaceable(out_dir, overwrite)
     if processor is None:
         processor = _processor_of(model)
-    with _written_at_once(out_dir) as folder:
+    with written_at_once(out_dir) as folder:
         if isinstance(model, PreTrainedModel):
             model.save_pretrained(folder)
             config, generation_config = model.config, model.generation_config
         else:
             config, generation_config = _copy_weights(Path(model), folder)
-        _write_config(config, folder)
-        _write_generation_config(generation_config, processor, folder)
-        processor.save_pretrained(folder)
-        _write_processor_auto_map(folder)
-        _forget_origin(folder)
-        _copy_code(folder)
+            _copy_card(Path(model), folder)
+        complete_folder(folder, config, generation_config, processor)
     return out_dir
 
 
-def _check_replaceable(out_dir: Path, overwrite: bool) -> None:
+def complete_folder(
+    folder: Path, config: FavorConfig, generation_config: GenerationConfig, processor: ProcessorMixin
+) -> None:
+    """Everything beside the weights: configs, processor and code."""
+    _write_config(config, folder)
+    _write_generation_config(generation_config, processor, folder)
+    processor.save_pretrained(folder)
+    _write_processor_auto_map(folder)
+    _forget_origin(folder)
+    _copy_code(folder)
+
+
+def check_replaceable(out_dir: Path, overwrite: bool) -> None:
+    """Raises `ValueError` if `out_dir` holds something that is not to be replaced."""
     if not out_dir.exists() or (out_dir.is_dir() and not any(out_dir.iterdir())):
         return
     if not overwrite:
@@ -121,6 +131,14 @@ def _copy_weights(source: Path, folder: Path) -> tuple[FavorConfig, GenerationCo
     return config, GenerationConfig.from_model_config(config)
 
 
+def _copy_card(source: Path, folder: Path) -> None:
+    """The model card, with its picture and results, if the folder has one."""
+    for name in CARD_FILES:
+        if (source / name).is_file():
+            (folder / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(source / name, folder / name)
+
+
 def _write_config(config: FavorConfig, folder: Path) -> None:
     """config.json with the names by which transformers finds the code; `config` itself is left as it is."""
     config.save_pretrained(folder)
@@ -142,10 +160,13 @@ def _write_generation_config(generation_config: GenerationConfig, processor: Pro
     generation_config.save_pretrained(folder)
     names = ("bos_token_id", "eos_token_id", "pad_token_id")
     values = {name: getattr(processor.tokenizer, name) for name in names}
-    values["suppress_tokens"] = [processor.video_token_id, processor.image_token_id, processor.audio_token_id]
+    media = [processor.video_token_id, processor.image_token_id, processor.audio_token_id]
     file = folder / "generation_config.json"
     known = json.loads(file.read_text())
-    _update_json(file, {name: value for name, value in values.items() if known.get(name) is None})
+    suppressed = known.get("suppress_tokens") or []
+    suppressed = [*suppressed, *(token for token in media if token not in suppressed)]
+    values = {name: value for name, value in values.items() if known.get(name) is None}
+    _update_json(file, {**values, "suppress_tokens": suppressed})
 
 
 def _write_processor_auto_map(folder: Path) -> None:
@@ -177,7 +198,7 @@ def _update_json(file: Path, values: dict, removed: tuple[str, ...] = ()) -> Non
 
 
 @contextmanager
-def _written_at_once(out_dir: Path) -> Iterator[Path]:
+def written_at_once(out_dir: Path) -> Iterator[Path]:
     """A folder beside `out_dir` that takes its place when the block ends, and is removed if the block fails."""
     out_dir.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{out_dir.name}.", dir=out_dir.parent))

@@ -13,11 +13,14 @@ from transformers import (
     AutoModelForMultimodalLM,
 )
 
+from .assembly_favor import AssemblyReport, assemble_model
 from .causal_qformer_favor import FavorCausalQFormer
-from .configuration_favor import FavorCausalQFormerConfig, FavorConfig
+from .configuration_favor import FavorCausalQFormerConfig, FavorConfig, FavorProjectorConfig
 from .connector_favor import FavorConnector
+from .media_stream_favor import FavorMediaStream
 from .modeling_favor import FavorForConditionalGeneration, FavorModel
 from .pipeline_favor import VideoTextToTextPipeline
+from .projector_favor import FavorProjector
 
 AutoConfig.register(FavorConfig.model_type, FavorConfig)
 for _auto_model in (AutoModel, AutoModelForMultimodalLM, AutoModelForImageTextToText, AutoModelForCausalLM):
@@ -26,11 +29,16 @@ FavorConfig.register_for_auto_class()
 FavorForConditionalGeneration.register_for_auto_class("AutoModel")
 
 __all__ = [
+    "AssemblyReport",
     "FavorCausalQFormer",
     "FavorCausalQFormerConfig",
     "FavorConfig",
     "FavorConnector",
     "FavorForConditionalGeneration",
+    "FavorMediaStream",
     "FavorModel",
+    "FavorProjector",
+    "FavorProjectorConfig",
     "VideoTextToTextPipeline",
+    "assemble_model",
 ]

@@ -16,7 +16,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, PreTrainedModel
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs
-from transformers.utils.generic import merge_with_config_defaults
+from transformers.utils.generic import is_flash_attention_requested, merge_with_config_defaults
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
 from .configuration_favor import FavorCausalQFormerConfig
@@ -127,7 +127,22 @@ class FavorCausalQFormerLayer(GradientCheckpointingLayer):
         return self.layer_norm(update + hidden_states)
 
 
-class FavorCausalQFormer(PreTrainedModel):
+class FavorBlockCausalModel(PreTrainedModel):
+    """A model with block-causal masks, which flash attention does not know: it would silently become token-causal."""
+
+    _supports_sdpa = True
+    _supports_flash_attn = False
+
+    def get_correct_attn_implementation(self, requested_attention: str | None, is_init_check: bool = False) -> str:
+        """SDPA where flash attention is asked of the whole model, so that the other parts can have it."""
+        if requested_attention is not None and is_flash_attention_requested(
+            requested_attention_implementation=requested_attention
+        ):
+            requested_attention = "sdpa"
+        return super().get_correct_attn_implementation(requested_attention, is_init_check)
+
+
+class FavorCausalQFormer(FavorBlockCausalModel):
     """N learned queries read windows of frames, whose vectors first attend to each other block-causally.
 
     Released code, checked numerically: features get LayerNorm and a learned position by their place in the window; the
@@ -140,9 +155,6 @@ class FavorCausalQFormer(PreTrainedModel):
     base_model_prefix = "causal_qformer"
     main_input_name = "features"
     supports_gradient_checkpointing = True
-    _supports_sdpa = True
-    # Flash attention knows no block-causal mask and would silently become token-causal.
-    _supports_flash_attn = False
     _no_split_modules = ["FavorCausalQFormerLayer"]
     _can_record_outputs = {
         "hidden_states": FavorCausalQFormerLayer,
@@ -216,4 +228,4 @@ class FavorCausalQFormer(PreTrainedModel):
         return mask[:, None]
 
 
-__all__ = ["FavorCausalQFormer"]
+__all__ = ["FavorBlockCausalModel", "FavorCausalQFormer"]

@@ -2,7 +2,7 @@
 """Configuration of FAVOR: which encoders, which connector, which language model, and how they are synchronised."""
 
 from dataclasses import field
-from typing import Literal
+from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
@@ -121,6 +121,52 @@ class FavorCausalQFormerConfig(PreTrainedConfig):
 
 
 @strict
+class FavorProjectorConfig(PreTrainedConfig):
+    r"""
+    Configuration of the connector without Q-Former: each stream goes to the language model's width by a two-layer MLP.
+
+    It is the second system's, arXiv 2407.15046: Whisper states and SigLIP frames, no fusion before the language model.
+    Widths and counts of the parts around the connector are filled in by [`FavorConfig`].
+
+    Reading the streams:
+        modalities (`str`, defaults to `"audio_visual"`): `"visual"`: no tokens for sound, whose encoder does not run
+            (the system's vision-only baseline). `"audio"`: none for pictures.
+        visual_pooling (`str`, defaults to `"space_and_time"`): the frames' vectors averaged over space (one token a
+            frame) and over time (one token a patch), as the system has it; `"space"` or `"time"`: only one of them.
+        audio_pool_size (`int`, defaults to 1): neighbouring audio vectors averaged to one token. Not in the paper:
+            30 s are 1,500 vectors, and phi-2 reads 2,048 tokens.
+        visual_vectors_per_frame (`int`, defaults to 729): vectors of a picture, SigLIP's 27 x 27 patches.
+
+    Sizes:
+        hidden_act (`str`, defaults to `"gelu"`): between the two layers; both are as wide as the language model.
+        visual_hidden_size (`int`, defaults to 1152), audio_hidden_size (`int`, defaults to 1280),
+        text_hidden_size (`int`, defaults to 2560): widths around it.
+        initializer_range (`float`, defaults to 0.02).
+    """
+
+    model_type = "favor_projector"
+    base_config_key = "connector_config"
+
+    modalities: Literal["audio_visual", "audio", "visual"] = "audio_visual"
+    visual_pooling: Literal["space_and_time", "space", "time"] = "space_and_time"
+    audio_pool_size: int = 1
+    visual_vectors_per_frame: int = 729
+    hidden_act: str = "gelu"
+    visual_hidden_size: int = 1152
+    audio_hidden_size: int = 1280
+    text_hidden_size: int = 2560
+    initializer_range: float = 0.02
+
+    def __post_init__(self, **kwargs):
+        super().__post_init__(**kwargs)
+        if self.audio_pool_size < 1:
+            raise ValueError(f"audio_pool_size must be at least 1 (no pooling); got {self.audio_pool_size}.")
+
+
+CONNECTORS = {config.model_type: config for config in (FavorCausalQFormerConfig, FavorProjectorConfig)}
+
+
+@strict
 class FavorConfig(PreTrainedConfig):
     r"""
     Configuration of [`FavorModel`] and [`FavorForConditionalGeneration`]; the defaults are the paper's 13B system.
@@ -130,7 +176,8 @@ class FavorConfig(PreTrainedConfig):
         qformer_config: the instruction-aware visual Q-Former that reads the tower; `None`: the tower's patch states
             are used as they are.
         audio_config: a `WhisperConfig`, of which the encoder is used.
-        connector_config: [`FavorCausalQFormerConfig`].
+        connector_config: [`FavorCausalQFormerConfig`], or with `"model_type": "favor_projector"`
+            [`FavorProjectorConfig`].
         text_config: any causal language model of transformers; Vicuna-13B's Llama by default.
         lm_head_bias (`bool`, defaults to `False`): the language model's output head has a bias, as Phi's has.
 
@@ -149,7 +196,8 @@ class FavorConfig(PreTrainedConfig):
         diversity_loss_weight (`float`, defaults to 0.01): lambda of eq. 5; 0 switches the diversity loss off
             (ablation).
 
-    Raises `ValueError` if `audio_encoder_rate` is not a whole multiple of `frame_rate`.
+    Raises `ValueError` if `audio_encoder_rate` is not a whole multiple of `frame_rate`, or the connector is of another
+    type.
     """
 
     model_type = "favor"
@@ -176,15 +224,37 @@ class FavorConfig(PreTrainedConfig):
     tie_word_embeddings: bool = False
 
     def __post_init__(self, **kwargs):
+        if isinstance(self.connector_config, dict):  # AutoConfig knows none of our types
+            self.connector_config = connector_config(self.connector_config)
         super().__post_init__(**kwargs)
         if self.qformer_config is not None:
             self.qformer_config.encoder_hidden_size = self.vision_config.hidden_size
+        self.fill_connector_config()
+
+    def fill_connector_config(self) -> None:
+        """Hands the connector what follows from the parts around it: widths, and vectors a frame."""
+        connector = self.connector_config
         visual = self.vision_config if self.qformer_config is None else self.qformer_config
-        self.connector_config.visual_hidden_size = visual.hidden_size
-        self.connector_config.audio_hidden_size = self.audio_config.hidden_size
-        self.connector_config.text_hidden_size = self.text_config.hidden_size
-        self.connector_config.visual_vectors_per_frame = self.num_visual_query_tokens
-        self.connector_config.audio_vectors_per_frame = self.audio_vectors_per_frame
+        connector.visual_hidden_size = visual.hidden_size
+        connector.audio_hidden_size = self.audio_config.hidden_size
+        connector.text_hidden_size = self.text_config.hidden_size
+        connector.visual_vectors_per_frame = self.num_visual_query_tokens
+        if connector.model_type == "favor_causal_qformer":
+            connector.audio_vectors_per_frame = self.audio_vectors_per_frame
+
+    def processor_values(self) -> dict[str, Any]:
+        """The keyword arguments of `FavorProcessor` that must agree with this config, to count placeholders alike."""
+        connector = self.connector_config
+        names = {
+            "favor_causal_qformer": ("num_query_tokens", "window_frames", "synchronize"),
+            "favor_projector": ("visual_vectors_per_frame", "visual_pooling", "audio_pool_size"),
+        }[connector.model_type]
+        return {
+            "connector": connector.model_type.removeprefix("favor_"),
+            "modalities": connector.modalities,
+            "frame_rate": self.frame_rate,
+            **{name: getattr(connector, name) for name in names},
+        }
 
     @property
     def audio_vectors_per_frame(self) -> int:
@@ -198,4 +268,15 @@ class FavorConfig(PreTrainedConfig):
         return int(vectors)
 
 
-__all__ = ["FavorCausalQFormerConfig", "FavorConfig"]
+def connector_config(values: dict[str, Any]) -> PreTrainedConfig:
+    """The connector's config of the type that `values["model_type"]` names, by default the causal Q-Former's.
+
+    Raises `ValueError` for another type.
+    """
+    model_type = values.get("model_type", FavorCausalQFormerConfig.model_type)
+    if model_type not in CONNECTORS:
+        raise ValueError(f"connector_config is of type {model_type!r}; a connector is one of {', '.join(CONNECTORS)}.")
+    return CONNECTORS[model_type](**values)
+
+
+__all__ = ["FavorCausalQFormerConfig", "FavorConfig", "FavorProjectorConfig"]

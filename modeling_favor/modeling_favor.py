@@ -4,25 +4,28 @@
 from dataclasses import replace
 
 import torch
-from torch import nn
 from transformers import AutoModel
-from transformers import initialization as init
 from transformers.cache_utils import Cache
 from transformers.generation import GenerationMixin
-from transformers.modeling_utils import PreTrainedModel, slice_logits_to_keep
+from transformers.modeling_utils import slice_logits_to_keep
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, can_return_tuple
 
 from .configuration_favor import FavorConfig
-from .connector_favor import FavorConnector, length_mask
+from .connector_favor import build_connector, length_mask
+from .encoder_recording_favor import record_encoders, recorded_states
 from .language_head_favor import adjust_logits, build_language_head, input_embedding_name
+from .media_stream_favor import FavorMediaStream
 from .outputs_favor import FavorCausalLMOutputWithPast, FavorMediaOutput, FavorModelOutputWithPast
 
-# Not used here: transformers saves a model with the files that this one imports, so the pipeline comes along.
-from .pipeline_favor import VideoTextToTextPipeline
+# Transformers saves a model with the files that this one imports, so the pipeline comes along.
+from .pipeline_favor import TASK, VideoTextToTextPipeline
 from .placeholders_favor import check_placeholders, insert_media
-from .towers_favor import FavorVisualQFormer, build_audio_tower, build_vision_tower
+from .pretrained_favor import FavorPreTrainedModel
+from .towers_favor import FavorVisualQFormer, build_audio_tower, build_vision_tower, in_passes
 
+PICTURES_A_PASS, CHUNKS_A_PASS = 64, 16  # through an encoder: its memory does not grow with the video
+AUTO_CLASSES = ("AutoModel", "AutoModelForMultimodalLM", "AutoModelForImageTextToText", "AutoModelForCausalLM")
 MEDIA_INPUTS = (
     "pixel_values_videos",
     "video_frame_indices",
@@ -34,49 +37,21 @@ MEDIA_INPUTS = (
 )
 
 
-class FavorPreTrainedModel(PreTrainedModel):
-    config: FavorConfig
-    base_model_prefix = "model"
-    main_input_name = "input_ids"
-    input_modalities = ("video", "audio", "text")
-    supports_gradient_checkpointing = True
-    _skip_keys_device_placement = ["past_key_values"]
-    _supports_sdpa = True
-    _supports_flash_attn = True
-    _supports_attention_backend = True
-    _can_compile_fullgraph = False
-
-    @torch.no_grad()
-    def _init_weights(self, module: nn.Module) -> None:
-        super()._init_weights(module)
-        if isinstance(module, FavorVisualQFormer):
-            init.normal_(module.query_tokens, std=self.config.initializer_range)
-
-    def keep_present_no_split_modules(self) -> None:
-        """Drops names of classes that are not in this model (Whisper's decoder layer).
-
-        FSDP's auto-wrap fails on them.
-        """
-        present = {type(module).__name__ for module in self.modules()}
-        declared = getattr(self, "_no_split_modules", None) or ()
-        self._no_split_modules = set(declared) & present
-
-
 class FavorModel(FavorPreTrainedModel):
     """FAVOR without the language-model head."""
 
     def __init__(self, config: FavorConfig):
         super().__init__(config)
         self.vision_tower = build_vision_tower(config.vision_config)
-        # CODEPATH: towers read without a Q-Former (SigLIP, CLIP); InstructBLIP and BLIP-2
         self.visual_qformer = (
+            # CODEPATH: towers read without a Q-Former (SigLIP, CLIP); InstructBLIP and BLIP-2
             None
             if config.qformer_config is None
             else FavorVisualQFormer(config.qformer_config, config.num_visual_query_tokens)
         )
         self.audio_tower = build_audio_tower(config.audio_config)
-        config.connector_config.audio_vectors_per_frame = config.audio_vectors_per_frame
-        self.connector = FavorConnector._from_config(config.connector_config)
+        config.fill_connector_config()  # its parts may have been changed since it was made
+        self.connector = build_connector(config.connector_config)
         self.language_model = AutoModel.from_config(config.text_config)
         self.post_init()
         self.keep_present_no_split_modules()
@@ -113,18 +88,20 @@ class FavorModel(FavorPreTrainedModel):
         Args:
             encoder_states: what [`~FavorModel.encode_media`] returned; replaces all other arguments.
             The others: see [`~FavorModel.encode_media`].
+            output_hidden_states, output_attentions: keep those of the encoders.
 
         Returns [`FavorMediaOutput`].
         """
-        if encoder_states is None:
-            encoder_states = self.encode_media(
-                pixel_values_videos,
-                video_frame_indices,
-                input_features,
-                input_features_mask,
-                qformer_input_ids,
-                qformer_attention_mask,
-            )
+        with record_encoders(self, **kwargs) as recorded:
+            if encoder_states is None:
+                encoder_states = self.encode_media(
+                    pixel_values_videos,
+                    video_frame_indices,
+                    input_features,
+                    input_features_mask,
+                    qformer_input_ids,
+                    qformer_attention_mask,
+                )
         fused = self.connector(**encoder_states)
         lengths = fused.num_tokens.tolist()
         visual, audio = encoder_states.get("visual"), encoder_states.get("audio")
@@ -133,6 +110,9 @@ class FavorModel(FavorPreTrainedModel):
             pooler_output=[embeddings[:length] for embeddings, length in zip(fused.embeddings, lengths, strict=True)],
             query_states=fused.query_states,
             diversity_loss=fused.diversity_loss,
+            **recorded_states(recorded, "audio" if visual is None else "vision"),
+            **recorded_states(recorded, "qformer", "qformer_"),
+            **recorded_states(recorded, "audio", "audio_"),
         )
 
     def encode_media(
@@ -174,24 +154,29 @@ class FavorModel(FavorPreTrainedModel):
         qformer_input_ids: torch.Tensor | None = None,
         qformer_attention_mask: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Distinct pictures through the vision tower, once each.
+        """Distinct pictures through the vision tower, once each and a bounded number at a time.
 
         (items, T, p, d) vectors a frame and (items,) frame counts.
         """
         items, rows = pixel_values_videos.shape[:2]
+        if not self.connector.reads_visual:
+            connector = self.config.connector_config
+            shape = (items, 0, connector.visual_vectors_per_frame, connector.visual_hidden_size)
+            return pixel_values_videos.new_zeros(shape), pixel_values_videos.new_zeros(items, dtype=torch.long)
         if video_frame_indices is None:
             video_frame_indices = torch.arange(rows, device=pixel_values_videos.device).expand(items, -1)
         own = length_mask(video_frame_indices.amax(1) + 1, rows)  # (items, F)
-        item_of_picture = own.nonzero()[:, 0]
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains_visual_encoder):
-            pictures = pixel_values_videos[own].to(self.vision_tower.dtype)  # (pictures, 3, H, W)
+
+        def encode(item: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
+            pictures = pixel_values_videos[item, row].to(self.vision_tower.dtype)  # (pictures, 3, H, W)
             states = self.vision_tower(pixel_values=pictures).last_hidden_state  # (pictures, patches, width)
-            if self.visual_qformer is not None:
-                if qformer_input_ids is not None:
-                    qformer_input_ids = qformer_input_ids[item_of_picture]
-                if qformer_attention_mask is not None:
-                    qformer_attention_mask = qformer_attention_mask[item_of_picture]
-                states = self.visual_qformer(states, qformer_input_ids, qformer_attention_mask)
+            if self.visual_qformer is None:
+                return states
+            instruction = (qformer_input_ids, qformer_attention_mask)
+            return self.visual_qformer(states, *(None if ids is None else ids[item] for ids in instruction))
+
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains_visual_encoder):
+            states = in_passes(encode, PICTURES_A_PASS, *own.nonzero(as_tuple=True))
         states = states.to(own.device)  # of the inputs: `device_map` may have put the encoders elsewhere
         vectors = states.new_zeros(items, rows, *states.shape[1:])
         vectors[own] = states
@@ -203,6 +188,9 @@ class FavorModel(FavorPreTrainedModel):
         self, input_features: torch.Tensor, input_features_mask: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-mel chunks through the audio tower: (items, S, A) encoder states and (items,) counts of real ones."""
+        if not self.connector.reads_audio:
+            shape = (len(input_features), 0, self.config.connector_config.audio_hidden_size)
+            return input_features.new_zeros(shape), input_features.new_zeros(len(input_features), dtype=torch.long)
         if input_features.ndim == 3:
             input_features = input_features[:, None]
             input_features_mask = None if input_features_mask is None else input_features_mask[:, None]
@@ -211,7 +199,7 @@ class FavorModel(FavorPreTrainedModel):
         filled = input_features_mask.any(-1)  # (items, chunks)
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains_audio_encoder):
             chunks = input_features[filled].to(self.audio_tower.dtype)  # (filled chunks, mel, mel frames)
-            states = self.audio_tower(chunks).last_hidden_state  # (filled chunks, vectors, A)
+            states = in_passes(lambda mel: self.audio_tower(mel).last_hidden_state, CHUNKS_A_PASS, chunks)
         states = states.to(filled.device)
         vectors = states.new_zeros(*filled.shape, *states.shape[1:])
         vectors[filled] = states
@@ -228,7 +216,7 @@ class FavorModel(FavorPreTrainedModel):
     ) -> FavorMediaOutput:
         """Sound alone: `last_hidden_state` (items, S, A); `pooler_output` as in [`~FavorModel.get_video_features`]."""
         return self.get_video_features(
-            input_features=input_features, input_features_mask=input_features_mask, return_dict=True
+            input_features=input_features, input_features_mask=input_features_mask, return_dict=True, **kwargs
         )
 
     @property
@@ -342,6 +330,20 @@ class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
         """See [`FavorModel.get_audio_features`]."""
         return self.model.get_audio_features(*args, **kwargs)
 
+    def media_stream(self) -> FavorMediaStream:
+        """A memory for a running video: see [`FavorMediaStream`]."""
+        return FavorMediaStream(self.model)
+
+    def save_pretrained(self, save_directory, **kwargs):
+        """Also names auto classes and pipeline in config.json: what anybody saves loads as what was published."""
+        if self._auto_class is not None:  # then the code goes along, and nothing needs the repository it came from
+            reference = f"modeling_favor.{type(self).__name__}"
+            self.config.auto_map = {"AutoConfig": f"configuration_favor.{type(self.config).__name__}"}
+            self.config.auto_map |= dict.fromkeys(AUTO_CLASSES, reference)
+            pipeline = {"impl": f"pipeline_favor.{VideoTextToTextPipeline.__name__}", "type": "multimodal"}
+            self.config.custom_pipelines = {TASK: pipeline | {"pt": ["AutoModelForMultimodalLM"]}}
+        return super().save_pretrained(save_directory, **kwargs)
+
     @can_return_tuple
     def forward(
         self,
@@ -400,6 +402,24 @@ class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
             query_states=outputs.query_states,
             diversity_loss=outputs.diversity_loss,
         )
+
+    def prepare_inputs_for_generation(
+        self,
+        input_ids: torch.LongTensor,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.FloatTensor | None = None,  # named, because `generate` looks for it in the signature
+        mm_encoder_outputs: dict | None = None,
+        **kwargs,
+    ) -> dict:
+        """As inherited, but an empty cache needs the media.
+
+        `generate` drops them from the prefill of an assistant model.
+        """
+        kwargs |= {"past_key_values": past_key_values, "inputs_embeds": inputs_embeds}
+        inputs = super().prepare_inputs_for_generation(input_ids, mm_encoder_outputs=mm_encoder_outputs, **kwargs)
+        if mm_encoder_outputs and past_key_values is not None and past_key_values.get_seq_length() == 0:
+            inputs["mm_encoder_outputs"] = mm_encoder_outputs
+        return inputs
 
     def _prepare_multimodal_encoder_kwargs_for_generation(self, model_kwargs: dict) -> dict:
         """`generate` encodes all media once, before it expands beams.

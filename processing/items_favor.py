@@ -191,8 +191,8 @@ def _per_sample(values: Sequence, counts: Sequence[int], is_value, placeholder: 
     return flat
 
 
-def load_image_item(value: Any, size: dict[str, int] | None) -> MediaItem:
-    """Reads one image.
+def load_image_item(value: Any, size: dict[str, int] | None, media_limits: Any = None) -> MediaItem:
+    """Reads one image, within the bounds `media_limits` of `load_media`.
 
     Raises:
         ValueError: if the file is a video or a sound.
@@ -200,7 +200,7 @@ def load_image_item(value: Any, size: dict[str, int] | None) -> MediaItem:
     value = _from_dict(value, "image")
     if not is_media_source(value):
         return MediaItem(picture_to_array(value)[None], [0], still=True)
-    clip = load_media(value, size=size, with_audio=False)
+    clip = load_media(value, size=size, with_audio=False, media_limits=media_limits)
     if not clip.still:
         raise MediaError("A video was given as an image. Use <video> in the text and the `videos` argument for it.")
     return MediaItem(clip.frames, [0], still=True)
@@ -213,8 +213,11 @@ def load_video_item(
     size: dict[str, int] | None,
     with_audio: bool,
     metadata: Any = None,
+    options: dict[str, Any] | None = None,
 ) -> MediaItem:
     """Reads one video, with its own sound if `with_audio`; of an array, `metadata` may tell the pictures' rate.
+
+    `options` are further arguments of `load_media`; of an array, only `num_frames` has an effect.
 
     Raises:
         ValueError: if the file has no picture.
@@ -222,7 +225,9 @@ def load_video_item(
     metadata = value if isinstance(value, dict) and value.get("fps") else metadata
     value = _from_dict(value, "video")
     if is_media_source(value):
-        clip = load_media(value, frame_rate, size=size, with_audio=with_audio, sampling_rate=sampling_rate)
+        clip = load_media(
+            value, frame_rate, size=size, with_audio=with_audio, sampling_rate=sampling_rate, **(options or {})
+        )
         if clip.frames is None:
             raise MediaError("A sound was given as a video. Use <audio> in the text and the `audio` argument for it.")
         frames, audio, still = clip.frames, clip.audio, clip.still
@@ -230,19 +235,30 @@ def load_video_item(
         frames, audio, still = video_to_array(value), None, False
         if len(frames) == 0:
             raise MediaError(f"A video must have at least one picture, but the array's shape is {frames.shape}.")
-        if metadata is not None:
+        num_frames = (options or {}).get("num_frames")
+        if num_frames is not None and num_frames < len(frames):
+            frames = frames[np.arange(num_frames) * len(frames) // num_frames]
+        elif metadata is not None:
             frames = frames[_grid_indices(len(frames), metadata, frame_rate)]
-    rows, indices = _distinct(frames)
-    return MediaItem(frames[rows], indices, audio, still)
+    rows, indices = distinct_pictures(frames)
+    return MediaItem(frames if len(rows) == len(frames) else frames[rows], indices, audio, still)
 
 
-def load_sound(value: Any, rate: int | None, sampling_rate: int) -> np.ndarray:
+def load_sound(
+    value: Any,
+    rate: int | None,
+    sampling_rate: int,
+    frame_rate: float = 2.0,
+    options: dict[str, Any] | None = None,
+) -> np.ndarray:
     """Reads one sound: (S,) float32 mono at `sampling_rate`.
 
     Args:
         value: a file (of a video, its sound), (array, rate), {"array", "sampling_rate"}, or an array at `rate`.
         rate (`int`, *optional*): of bare arrays; `sampling_rate` if None.
         sampling_rate (`int`): of the result.
+        frame_rate (`float`): time steps a second, for options that count them.
+        options (`dict`, *optional*): further arguments of `load_media`.
 
     Raises:
         ValueError: if there is no sound, or samples are not finite.
@@ -251,7 +267,7 @@ def load_sound(value: Any, rate: int | None, sampling_rate: int) -> np.ndarray:
         rate = value.get("sampling_rate", rate)
     value = _from_dict(value, "audio")
     if is_media_source(value):
-        audio = load_media(value, with_frames=False, sampling_rate=sampling_rate).audio
+        audio = load_media(value, frame_rate, with_frames=False, sampling_rate=sampling_rate, **(options or {})).audio
         return np.zeros(0, dtype=np.float32) if audio is None else audio
     if isinstance(value, tuple) and len(value) == 2 and np.ndim(value[0]) > 0:
         value, rate = value
@@ -275,7 +291,7 @@ def _from_dict(value: Any, kind: str) -> Any:
     )
 
 
-def _distinct(frames: np.ndarray) -> tuple[list[int], list[int]]:
+def distinct_pictures(frames: np.ndarray) -> tuple[list[int], list[int]]:
     """Which pictures differ from the one before, and for each picture the place of its like among those."""
     rows, indices = [0], [0]
     for number in range(1, len(frames)):

@@ -7,6 +7,7 @@ Nothing here opens a network connection: `http(s)` addresses are refused, so tha
 import base64
 import binascii
 import io
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,15 +19,12 @@ import av
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
-MAX_PIXELS = 1 << 27  # per picture: beyond any camera, far below what exhausts memory
+from .media_limits_favor import MediaError, MediaLimits
+
 IMAGE_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"II*\x00", b"MM\x00*")
 MediaSource = str | os.PathLike | bytes | bytearray | BinaryIO
-
-
-class MediaError(ValueError):
-    """A file or array that cannot be used as media; the message names it, the reason and the remedy."""
 
 
 def is_media_source(value: Any) -> bool:
@@ -35,26 +33,28 @@ def is_media_source(value: Any) -> bool:
 
 
 @contextmanager
-def open_source(source: MediaSource) -> Iterator[tuple[BinaryIO, str]]:
+def open_source(source: MediaSource, limits: MediaLimits) -> Iterator[tuple[BinaryIO, str]]:
     """Yields a seekable binary file at its start, and the name to use for it in messages.
 
-    A file object of the caller is rewound and left open; everything else is closed on exit.
+    A file object of the caller is rewound and left open; one that cannot seek is read into memory. Everything else is
+    closed on exit.
 
     Raises:
         FileNotFoundError: if the path does not exist.
-        ValueError: for URLs, folders, empty or undecodable sources and other types.
+        ValueError: for URLs, folders, empty, too large or undecodable sources and other types.
     """
     if isinstance(source, (bytes, bytearray)):
-        yield _checked(io.BytesIO(source), f"{len(source)} bytes of media")
+        yield _checked(io.BytesIO(source), f"{len(source)} bytes of media", limits)
     elif hasattr(source, "read"):
         name = str(getattr(source, "name", "the file object"))
-        yield _checked(cast(BinaryIO, source) if _seekable(source) else io.BytesIO(source.read()), name)
+        file = cast(BinaryIO, source) if _seekable(source) else io.BytesIO(source.read(limits.max_file_bytes + 1))
+        yield _checked(file, name, limits)
     elif isinstance(source, str) and source.startswith("data:"):
-        yield _checked(io.BytesIO(_decode_data_url(source)), "the data: URL")
+        yield _checked(io.BytesIO(_decode_data_url(source)), "the data: URL", limits)
     elif isinstance(source, (str, os.PathLike)):
         path = _local_path(source)
         with open(path, "rb") as file:
-            yield _checked(file, str(path))
+            yield _checked(file, str(path), limits)
     else:
         raise MediaError(
             f"Media must be a path, bytes or a binary file object, not {type(source).__name__}. "
@@ -67,9 +67,11 @@ def _seekable(file: Any) -> bool:
     return seekable is not None and seekable()
 
 
-def _checked(file: BinaryIO, name: str) -> tuple[BinaryIO, str]:
-    if file.seek(0, os.SEEK_END) == 0:
+def _checked(file: BinaryIO, name: str, limits: MediaLimits) -> tuple[BinaryIO, str]:
+    size = file.seek(0, os.SEEK_END)
+    if size == 0:
         raise MediaError(f"{name} is empty. Check that it was written, or downloaded, completely.")
+    limits.check("max_file_bytes", size, f"{name} has {size} bytes or more")
     file.seek(0)
     return file, name
 
@@ -100,8 +102,12 @@ def _local_path(source: str | os.PathLike) -> Path:
     return path
 
 
-def is_image(file: BinaryIO) -> bool:
-    """Tells by its first bytes whether `file` is one still picture; an animated GIF is a video."""
+def is_image(file: BinaryIO, name: str, limits: MediaLimits) -> bool:
+    """Tells by its first bytes whether `file` is one still picture; an animated GIF is a video.
+
+    Raises:
+        MediaLimitError: if a GIF has too many pixels.
+    """
     head = file.read(16)
     file.seek(0)
     if not (head.startswith(IMAGE_SIGNATURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")):
@@ -110,28 +116,48 @@ def is_image(file: BinaryIO) -> bool:
         return True
     try:
         with Image.open(file) as image:
-            return getattr(image, "n_frames", 1) == 1
-    except (OSError, ValueError, SyntaxError):
+            _check_pixels(image, name, limits)
+            return not getattr(image, "is_animated", False)
+    except MediaError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise _too_large(name, limits) from error
+    except Exception:  # whatever Pillow's parser met: FFmpeg is to say what is wrong
         return False
     finally:
         file.seek(0)
 
 
-def load_image(file: BinaryIO, name: str) -> np.ndarray:
+def load_image(file: BinaryIO, name: str, limits: MediaLimits) -> np.ndarray:
     """Reads one picture, turned upright by its EXIF orientation: (H, W, 3) uint8.
 
     Raises:
-        ValueError: if the file is damaged or has more than `MAX_PIXELS` pixels.
+        ValueError: if the file is damaged or has too many pixels.
     """
     try:
         with Image.open(file) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise MediaError(f"{name} is {image.width} x {image.height} pixels; at most {MAX_PIXELS} are read.")
+            _check_pixels(image, name, limits)
             return image_to_array(image)
     except MediaError:
         raise
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
+    except Image.DecompressionBombError as error:
+        raise _too_large(name, limits) from error
+    except Exception as error:  # Pillow's decoders raise whatever their parsing meets
         raise MediaError(f"{name} looks like a picture but cannot be read: {error}. Save it again as PNG.") from error
+
+
+def _check_pixels(image: Image.Image, name: str, limits: MediaLimits) -> None:
+    pixels = image.width * image.height
+    limits.check("max_pixels", pixels, f"{name} is {image.width} x {image.height} = {pixels} pixels")
+
+
+def _too_large(name: str, limits: MediaLimits) -> MediaError:
+    """The error for a picture beyond Pillow's own bound, which comes before ours."""
+    try:
+        limits.check("max_pixels", math.inf, f"{name} is a picture beyond {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels")
+    except MediaError as error:
+        return error
+    return MediaError(f"{name} is too large a picture. Raise PIL.Image.MAX_IMAGE_PIXELS, too.")
 
 
 def image_to_array(image: Image.Image) -> np.ndarray:

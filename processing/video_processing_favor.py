@@ -112,13 +112,12 @@ class FavorVideoProcessor(VideoProcessorMixin):
         for video in videos:
             if height is not None and width is not None and do_resize:
                 video = resize_frames(video, height, width)
-            video = video.float()
+            video = video.to(torch.float32, copy=True)  # the steps below work in place: one copy of a long video
             if do_rescale:
-                video = video * rescale_factor
+                video.mul_(rescale_factor)
             if do_normalize:
-                mean = torch.tensor(image_mean, device=video.device).view(-1, 1, 1)
-                std = torch.tensor(image_std, device=video.device).view(-1, 1, 1)
-                video = (video - mean) / std
+                video.sub_(torch.tensor(image_mean, device=video.device).view(-1, 1, 1))
+                video.div_(torch.tensor(image_std, device=video.device).view(-1, 1, 1))
             pixels.append(video)
         data = pixels if return_tensors is None else torch.nn.utils.rnn.pad_sequence(pixels, batch_first=True)
         return BatchFeature({"pixel_values_videos": data}, tensor_type=return_tensors)

@@ -5,36 +5,24 @@ Axes: B items, T synchronised frames, p vectors a frame, S audio vectors, W wind
 d query width, L LLM width.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import nn
+from transformers import PreTrainedConfig
 from transformers.modeling_utils import PreTrainedModel
-from transformers.utils import ModelOutput
 
-from .causal_qformer_favor import FavorCausalQFormer
+from .causal_qformer_favor import FavorBlockCausalModel, FavorCausalQFormer
 from .configuration_favor import FavorCausalQFormerConfig
+from .connector_streams_favor import FavorConnectorOutput, check_streams, length_mask
+from .projector_favor import FavorProjector
 
 
-@dataclass
-class FavorConnectorOutput(ModelOutput):
-    """
-    What [`FavorConnector`] returns; rows of items with fewer windows than the longest are zero beyond their own.
-
-    query_states: (B, W, N, d) outputs of the causal Q-Former. embeddings: (B, W * N, L) the same in the language
-        model's width.
-    diversity_loss: scalar. num_windows: (B,) int64, windows of each item. num_tokens: (B,) int64, real rows of each
-        item's `embeddings`.
-    """
-
-    query_states: torch.FloatTensor | None = None
-    embeddings: torch.FloatTensor | None = None
-    diversity_loss: torch.FloatTensor | None = None
-    num_windows: torch.LongTensor | None = None
-    num_tokens: torch.LongTensor | None = None
+def build_connector(config: PreTrainedConfig) -> PreTrainedModel:
+    """The connector of a [`FavorCausalQFormerConfig`] or of a [`FavorProjectorConfig`]."""
+    connector = FavorProjector if config.model_type == "favor_projector" else FavorConnector
+    return connector._from_config(config)
 
 
-class FavorConnector(PreTrainedModel):
+class FavorConnector(FavorBlockCausalModel):
     """All that FAVOR trains beside the LLM's LoRA: audio projection, causal Q-Former and projection to the LLM."""
 
     config: FavorCausalQFormerConfig
@@ -42,9 +30,8 @@ class FavorConnector(PreTrainedModel):
     base_model_prefix = "connector"
     main_input_name = "visual"
     supports_gradient_checkpointing = True
-    _supports_sdpa = True
-    _supports_flash_attn = False
     _no_split_modules = ["FavorConnector", "FavorCausalQFormerLayer"]
+    reads_visual = reads_audio = True  # a masked stream (`modalities`) still counts for the number of windows
 
     def __init__(self, config: FavorCausalQFormerConfig):
         super().__init__(config)
@@ -72,8 +59,8 @@ class FavorConnector(PreTrainedModel):
         Raises `ValueError` if both streams are missing or a picture has another number of vectors than the config
         says.
         """
-        visual, audio, num_visual_frames, num_audio_vectors = self.check_inputs(
-            visual, audio, num_visual_frames, num_audio_vectors
+        visual, audio, num_visual_frames, num_audio_vectors = check_streams(
+            self.config, visual, audio, num_visual_frames, num_audio_vectors
         )
         visual_features, audio_features = self.stream_features(visual, audio, num_visual_frames, num_audio_vectors)
         num_audio_frames = -(-num_audio_vectors // self.config.audio_vectors_per_frame)
@@ -109,34 +96,6 @@ class FavorConnector(PreTrainedModel):
         connector = cls(config)
         connector.load_state_dict(released_connector_state_dict(state_dict, connector))
         return connector.eval()
-
-    def check_inputs(
-        self,
-        visual: torch.Tensor | None,
-        audio: torch.Tensor | None,
-        num_visual_frames: torch.Tensor | None,
-        num_audio_vectors: torch.Tensor | None,
-    ) -> tuple[torch.Tensor, ...]:
-        """Fills a missing stream with one of length zero and missing counts with the full lengths."""
-        given = audio if visual is None else visual
-        if given is None:
-            raise ValueError("The connector got neither `visual` nor `audio`: give at least one stream.")
-        if visual is None:
-            visual = given.new_zeros(
-                len(given), 0, self.config.visual_vectors_per_frame, self.config.visual_hidden_size
-            )
-        if audio is None:
-            audio = given.new_zeros(len(given), 0, self.config.audio_hidden_size)
-        if visual.shape[2] != self.config.visual_vectors_per_frame:
-            raise ValueError(
-                f"`visual` has {visual.shape[2]} vectors a frame, the config's visual_vectors_per_frame is "
-                f"{self.config.visual_vectors_per_frame}: set num_visual_query_tokens to what the vision tower gives."
-            )
-        lengths = []
-        for count, stream in ((num_visual_frames, visual), (num_audio_vectors, audio)):
-            full = torch.full((len(stream),), stream.shape[1], dtype=torch.long, device=stream.device)
-            lengths.append(full if count is None else torch.minimum(count.to(full), full))
-        return visual, audio, *lengths
 
     def stream_features(
         self,
@@ -250,9 +209,4 @@ def diversity_loss(
     return off_diagonal.mean() / (num_queries * (num_queries - 1))
 
 
-def length_mask(lengths: torch.Tensor, longest: int) -> torch.Tensor:
-    """(B,) lengths to (B, longest) booleans, True before each length."""
-    return torch.arange(longest, device=lengths.device) < lengths[:, None]
-
-
-__all__ = ["FavorConnector", "FavorConnectorOutput"]
+__all__ = ["FavorConnector", "FavorConnectorOutput", "build_connector", "length_mask"]

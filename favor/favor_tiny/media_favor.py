@@ -1,45 +1,30 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Reads a video, a sound or a picture onto one clock: pictures on the grid i / fps, mono sound from the same zero.
 
-Decoding is PyAV's alone. Every picture and sound is placed by its own timestamp minus *one* origin for the file, so
-that a late stream, a gap or a variable frame rate cannot shift what is heard against what is seen. The origin is the
-earlier of the first picture and the first sound. Files are opened as file objects, with the demuxers that we accept
-and no protocol, so that a playlist dressed as a video opens nothing else.
+Every picture and sound is placed by its own timestamp minus *one* origin for the file, so that a late stream, a gap or
+a variable frame rate cannot shift what is heard against what is seen. The origin is the earlier of the first picture
+and the first sound. `iterate_media` hands a clip out in pieces of bounded memory; `load_media` joins them.
 """
 
 import math
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
-import av
 import numpy as np
-import torch
 
-from .media_sources_favor import (
-    MAX_PIXELS,
-    MediaError,
-    MediaSource,
-    is_image,
-    load_image,
-    open_source,
-    resize_frames,
-)
+from .media_container_favor import StreamCursor, media_errors, packets_end
+from .media_limits_favor import DamageReport, MediaError, MediaLimits, to_limits
+from .media_sources_favor import MediaSource, is_image, load_image, open_source
+from .media_truncation_favor import missing_bytes
+from .packet_selection_favor import PacketSelection, UntrustedTimestamps
+from .picture_track_favor import ROUNDING, PictureTrack, TimeGrid, resized
+from .sound_track_favor import SoundTrack
 
-FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvideo,flv,avi,asf,ogg,gif,h264,hevc,ivf,m4v,"
-    "wav,w64,mp3,flac,aac,ac3,aiff,au,caf,amr,wv"
-)
-ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: cover art, which is no video
 CODEC_PADDING = 0.1  # seconds of sound before and after the pictures that come from the codec, not from the scene
-ROUNDING = 0.002  # seconds; mkv and webm keep milliseconds, so that times and durations are a little off
-GAP_TOLERANCE = 0.02  # seconds of timestamp jitter that are no gap; one audio encoder vector
+SETTLED = 0.2  # seconds beyond a piece's end that must be decoded before it is final; above CODEC_PADDING
 SEEK_MARGIN = 2.0  # seconds decoded before `start`, so that the sound decoder has settled
-MAX_FRAMES = 7200  # one hour at 2 Hz
-MAX_CLIP_BYTES = 1 << 32
-MAX_DECODE_ERRORS = 1000
+COLLECT_SECONDS = 10.0
 
 
 @dataclass
@@ -48,11 +33,13 @@ class MediaClip:
 
     Attributes:
         frames (`np.ndarray` of shape (T, H, W, 3), uint8, or None): picture i is the one shown at `frame_times[i]`.
-        frame_times (`np.ndarray` of shape (T,), float64, or None): i / fps, in seconds from the clip's start.
+        frame_times (`np.ndarray` of shape (T,), float64, or None): in seconds from the clip's start; i / fps, less the
+            steps that were thinned out, or `num_frames` uniform times.
         audio (`np.ndarray` of shape (S,), float32, or None): mono sound in [-1, 1], from the clip's start.
         sampling_rate (`int`): of `audio`, in Hz.
-        duration (`float`): seconds; 0.0 for a still picture.
+        duration (`float`): seconds that pictures and sound last; 0.0 for a still picture.
         still (`bool`): True for a picture file.
+        start (`float`): of a piece of `iterate_media`, in seconds from the clip's start.
     """
 
     frames: np.ndarray | None
@@ -61,6 +48,7 @@ class MediaClip:
     sampling_rate: int
     duration: float
     still: bool = False
+    start: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -74,7 +62,51 @@ class _Request:
     with_audio: bool
     with_frames: bool
     sampling_rate: int
-    max_frames: int
+    long_video: str
+    num_frames: int | None
+    on_error: str
+    limits: MediaLimits
+    video_track: int | None
+    audio_track: int | None
+    decode_threads: int
+
+    @classmethod
+    def checked(cls, *, start: Any, size: Any, media_limits: Any, max_frames: Any, **others: Any) -> "_Request":
+        """Makes a request of the arguments, all by name.
+
+        Raises:
+            ValueError: if one is out of range.
+        """
+        if isinstance(size, Mapping) or hasattr(size, "height"):
+            size = (size["height"], size["width"])
+        size = None if size is None else (int(size[0]), int(size[1]))
+        start = 0.0 if start is None else float(start)
+        request = cls(start=start, size=size, limits=to_limits(media_limits, max_frames), **others)
+        request._check()
+        return request
+
+    def _check(self) -> None:
+        if not (math.isfinite(self.fps) and self.fps > 0):
+            raise MediaError(f"fps must be a positive number of pictures a second, but {self.fps} was given.")
+        if not (math.isfinite(self.start) and self.start >= 0) or (self.end is not None and not self.end > self.start):
+            raise MediaError(
+                f"start must be 0 or more and end must be after it, but start={self.start}, end={self.end} was given."
+            )
+        if not (self.with_audio or self.with_frames):
+            raise MediaError("with_audio=False and with_frames=False leave nothing to load; keep one of them.")
+        for name, choices in (("long_video", ("error", "thin")), ("on_error", ("raise", "warn"))):
+            if getattr(self, name) not in choices:
+                raise MediaError(f'{name} must be "{choices[0]}" or "{choices[1]}", not {getattr(self, name)!r}.')
+        for name in ("sampling_rate", "num_frames", "decode_threads"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise MediaError(f"{name} must be at least 1, but {getattr(self, name)} was given.")
+        if self.num_frames is not None:
+            self.limits.check("max_frames", self.num_frames, f"num_frames={self.num_frames} pictures were asked for")
+
+    @property
+    def stop(self) -> float:
+        """The clip's length if `end` tells it, else infinity."""
+        return math.inf if self.end is None else self.end - self.start
 
 
 def load_media(
@@ -87,7 +119,14 @@ def load_media(
     with_audio: bool = True,
     with_frames: bool = True,
     sampling_rate: int = 16000,
-    max_frames: int = MAX_FRAMES,
+    max_frames: int | None = None,
+    long_video: str = "error",
+    num_frames: int | None = None,
+    on_error: str = "raise",
+    media_limits: MediaLimits | Mapping[str, Any] | None = None,
+    video_track: int | None = None,
+    audio_track: int | None = None,
+    decode_threads: int = 1,
 ) -> MediaClip:
     """Decodes a video, a sound or a picture.
 
@@ -104,330 +143,325 @@ def load_media(
             memory; without it they keep the size of the first one.
         with_audio, with_frames (`bool`): leave a stream out. The other one's times do not change.
         sampling_rate (`int`): of the returned sound, in Hz.
-        max_frames (`int`): the limit for pictures, and (divided by fps) for seconds of sound.
+        max_frames (`int`, *optional*): the limit for pictures, and (divided by fps) for seconds of sound; that of
+            `media_limits` by default.
+        long_video (`"error"` or `"thin"`): what happens to a clip with more than `max_frames` time steps of 1 / fps
+            seconds. `"thin"` keeps `max_frames` steps, uniformly spaced, each with its picture *and its sound*, and
+            drops the others: `frame_times` tells which are left, and `audio` is their sound joined.
+        num_frames (`int`, *optional*): that many pictures, uniformly spaced over the clip, instead of the grid; the
+            whole sound is kept. The two are then no longer synchronised by their index.
+        on_error (`"raise"` or `"warn"`): what a truncated or corrupt file does. `"warn"` uses what decodes.
+        media_limits (`MediaLimits` or `dict`, *optional*): bounds on what the file may cost.
+        video_track, audio_track (`int`, *optional*): which stream of its kind, from 0; the default one, or the first.
+        decode_threads (`int`): of the picture decoder; more save wall time on large pictures, and cost memory.
 
     Raises:
         FileNotFoundError: if the path does not exist.
-        ValueError: if the source is no media file, has no stream that was asked for, is longer than `max_frames`
-            allows, or `start` and `end` do not lie in it.
+        MediaLimitError: if the file exceeds a bound; the message names it.
+        DamagedMediaError: if the file is truncated or corrupt, with `on_error="raise"`.
+        MediaError: (a ValueError, and the base of these two) if the source is no media file, has no stream that was
+            asked for, or `start` and `end` do not lie in it.
 
-    Warns when packets could not be decoded; what did decode is returned.
+    Warns, with `on_error="warn"`, about what could not be decoded.
     """
-    request = _check_request(fps, start, end, size, with_audio, with_frames, sampling_rate, max_frames)
-    with open_source(source) as (file, name):
-        if is_image(file):
-            return _load_still(file, name, request)
-        with _media_errors(name):
-            return _decode(file, name, request)
+    request = _Request.checked(
+        fps=fps,
+        start=start,
+        end=end,
+        size=size,
+        with_audio=with_audio,
+        with_frames=with_frames,
+        sampling_rate=sampling_rate,
+        max_frames=max_frames,
+        long_video=long_video,
+        num_frames=num_frames,
+        on_error=on_error,
+        media_limits=media_limits,
+        video_track=video_track,
+        audio_track=audio_track,
+        decode_threads=decode_threads,
+    )
+    pieces = _iterate(source, request, COLLECT_SECONDS)
+    return _join(pieces, request)
 
 
-def _check_request(fps, start, end, size, with_audio, with_frames, sampling_rate, max_frames) -> _Request:
-    if not (math.isfinite(fps) and fps > 0):
-        raise MediaError(f"fps must be a positive number of pictures a second, but {fps} was given.")
-    start = 0.0 if start is None else float(start)
-    if not (math.isfinite(start) and start >= 0) or (end is not None and not end > start):
-        raise MediaError(f"start must be 0 or more and end must be after it, but start={start}, end={end} was given.")
-    if not (with_audio or with_frames):
-        raise MediaError("with_audio=False and with_frames=False leave nothing to load; keep one of them.")
-    if isinstance(size, dict) or hasattr(size, "height"):
-        size = (size["height"], size["width"])
-    size = None if size is None else (int(size[0]), int(size[1]))
-    return _Request(float(fps), start, end, size, with_audio, with_frames, int(sampling_rate), int(max_frames))
+def iterate_media(
+    source: MediaSource, fps: float = 2.0, chunk_seconds: float = 10.0, **options: Any
+) -> Iterator[MediaClip]:
+    """Decodes a file as `load_media` does, but hands it out in pieces of `chunk_seconds`, in memory that stays flat.
+
+    Joined, the pieces' `frames`, `frame_times` and `audio` are exactly those of `load_media` with the same arguments.
+    Times are in seconds from the whole clip's start; a piece's own is `start`. A still picture is one piece.
+
+    Args:
+        source, fps: as for `load_media`.
+        chunk_seconds (`float`): length of a piece; the last one's may differ.
+        options: every other argument of `load_media`.
+
+    Raises:
+        ValueError: as `load_media` does, when the piece concerned is reached.
+    """
+    if not (math.isfinite(chunk_seconds) and chunk_seconds > 0):
+        raise MediaError(f"chunk_seconds must be a positive number of seconds, but {chunk_seconds} was given.")
+    defaults = {**(load_media.__kwdefaults__ or {}), "start": None, "end": None}
+    unknown = sorted(set(options) - set(defaults))
+    if unknown:
+        raise TypeError(f"iterate_media has no argument {', '.join(unknown)}.")
+    return _iterate(source, _Request.checked(fps=fps, **{**defaults, **options}), chunk_seconds)
 
 
-@contextmanager
-def _media_errors(name: str) -> Iterator[None]:
-    """The one place where PyAV's many exceptions become a `ValueError` that names the file."""
-    try:
-        yield
-    except MediaError:
-        raise
-    except (av.FFmpegError, OSError, EOFError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise MediaError(
-            f"{name} cannot be read as media ({reason}). It must be a complete video, sound or picture file: "
-            "mp4, mov, mkv, webm, avi, ts, flv, ogg, gif, wav, mp3, flac, m4a, png, jpeg or webp."
-        ) from error
+def _iterate(source: MediaSource, request: _Request, chunk_seconds: float) -> Iterator[MediaClip]:
+    with open_source(source, request.limits) as (file, name):
+        if is_image(file, name, request.limits):
+            yield _load_still(file, name, request)
+            return
+        damage = DamageReport(name, request.on_error, request.limits)
+        missing = missing_bytes(file)
+        with media_errors(name, missing):
+            done = 0
+            for selective in (True, False):
+                try:
+                    pieces = _Decoding(file, request, damage, missing, selective).pieces(chunk_seconds)
+                    for number, piece in enumerate(pieces):
+                        if number >= done:
+                            done = number + 1
+                            with damage.paused():
+                                yield piece
+                    break
+                except UntrustedTimestamps:  # once more from the start, every picture decoded
+                    damage.packets, damage.truncated_at = 0, None
+        damage.warn()
 
 
 def _load_still(file: BinaryIO, name: str, request: _Request) -> MediaClip:
     if not request.with_frames:
         raise MediaError(f"{name} is a picture and has no sound. Give a sound or video file.")
-    pixels = _resized(load_image(file, name), request.size)
+    pixels = resized(load_image(file, name, request.limits), request.size)
     return MediaClip(pixels[None], np.zeros(1), None, request.sampling_rate, 0.0, still=True)
 
 
-def _resized(pixels: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
-    """Resizes one (H, W, 3) uint8 picture, or leaves it as it is."""
-    if size is None or pixels.shape[:2] == size:
-        return pixels
-    tensor = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)  # (3, H, W)
-    return resize_frames(tensor, *size).permute(1, 2, 0).contiguous().numpy()
+class _Decoding:
+    """One file being decoded: a cursor and a track for pictures, another pair for sound.
 
-
-class _Pictures:
-    """Puts decoded pictures on the time grid; converts only those that the grid shows."""
-
-    def __init__(self, request: _Request, stream: av.VideoStream, name: str):
-        self.request, self.name = request, name
-        self.frame_seconds = float(1 / stream.average_rate) if stream.average_rate else 0.0
-        self.frames: list[np.ndarray] = []
-        self.current: av.VideoFrame | None = None
-        self.pixels: np.ndarray | None = None
-        self.time = -math.inf
-        self.end_time = 0.0
-
-    def add(self, frame: av.VideoFrame, time: float | None) -> None:
-        """Takes the next picture, shown from `time` (seconds from the clip's start) on."""
-        if frame.width * frame.height > MAX_PIXELS:
-            raise MediaError(f"{self.name} has a {frame.width} x {frame.height} picture; at most {MAX_PIXELS} pixels.")
-        time = self.end_time if time is None else time
-        if time < self.time:
-            return
-        if self.current is not None:
-            self._show_until(time)
-        self.current, self.pixels, self.time = frame, None, time
-        seconds = float(frame.duration * frame.time_base) if frame.duration and frame.time_base else self.frame_seconds
-        self.end_time = max(self.end_time, time + seconds)
-
-    def _show_until(self, time: float) -> None:
-        if self.request.end is not None:
-            time = min(time, self.request.end - self.request.start)
-        while len(self.frames) / self.request.fps < time - ROUNDING:
-            self._show()
-
-    def _show(self) -> None:
-        if self.pixels is None and self.current is not None:
-            pixels = np.rot90(self.current.to_ndarray(format="rgb24"), k=round(self.current.rotation / 90) % 4)
-            size = self.request.size or (self.frames[0].shape[:2] if self.frames else None)
-            self.pixels = np.ascontiguousarray(_resized(pixels, size))
-        if self.pixels is None:
-            raise MediaError(f"{self.name} has no picture that could be decoded.")
-        if len(self.frames) >= self.request.max_frames or len(self.frames) * self.pixels.nbytes > MAX_CLIP_BYTES:
-            raise MediaError(
-                f"{self.name} has more than {len(self.frames)} pictures of {self.pixels.shape[:2]} at "
-                f"{self.request.fps:g} Hz. Choose a part by start and end, lower fps, give size, or raise max_frames."
-            )
-        self.frames.append(self.pixels)
-
-    def finish(self, duration: float) -> np.ndarray:
-        """Fills the grid up to `duration` with the last picture: (T, H, W, 3) uint8."""
-        count = max(1, math.ceil(duration * self.request.fps - 1e-6))
-        while len(self.frames) < count:
-            self._show()
-        return np.stack(self.frames[:count])
-
-
-class _Sound:
-    """Resamples decoded sound to mono and places it by timestamp, with silence in the gaps."""
-
-    def __init__(self, request: _Request, name: str):
-        self.request, self.name = request, name
-        self.resampler: av.AudioResampler | None = None
-        self.signature: tuple | None = None
-        self.segments: list[tuple[float, list[np.ndarray]]] = []
-        self.end_time = 0.0
-
-    def add(self, frame: av.AudioFrame, time: float | None) -> None:
-        """Takes the next piece of sound, heard from `time` (seconds from the clip's start) on."""
-        time = self.end_time if time is None else time
-        end_time = time + frame.samples / frame.sample_rate
-        if end_time <= 0:
-            return
-        limit = self.request.max_frames / self.request.fps
-        if self.request.end is None and end_time > limit + 1.0:
-            raise MediaError(
-                f"{self.name} has more than {limit:g} s of sound. Choose a part by start and end, or raise max_frames."
-            )
-        signature = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if self.resampler is None or signature != self.signature or abs(time - self.end_time) > GAP_TOLERANCE:
-            self._close_segment()
-            self.resampler = av.AudioResampler(format="flt", layout="mono", rate=self.request.sampling_rate)
-            self.signature = signature
-            self.segments.append((time, []))
-            self.end_time = time
-        frame.pts = None  # placed here already; with timestamps the resampler would move samples by itself
-        self.segments[-1][1].extend(piece.to_ndarray()[0] for piece in self.resampler.resample(frame))
-        self.end_time += frame.samples / frame.sample_rate
-
-    def _close_segment(self) -> None:
-        if self.resampler is not None:
-            self.segments[-1][1].extend(piece.to_ndarray()[0] for piece in self.resampler.resample(None))
-            self.resampler = None
-
-    def finish(self, duration: float) -> np.ndarray:
-        """Lays the segments out on `duration` seconds: (S,) float32. Where two overlap, the earlier one is heard."""
-        self._close_segment()
-        audio = np.zeros(round(duration * self.request.sampling_rate), dtype=np.float32)
-        filled = 0
-        for time, pieces in self.segments:
-            if not pieces:
-                continue
-            samples = np.concatenate(pieces)
-            position = round(time * self.request.sampling_rate)
-            first = max(filled, position)
-            samples = samples[first - position :][: max(0, len(audio) - first)]
-            audio[first : first + len(samples)] = samples
-            filled = max(filled, first + len(samples))
-        return audio
-
-
-def _open(file: BinaryIO) -> av.container.InputContainer:
-    file.seek(0)
-    options = {"format_whitelist": FORMATS, "protocol_whitelist": "none", "max_pixels": str(MAX_PIXELS)}
-    return av.open(file, mode="r", options=options, metadata_errors="replace")
-
-
-def _streams(container: av.container.InputContainer) -> tuple[av.VideoStream | None, av.AudioStream | None]:
-    """The first real video stream and the first sound stream."""
-    videos = [stream for stream in container.streams.video if not int(stream.disposition) & ATTACHED_PICTURE]
-    for stream in videos[:1]:
-        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
-    return next(iter(videos), None), next(iter(container.streams.audio), None)
-
-
-def _seconds(frame: Any) -> float | None:
-    return None if frame.pts is None or frame.time_base is None else float(frame.pts * frame.time_base)
-
-
-def _find_origin(file: BinaryIO) -> float:
-    """The file's time zero: the timestamp of the first picture or the first sound, whichever is earlier.
-
-    Sound that leads the picture by less than `CODEC_PADDING` is an encoder's priming: then it is the first picture.
-    Decodes one frame of each stream only. Both streams count even if one is not wanted, so that muting moves nothing.
+    Args:
+        file (binary file), request (`_Request`), damage (`DamageReport`): what to read, how, and where to report.
+        missing (`int`): bytes that the file announces but does not have.
+        selective (`bool`): skip pictures that are not shown.
     """
-    first: dict[str, float] = {}
-    with _open(file) as container:
-        waiting = {stream.index: stream for stream in _streams(container) if stream is not None}
-        for packet in container.demux(list(waiting.values())):
-            if packet.stream.index not in waiting:
-                continue
-            try:
-                times = [time for time in map(_seconds, packet.decode()) if time is not None]
-            except av.FFmpegError:
-                continue
-            if times:
-                first[packet.stream.type] = times[0]
-                del waiting[packet.stream.index]
-            if not waiting:
-                break
-    earliest = min(first.values(), default=0.0)
-    picture = first.get("video", earliest)
-    return picture if picture - earliest < CODEC_PADDING else earliest
 
+    def __init__(self, file: BinaryIO, request: _Request, damage: DamageReport, missing: int, selective: bool):
+        self.file, self.request, self.damage, self.selective = file, request, damage, selective
+        self.name = damage.name
+        self.video = StreamCursor(file, "video", request.video_track, damage, missing, request.decode_threads)
+        self.audio = StreamCursor(file, "audio", request.audio_track, damage, missing)
+        self.origin = 0.0
+        self.grid = TimeGrid(request.fps)
+        self.pictures: PictureTrack | None = None
+        self.sound: SoundTrack | None = None
+        self.kept_steps: np.ndarray | None = None  # of 1 / fps seconds, where a long clip is thinned
+        self.shown = self.heard = 0  # pictures and samples handed out
 
-def _decode(file: BinaryIO, name: str, request: _Request) -> MediaClip:
-    origin = _find_origin(file)
-    if request.start > 2 * SEEK_MARGIN:
-        pictures, sound, arrived = _decode_streams(file, name, request, origin, seek=True)
-        if arrived:
-            return _assemble(name, request, pictures, sound)
-    pictures, sound, _ = _decode_streams(file, name, request, origin, seek=False)
-    return _assemble(name, request, pictures, sound)
+    def pieces(self, chunk_seconds: float) -> Iterator[MediaClip]:
+        """Decodes the file, piece by piece."""
+        try:
+            self._check_streams()
+            self.origin = self._find_origin()
+            duration = self._planned_duration()
+            self._make_tracks(duration)
+            running = self._start_cursors()
+            number = 0
+            while running:
+                boundary = (number + 1) * chunk_seconds
+                for track in list(running):
+                    if not self._advance(track, running[track], boundary + SETTLED):
+                        del running[track]
+                if running:
+                    yield self._piece(number * chunk_seconds, boundary, self.grid.before(boundary))
+                    number += 1
+            duration = self._duration()
+            count = max(1, self.grid.before(duration)) if self.grid.times is None else len(self.grid.times)
+            yield self._piece(number * chunk_seconds, duration, count)
+        finally:
+            self.video.close()
+            self.audio.close()
 
-
-def _decode_streams(
-    file: BinaryIO, name: str, request: _Request, origin: float, seek: bool
-) -> tuple[_Pictures | None, _Sound | None, bool]:
-    """One pass over the packets. The flag tells whether a seek landed before `start` in every stream."""
-    zero = origin + request.start
-    stop = math.inf if request.end is None else request.end - request.start
-    with _open(file) as container:
-        video, audio = _streams(container)
-        if video is None and audio is None:
-            raise MediaError(f"{name} has neither a picture nor a sound stream. Give a video, sound or picture file.")
-        pictures = _Pictures(request, video, name) if video is not None and request.with_frames else None
-        sound = _Sound(request, name) if audio is not None and request.with_audio else None
-        tracks: dict[int, Any] = {
-            stream.index: track
-            for stream, track in ((video, pictures), (audio, sound))
-            if stream is not None and track is not None
-        }
-        if not tracks:
+    def _check_streams(self) -> None:
+        request = self.request
+        if self.video.stream is None and self.audio.stream is None:
+            raise MediaError(
+                f"{self.name} has neither a picture nor a sound stream. Give a video, sound or picture file."
+            )
+        seen = self.video.stream is not None and request.with_frames
+        heard = self.audio.stream is not None and request.with_audio
+        if not seen and not heard:
             missing = "picture" if request.with_frames else "sound"
-            raise MediaError(f"{name} has no {missing} stream, and the other one was not asked for.")
-        if seek:
-            try:
-                container.seek(int((zero - SEEK_MARGIN) * av.time_base))
-            except av.FFmpegError:
-                return pictures, sound, False
-        arrived = dict.fromkeys(tracks, False)
-        finished: set[int] = set()
-        with _counted_errors(name) as count_error:
-            for index, frame in _frames(container, [container.streams[index] for index in tracks], count_error):
-                time = _seconds(frame)
-                time = None if time is None else time - zero
-                arrived[index] = arrived[index] or (time is not None and time <= 0)
-                if time is not None and time >= stop:
-                    finished.add(index)
-                tracks[index].add(frame, time)
-                if len(finished) == len(tracks) or (seek and not any(arrived.values())):
-                    break
-    return pictures, sound, all(arrived.values())
+            raise MediaError(f"{self.name} has no {missing} stream, and the other one was not asked for.")
+
+    def _find_origin(self) -> float:
+        """The file's time zero: the timestamp of the first picture or the first sound, whichever is earlier.
+
+        Sound that leads the picture by less than `CODEC_PADDING` is an encoder's priming: then it is the first
+        picture. Both streams count even if one is not wanted, so that muting moves nothing.
+        """
+        picture, sound = self.video.first_time(), self.audio.first_time()
+        earliest = min((time for time in (picture, sound) if time is not None), default=0.0)
+        picture = earliest if picture is None else picture
+        return picture if picture - earliest < CODEC_PADDING else earliest
+
+    def _planned_duration(self) -> float | None:
+        """The clip's length by the packets' timestamps, where the pictures to show depend on it."""
+        request = self.request
+        if request.num_frames is None and request.long_video != "thin":
+            return None
+        zero = self.origin + request.start
+        picture_end = sound_end = 0.0
+        seen = self.video.stream is not None and request.with_frames
+        if seen:
+            picture_end = packets_end(self.file, "video", request.video_track, self.damage) - zero
+        if self.audio.stream is not None and request.with_audio:
+            sound_end = packets_end(self.file, "audio", request.audio_track, self.damage) - zero
+        return _clip_duration(picture_end, sound_end, seen, request)
+
+    def _make_tracks(self, duration: float | None) -> None:
+        request, limits = self.request, self.request.limits
+        max_seconds = limits.max_frames / request.fps
+        if duration is not None:
+            limits.check("max_duration", duration, f"{self.name} lasts {duration:.1f} s", "Choose start and end,")
+            steps = math.ceil(duration * request.fps - 1e-6)
+            if request.num_frames is not None:
+                times = np.arange(request.num_frames) * max(duration, 0.0) / request.num_frames
+                self.grid = TimeGrid(request.fps, times)
+                max_seconds = limits.max_duration
+            elif steps > limits.max_frames:
+                self.kept_steps = np.arange(limits.max_frames) * steps // limits.max_frames
+                self.grid = TimeGrid(request.fps, self.kept_steps / request.fps)
+                max_seconds = limits.max_duration
+        if self.video.stream is not None and request.with_frames:
+            rate = self.video.stream.average_rate
+            frame_seconds = float(1 / rate) if rate else 0.0
+            self.pictures = PictureTrack(self.grid, request.size, request.stop, frame_seconds, self.name, limits)
+        if self.audio.stream is not None and request.with_audio:
+            self.sound = SoundTrack(request.sampling_rate, request.stop, max_seconds, self.name, limits)
+
+    def _start_cursors(self) -> dict[Any, Iterator]:
+        """Places the cursors at the clip's start; each track with its decoded frames."""
+        zero = self.origin + self.request.start
+        if self.pictures is not None:
+            self.video = self._started(self.video, zero)
+            if self.selective:
+                self.video.selection = PacketSelection(
+                    self.video.stream, self.grid, zero, self.request.stop, tolerance=ROUNDING
+                )
+        if self.sound is not None:
+            self.audio = self._started(self.audio, zero)
+        pairs = ((self.pictures, self.video), (self.sound, self.audio))
+        return {track: cursor.frames() for track, cursor in pairs if track is not None}
+
+    def _started(self, cursor: StreamCursor, zero: float) -> StreamCursor:
+        if self.request.start > 2 * SEEK_MARGIN:
+            cursor.origin, cursor.quiet_until = self.origin, zero
+            first = cursor.first_time() if cursor.seek(zero - SEEK_MARGIN) else None
+            if first is None or first > zero:  # the seek went too far, as it may where a container has no index
+                cursor = cursor.reopened()
+        cursor.origin, cursor.zero = self.origin, zero
+        cursor.quiet_until = zero if self.request.start > 0 else -math.inf
+        return cursor
+
+    def _advance(self, track: PictureTrack | SoundTrack, frames: Iterator, until: float) -> bool:
+        """Decodes one stream until its track has passed `until`; False at the end of the stream or clip."""
+        for frame, time in frames:
+            if time is not None and time < self.request.stop:
+                what = f"{self.name} goes on after {time:.1f} s"
+                self.request.limits.check("max_duration", time, what, "Choose a part by start and end,")
+            track.add(frame, time)
+            if time is not None and time >= self.request.stop:
+                break
+            if track.time >= until:
+                return True
+        if isinstance(track, SoundTrack):
+            track.close_segment()
+        return False
+
+    def _duration(self) -> float:
+        """The clip's length, once all is decoded."""
+        seen = self.pictures is not None and self.pictures.current is not None
+        heard = self.sound is not None and self.sound.heard
+        if not seen and not heard:
+            raise MediaError(
+                f"Nothing of {self.name} from {self.request.start:g} s on could be decoded. Check start and the file."
+            )
+        picture_end = self.pictures.end_time if self.pictures is not None and seen else 0.0
+        sound_end = self.sound.end_time if self.sound is not None and heard else 0.0
+        duration = _clip_duration(picture_end, sound_end, seen, self.request)
+        if duration <= 0:
+            raise MediaError(f"{self.name} ends before start={self.request.start:g} s. Choose an earlier start.")
+        return duration
+
+    def _piece(self, begin: float, end: float, count: int) -> MediaClip:
+        """What lies between two times and was not handed out yet; `count` pictures are handed out then."""
+        rate, duration = self.request.sampling_rate, end - begin
+        frames = times = audio = None
+        if self.pictures is not None and self.pictures.current is not None:
+            frames = self.pictures.take(count)
+            times = np.array([self.grid.time(index) for index in range(self.shown, count)])
+        if self.sound is not None and self.sound.heard:
+            audio = self.sound.take(round(end * rate))
+            if self.kept_steps is not None:
+                audio = _steps_sound(audio, self.heard, self.kept_steps, rate / self.grid.fps)
+            self.heard = round(end * rate)
+        if self.kept_steps is not None:
+            duration = (count - self.shown) / self.grid.fps
+        self.shown = count
+        return MediaClip(frames, times, audio, rate, duration, start=begin)
 
 
-@contextmanager
-def _counted_errors(name: str):
-    """Yields a function that counts a damaged packet; warns once, with the number, at the end."""
-    count = 0
-
-    def add() -> None:
-        nonlocal count
-        count += 1
-        if count > MAX_DECODE_ERRORS:
-            raise MediaError(f"{name} is damaged: more than {MAX_DECODE_ERRORS} packets cannot be decoded.")
-
-    yield add
-    if count:
-        packets = "1 packet" if count == 1 else f"{count} packets"
-        warnings.warn(f"{name} is damaged: {packets} could not be decoded and were left out.", stacklevel=2)
+def _steps_sound(audio: np.ndarray, begin: int, steps: np.ndarray, step_samples: float) -> np.ndarray:
+    """Of (S,) samples from number `begin` on, those that lie in the time steps `steps`."""
+    edges = np.rint(np.stack([steps, steps + 1]) * step_samples).astype(int) - begin  # (2, steps)
+    first, last = edges.clip(0, len(audio))
+    return np.concatenate([audio[:0], *(audio[a:b] for a, b in zip(first, last, strict=True) if a < b)])
 
 
-def _frames(container, streams, count_error) -> Iterator[tuple[int, av.VideoFrame | av.AudioFrame]]:
-    """Decodes packet by packet; a packet that fails is counted and passed over, a broken container ends the file."""
-    packets = container.demux(streams)
-    while True:
-        try:
-            packet = next(packets, None)
-        except av.FFmpegError:
-            count_error()
-            packet = None
-        if packet is None:
-            return
-        try:
-            frames = packet.decode()
-        except av.EOFError:
-            continue
-        except av.FFmpegError:
-            count_error()
-            continue
-        for frame in frames:
-            yield packet.stream.index, frame
-
-
-def _assemble(name: str, request: _Request, pictures: _Pictures | None, sound: _Sound | None) -> MediaClip:
-    if pictures is not None and pictures.current is None:
-        pictures = None
-    if sound is not None and not sound.segments:
-        sound = None
-    if pictures is None and sound is None:
-        raise MediaError(f"Nothing of {name} from {request.start:g} s on could be decoded. Check start and the file.")
-    picture_end = pictures.end_time if pictures is not None else 0.0
-    sound_end = sound.end_time if sound is not None else 0.0
+def _clip_duration(picture_end: float, sound_end: float, seen: bool, request: _Request) -> float:
+    """The clip's length, of where its streams end: see `load_media`."""
     duration = max(picture_end, sound_end)
-    if pictures is not None and duration - picture_end < CODEC_PADDING:
+    if seen and duration - picture_end < CODEC_PADDING:
         duration = picture_end
-    if pictures is not None and 0 < duration % (1 / request.fps) < ROUNDING:
+    if seen and 0 < duration % (1 / request.fps) < ROUNDING:
         duration -= duration % (1 / request.fps)
-    if request.end is not None:
-        duration = min(duration, request.end - request.start)
-    if duration <= 0:
-        raise MediaError(f"{name} ends before start={request.start:g} s. Choose an earlier start.")
-    frames = None if pictures is None else pictures.finish(duration)
-    return MediaClip(
-        frames=frames,
-        frame_times=None if frames is None else np.arange(len(frames)) / request.fps,
-        audio=None if sound is None else sound.finish(duration),
-        sampling_rate=request.sampling_rate,
-        duration=duration,
-    )
+    return min(duration, request.stop)
+
+
+class _GrowingArray:
+    """Rows joined one after another; grows in place, so that nothing is held twice."""
+
+    def __init__(self) -> None:
+        self.rows: np.ndarray | None = None
+
+    def append(self, rows: np.ndarray | None) -> None:
+        """Adds rows; None adds nothing."""
+        if rows is None:
+            return
+        if self.rows is None:
+            self.rows = np.array(rows)
+            return
+        count = len(self.rows)
+        self.rows.resize((count + len(rows), *self.rows.shape[1:]), refcheck=False)
+        self.rows[count:] = rows
+
+
+def _join(pieces: Iterator[MediaClip], request: _Request) -> MediaClip:
+    frames, times, audio = _GrowingArray(), _GrowingArray(), _GrowingArray()
+    duration, last = 0.0, None
+    for piece in pieces:
+        if frames.rows is not None and piece.frames is not None:
+            size = frames.rows.nbytes + piece.frames.nbytes
+            remedy = "Choose a part by start and end, lower fps, give size,"
+            request.limits.check("max_clip_bytes", size, f"The clip's pictures have {size} bytes or more", remedy)
+        frames.append(piece.frames)
+        times.append(piece.frame_times)
+        audio.append(piece.audio)
+        duration, last = duration + piece.duration, piece
+    if last is None:
+        raise MediaError("The file has no picture and no sound.")
+    return replace(last, frames=frames.rows, frame_times=times.rows, audio=audio.rows, duration=duration, start=0.0)

@@ -18,10 +18,23 @@ class FavorMediaOutput(BaseModelOutputWithPooling):
         width) of sound alone.
     pooler_output: a list with one (tokens, text width) tensor an item, what replaces its placeholders.
     query_states: (items, windows, N, d). diversity_loss: scalar, eq. 4.
+
+    On request (`output_hidden_states`, `output_attentions`; attentions with `attn_implementation="eager"` only), a
+    tuple with one tensor a layer, of what each encoder really read: item after item, its distinct pictures, or its
+    chunks of sound, without padding.
+
+    hidden_states, attentions: of the vision tower, (pictures, patches, width) and (pictures, heads, patches, patches);
+        of sound alone, those of the audio tower.
+    qformer_hidden_states, qformer_attentions: of the visual Q-Former, (pictures, queries + instruction, d).
+    audio_hidden_states, audio_attentions: of the audio tower, (chunks, vectors, width).
     """
 
     query_states: torch.FloatTensor | None = None
     diversity_loss: torch.FloatTensor | None = None
+    qformer_hidden_states: tuple[torch.FloatTensor, ...] | None = None
+    qformer_attentions: tuple[torch.FloatTensor, ...] | None = None
+    audio_hidden_states: tuple[torch.FloatTensor, ...] | None = None
+    audio_attentions: tuple[torch.FloatTensor, ...] | None = None
 
 
 @dataclass

@@ -2,8 +2,7 @@
 """FavorProcessor: text with `<video>`, `<image>` and `<audio>` placeholders, and media, to the model's inputs.
 
 The number of placeholders is computed here and checked by the model; both use the same few numbers
-(`num_query_tokens`, `window_frames`, `frame_rate`, `synchronize`), which the processor's JSON and the model's config
-carry.
+(the connector's, see `FavorConfig.processor_values`), which the processor's JSON and the model's config carry.
 """
 
 import copy
@@ -18,7 +17,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoFeatureExtractor, AutoTokenizer, PreTrainedConfig
 from transformers.feature_extraction_utils import BatchFeature
-from transformers.processing_utils import ProcessingKwargs, ProcessorMixin, Unpack, VideosKwargs
+from transformers.processing_utils import ProcessorMixin, Unpack, VideosKwargs
 from transformers.video_processing_utils import VideoProcessorMixin
 
 from .chat_favor import check_conversation, collect_media
@@ -35,26 +34,24 @@ from .items_favor import (
     load_video_item,
     match_media,
 )
+from .log_mel_favor import log_mel_chunks
+from .media_options_favor import (
+    SAMPLING_KWARGS,
+    FavorProcessorKwargs,
+    check_media_options,
+    merge_media_options,
+    sound_options,
+)
+from .query_tokens_favor import audio_vectors_per_frame, check_connector_values, item_tokens
+from .running_video_favor import RunningVideoMixin
 from .summary_favor import MediaSummary, audio_vector_counts
 from .video_processing_favor import FavorVideoProcessor
 
 CHAT_TEMPLATE = Path(__file__).with_name("chat_template.jinja")
 QFORMER_TOKENIZER = "qformer_tokenizer"  # attribute, and sub-folder of a saved processor
-# Arguments of the video processor that were used up when the pictures were chosen in time.
-SAMPLING_KWARGS = ("fps", "num_frames", "video_metadata", "do_sample_frames", "return_metadata", "return_tensors")
 
 
-class FavorProcessorKwargs(ProcessingKwargs, total=False):  # type: ignore[call-arg]  # mypy sees no TypedDict here
-    """What a call takes beside media and text; the flat names of the parts' own arguments work, too.
-
-    Attributes:
-        load_audio_from_video (`bool`, defaults to `True`): use a video file's own sound.
-    """
-
-    load_audio_from_video: bool
-
-
-class FavorProcessor(ProcessorMixin):
+class FavorProcessor(RunningVideoMixin, ProcessorMixin):
     """Turns prompts and media into what `FavorForConditionalGeneration` takes.
 
     Args:
@@ -67,6 +64,13 @@ class FavorProcessor(ProcessorMixin):
         window_frames (`int` or None, defaults to 10): time steps a window; None: one window however long.
         frame_rate (`float`, defaults to 2.0): time steps a second, in Hz.
         synchronize (`bool`, defaults to `True`): picture and sound share windows.
+        connector (`str`, defaults to `"causal_qformer"`): or `"projector"`, whose tokens the following values count.
+        modalities (`str`, defaults to `"audio_visual"`): or `"audio"`, `"visual"`: what has tokens.
+        visual_vectors_per_frame (`int`, *optional*): patches of a picture.
+        visual_pooling (`str`, defaults to `"space_and_time"`): a token a frame, one a patch; or `"space"`, `"time"`.
+        audio_pool_size (`int`, defaults to 1): audio encoder outputs a token.
+        media_options (`dict`, *optional*): defaults of a call's `start`, `end`, `max_frames`, `long_video`,
+            `num_frames`, `on_error`, `media_limits`, `video_track`, `audio_track` and `decode_threads`.
 
     Raises `ValueError` if the tokenizer lacks a placeholder, or a number is out of range.
     """
@@ -85,6 +89,12 @@ class FavorProcessor(ProcessorMixin):
         window_frames=10,
         frame_rate=2.0,
         synchronize=True,
+        connector="causal_qformer",
+        modalities="audio_visual",
+        visual_vectors_per_frame=None,
+        visual_pooling="space_and_time",
+        audio_pool_size=1,
+        media_options=None,
     ):
         if chat_template is None and CHAT_TEMPLATE.is_file():
             chat_template = CHAT_TEMPLATE.read_text(encoding="utf-8")
@@ -94,11 +104,13 @@ class FavorProcessor(ProcessorMixin):
         self.window_frames = window_frames
         self.frame_rate = frame_rate
         self.synchronize = synchronize
-        if num_query_tokens < 1 or (window_frames is not None and window_frames < 1):
-            raise ValueError(
-                f"num_query_tokens={num_query_tokens} and window_frames={window_frames} must be positive, "
-                "or window_frames None."
-            )
+        self.connector = connector
+        self.modalities = modalities
+        self.visual_vectors_per_frame = visual_vectors_per_frame
+        self.visual_pooling = visual_pooling
+        self.audio_pool_size = audio_pool_size
+        self.media_options = check_media_options(media_options)
+        check_connector_values(vars(self))
         self.audio_vectors_per_frame()
         self.video_token, self.image_token, self.audio_token = "<video>", "<image>", "<audio>"
         self.video_token_id = self._token_id(self.video_token)
@@ -130,30 +142,18 @@ class FavorProcessor(ProcessorMixin):
         Raises:
             ValueError: if it is not a whole number.
         """
-        frame_rate = self.frame_rate if frame_rate is None else frame_rate
         encoder_rate = self.feature_extractor.sampling_rate / self.feature_extractor.hop_length / 2
-        if frame_rate <= 0 or encoder_rate % frame_rate != 0:
-            raise ValueError(
-                f"The audio encoder's {encoder_rate:g} Hz are not a whole multiple of frame_rate {frame_rate:g} Hz. "
-                "Choose another frame_rate (or fps), for example 1, 2 or 5."
-            )
-        return int(encoder_rate / frame_rate)
+        return audio_vectors_per_frame(encoder_rate, self.frame_rate if frame_rate is None else frame_rate)
 
     def query_token_count(self, visual_frames: int, audio_vectors: int, frame_rate: float | None = None) -> int:
-        """Query tokens of one item.
+        """Language model tokens of one item.
 
         Args:
             visual_frames (`int`): time steps that show a picture.
             audio_vectors (`int`): audio encoder outputs, summed over chunks.
             frame_rate (`float`, *optional*): the processor's own by default.
         """
-        audio_frames = math.ceil(audio_vectors / self.audio_vectors_per_frame(frame_rate))
-        if self.synchronize:
-            return self.num_query_tokens * self._windows(max(visual_frames, audio_frames))
-        return self.num_query_tokens * (self._windows(visual_frames) + self._windows(audio_frames))
-
-    def _windows(self, frames: int) -> int:
-        return min(frames, 1) if self.window_frames is None else math.ceil(frames / self.window_frames)
+        return item_tokens(vars(self), visual_frames, audio_vectors, self.audio_vectors_per_frame(frame_rate))
 
     # Calling
 
@@ -185,7 +185,10 @@ class FavorProcessor(ProcessorMixin):
             load_audio_from_video (`bool`, defaults to `True`): use a video file's own sound where no `<audio>` follows
                 its `<video>`.
             fps (`float`, *optional*): time steps a second, in Hz; the model's `frame_rate` must then be the same.
-                `num_frames` has no effect: the pictures follow the clock, as the sound does.
+            num_frames (`int`, *optional*): that many pictures, uniformly spaced, and the whole sound. It has no effect
+                where picture and sound are synchronised: there the pictures follow the clock, as the sound does.
+            start, end, max_frames, long_video, on_error, media_limits, video_track, audio_track, decode_threads: of
+                `load_media`, for every file of the call; `media_options` holds the processor's own defaults.
             kwargs: of the tokenizer (`padding`, `truncation`, `return_tensors`, ...) and the video processor.
 
         Returns:
@@ -248,17 +251,24 @@ class FavorProcessor(ProcessorMixin):
         size = (videos_kwargs.get("size") or self.video_processor.frame_size) if do_resize else None
         metadata = videos_kwargs.get("video_metadata")
         metadata = iter(metadata if isinstance(metadata, (list, tuple)) else [metadata] * sum(map(len, prompts)))
-        rate = self.feature_extractor.sampling_rate
+        sampling_rate = self.feature_extractor.sampling_rate
+        uniform_sampling = not self.synchronize or self.connector != "causal_qformer"
+        options = merge_media_options(self.media_options, videos_kwargs, uniform_sampling)
         loaded = []
         for item in (item for items in prompts for item in items):
             media = MediaItem()
+            own = {**options, "long_video": "error"} if item.separate_audio else options  # two files thin differently
             if item.kind == "image":
-                media = load_image_item(next(pictures), size)
+                media = load_image_item(next(pictures), size, options.get("media_limits"))
             elif item.kind == "video":
-                own_sound = merged["load_audio_from_video"] and not item.separate_audio
-                media = load_video_item(next(clips), frame_rate, rate, size, own_sound, next(metadata, None))
+                with_audio = merged["load_audio_from_video"] and not item.separate_audio
+                media = load_video_item(
+                    next(clips), frame_rate, sampling_rate, size, with_audio, next(metadata, None), own
+                )
             if item.separate_audio:
-                media.audio = load_sound(next(sounds), merged["audio_kwargs"].get("sampling_rate"), rate)
+                rate = merged["audio_kwargs"].get("sampling_rate")
+                sound = options if item.kind == "audio" else own
+                media.audio = load_sound(next(sounds), rate, sampling_rate, frame_rate, sound_options(sound))
             loaded.append(media)
         return loaded
 
@@ -283,38 +293,32 @@ class FavorProcessor(ProcessorMixin):
             rows = [pixels[0].new_zeros(0, *pixels[0].shape[1:])] * len(loaded)
             for number, frames in zip(seen, pixels, strict=True):
                 rows[number] = frames
-            data["pixel_values_videos"] = pad_sequence(rows, batch_first=True)  # (items, F, 3, H, W)
+            padded = rows[0][None] if len(rows) == 1 else pad_sequence(rows, batch_first=True)  # one is not copied
+            data["pixel_values_videos"] = padded  # (items, F, 3, H, W)
             data["video_frame_indices"] = pad_sequence(indices, batch_first=True, padding_value=-1)  # (items, T)
         return data, counts
 
     def _audio_inputs(self, loaded: list[MediaItem]) -> tuple[dict, list[int]]:
         """Log-mel features and mask of chunks, and each item's number of audio encoder outputs.
 
-        The feature extractor gets whole chunks and no other argument: the tokenizer's `padding`, `max_length` or
-        `truncation` would cut the sound.
+        No argument of the call reaches the feature extractor: the tokenizer's `padding`, `max_length` or `truncation`
+        would cut the sound.
         """
-        length = self.feature_extractor.n_samples
-        chunks, owners = [], []
-        for number, media in enumerate(loaded):
-            if media.audio is not None:
-                pieces = [media.audio[start : start + length] for start in range(0, len(media.audio), length)]
-                chunks += pieces
-                owners += [(number, place) for place in range(len(pieces))]
-        if not chunks:
+        extracted = [
+            log_mel_chunks(media.audio, self.feature_extractor)
+            if media.audio is not None and len(media.audio)
+            else None
+            for media in loaded
+        ]
+        heard = [chunks for chunks in extracted if chunks is not None]
+        if not heard:
             return {}, [0] * len(loaded)
-        extracted = self.feature_extractor(
-            chunks,
-            sampling_rate=self.feature_extractor.sampling_rate,
-            padding="max_length",
-            return_attention_mask=True,
-            return_tensors="pt",
-        )
-        most = 1 + max(place for _, place in owners)
-        features = torch.zeros(len(loaded), most, *extracted["input_features"].shape[1:])  # (items, C, mel, frames)
+        most = max(len(features) for features, _ in heard)
+        features = torch.zeros(len(loaded), most, *heard[0][0].shape[1:])  # (items, C, mel, frames)
         mask = torch.zeros(len(loaded), most, features.shape[-1], dtype=torch.int64)  # (items, C, frames)
-        items, places = (list(column) for column in zip(*owners, strict=True))
-        features[items, places] = extracted["input_features"].float()
-        mask[items, places] = extracted["attention_mask"].long()
+        for item, chunks in enumerate(extracted):
+            if chunks is not None:
+                features[item, : len(chunks[0])], mask[item, : len(chunks[1])] = chunks
         return {"input_features": features, "input_features_mask": mask}, audio_vector_counts(mask)
 
     def _instruction_inputs(self, items: list[PromptItem], instructions: str | Sequence[str] | None) -> dict:
@@ -414,6 +418,8 @@ class FavorProcessor(ProcessorMixin):
         items = max(len(frames), len(vectors))
         frames, seconds, vectors = (column or [0] * items for column in (frames, seconds, vectors))
         queries = [self.query_token_count(*pair, fps) for pair in zip(frames, vectors, strict=True)]
+        frames = [0] * items if self.modalities == "audio" else frames  # what the model masks does not reach it
+        seconds = [0] * items if self.modalities == "visual" else seconds
         summaries, item = [], 0
         for ids in inputs["input_ids"]:
             tokens = int((torch.as_tensor(ids) == self.video_token_id).sum())

@@ -1,6 +1,8 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """The encoders around the connector: vision tower, visual Q-Former and audio tower, from their configs."""
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 from transformers import AutoModel, PreTrainedConfig
@@ -8,6 +10,7 @@ from transformers.modeling_utils import PreTrainedModel
 from transformers.models.blip_2.modeling_blip_2 import Blip2QFormerModel, Blip2VisionModel
 from transformers.models.instructblip.modeling_instructblip import InstructBlipQFormerModel, InstructBlipVisionModel
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
+from transformers.utils.generic import is_flash_attention_requested
 
 # Classes that no auto class finds (or, for Whisper, of which it would build the decoder, too).
 VISION_TOWERS = {
@@ -33,6 +36,12 @@ def build_audio_tower(config: PreTrainedConfig) -> PreTrainedModel:
     return AutoModel.from_config(config) if tower is None else tower._from_config(config)
 
 
+def in_passes(encode: Callable[..., torch.Tensor], size: int, *inputs: torch.Tensor) -> torch.Tensor:
+    """`encode(*inputs)` over at most `size` rows at a time, joined; rows must not depend on each other."""
+    rows = zip(*(tensor.split(size) for tensor in inputs), strict=True)
+    return torch.cat([encode(*some) for some in rows])
+
+
 class FavorVisualQFormer(nn.Module):
     """The Q-Former of an InstructBLIP (which reads the instruction, too) or a BLIP-2, with its learned queries.
 
@@ -48,7 +57,10 @@ class FavorVisualQFormer(nn.Module):
             )
         self.reads_instruction = config.model_type == "instructblip_qformer"
         self.query_tokens = nn.Parameter(torch.empty(1, num_query_tokens, config.hidden_size))
-        self.qformer = VISUAL_QFORMERS[config.model_type]._from_config(config)
+        qformer = VISUAL_QFORMERS[config.model_type]
+        if is_flash_attention_requested(config) and not qformer._supports_flash_attn:  # BLIP-2's
+            config._attn_implementation = "sdpa"
+        self.qformer = qformer._from_config(config)
 
     def forward(
         self,
@@ -75,4 +87,4 @@ class FavorVisualQFormer(nn.Module):
         return states[:, :num_queries]
 
 
-__all__ = ["FavorVisualQFormer", "build_audio_tower", "build_vision_tower"]
+__all__ = ["FavorVisualQFormer", "build_audio_tower", "build_vision_tower", "in_passes"]

@@ -237,3 +237,22 @@ def test_forward_returns_a_cache_that_continues_the_sequence(model):
         )
     assert outputs.past_key_values.get_seq_length() == longer["input_ids"].shape[1]
     torch.testing.assert_close(following.logits, logits_of(model, longer)[:, -2:], rtol=1e-4, atol=1e-4)
+
+
+def test_encoders_take_a_bounded_number_of_pictures_and_chunks_at_a_time(monkeypatch):
+    model = tiny_model()
+    inputs, media = model_inputs(model.config, SAMPLES), media_inputs(ITEMS)
+    with torch.no_grad():
+        expected = model(**inputs).logits
+        at_once = model.get_video_features(**media, output_hidden_states=True)
+    monkeypatch.setattr("modeling_favor.modeling_favor.PICTURES_A_PASS", 4)
+    monkeypatch.setattr("modeling_favor.modeling_favor.CHUNKS_A_PASS", 3)
+    pictures, chunks = count_calls(model.model.vision_tower), count_calls(model.model.audio_tower)
+    with torch.no_grad():
+        torch.testing.assert_close(model(**inputs).logits, expected)
+        in_passes = model.get_video_features(**media, output_hidden_states=True)
+    assert [len(kwargs["pixel_values"]) for _, kwargs in pictures[:3]] == [4, 4, 1]
+    assert [len(args[0]) for args, _ in chunks[:2]] == [3, 1]
+    for name in ("hidden_states", "qformer_hidden_states", "audio_hidden_states"):
+        for before, after in zip(at_once[name], in_passes[name], strict=True):
+            torch.testing.assert_close(after, before)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from processing import load_media
+from processing import MediaError, load_media
 
 
 def loudness(audio, step=8000):
@@ -198,9 +198,11 @@ def test_damaged_packets_are_counted_and_left_out(tmp_path, write_media, gray, t
     for packet in packets[30:33]:
         place = data.index(bytes(packet))
         data[place : place + packet.size] = b"\xff" * packet.size
+    path.write_bytes(data)
+    with pytest.raises(MediaError, match=r"damaged\.mkv is damaged at \d\.\d+ s"):
+        load_media(path)
     with pytest.warns(UserWarning, match=r"damaged\.mkv is damaged: \d+ packets? could not be decoded"):
-        (tmp_path / "damaged.mkv").write_bytes(data)
-        clip = load_media(tmp_path / "damaged.mkv")
+        clip = load_media(path, on_error="warn")
     assert len(clip.frames) == 10 and (loudness(clip.audio) > 0.2).all()
 
 

@@ -1,0 +1,73 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""What every connector takes and returns: two streams with the lengths of each item, and embeddings with theirs.
+
+Axes: B items, T synchronised frames, p vectors a frame, S audio vectors, W windows, N queries, d query width, L LLM
+width.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedConfig
+from transformers.utils import ModelOutput
+
+
+@dataclass
+class FavorConnectorOutput(ModelOutput):
+    """
+    What a connector returns; rows of items with fewer tokens than the longest are zero beyond their own.
+
+    embeddings: (B, tokens, L) in the language model's width; of [`FavorConnector`] W * N tokens.
+    num_tokens: (B,) int64, real rows of each item's `embeddings`.
+    query_states: (B, W, N, d) outputs of the causal Q-Former. diversity_loss: scalar. num_windows: (B,) int64, windows
+        of each item. None from [`FavorProjector`], which has no queries.
+    """
+
+    query_states: torch.FloatTensor | None = None
+    embeddings: torch.FloatTensor | None = None
+    diversity_loss: torch.FloatTensor | None = None
+    num_windows: torch.LongTensor | None = None
+    num_tokens: torch.LongTensor | None = None
+
+
+def check_streams(
+    config: PreTrainedConfig,
+    visual: torch.Tensor | None,
+    audio: torch.Tensor | None,
+    num_visual_frames: torch.Tensor | None,
+    num_audio_vectors: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Fills a missing stream with one of length zero and missing counts with the full lengths.
+
+    Raises `ValueError` if both streams are missing or a picture has another number of vectors than `config` says.
+    """
+    given = audio if visual is None else visual
+    if given is None:
+        raise ValueError("The connector got neither `visual` nor `audio`: give at least one stream.")
+    if visual is None:
+        visual = given.new_zeros(len(given), 0, config.visual_vectors_per_frame, config.visual_hidden_size)
+    if audio is None:
+        audio = given.new_zeros(len(given), 0, config.audio_hidden_size)
+    if visual.shape[2] != config.visual_vectors_per_frame:
+        raise ValueError(
+            f"`visual` has {visual.shape[2]} vectors a frame, the config's visual_vectors_per_frame is "
+            f"{config.visual_vectors_per_frame}: set num_visual_query_tokens to what the vision tower gives."
+        )
+    full_visual, full_audio = (
+        torch.full((len(stream),), stream.shape[1], dtype=torch.long, device=stream.device)
+        for stream in (visual, audio)
+    )
+    return (
+        visual,
+        audio,
+        full_visual if num_visual_frames is None else torch.minimum(num_visual_frames.to(full_visual), full_visual),
+        full_audio if num_audio_vectors is None else torch.minimum(num_audio_vectors.to(full_audio), full_audio),
+    )
+
+
+def length_mask(lengths: torch.Tensor, longest: int) -> torch.Tensor:
+    """(B,) lengths to (B, longest) booleans, True before each length."""
+    return torch.arange(longest, device=lengths.device) < lengths[:, None]
+
+
+__all__ = ["FavorConnectorOutput", "check_streams", "length_mask"]

@@ -1,0 +1,75 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""Log-mel features as `WhisperFeatureExtractor` computes them, where there is sound; its padding is filled in.
+
+Whisper pads sound with zeros to 30 s. The spectrum of those zeros is known without a Fourier transform: the floor of
+the logarithm, limited and scaled as the chunk's other values are.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import WhisperFeatureExtractor
+
+LOWEST_POWER = 1e-10  # the floor of the mel energies, and
+RANGE = 8.0  # the decades below a chunk's loudest value that are kept; both as in Whisper
+
+
+def log_mel_chunks(audio: np.ndarray, extractor: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sound of any length as whole chunks of the feature extractor.
+
+    Args:
+        audio (`np.ndarray` of shape (S,), float32): mono, at the extractor's sampling rate; S > 0.
+        extractor: a `WhisperFeatureExtractor`; any other, or one that adds noise, is called as it is.
+
+    Returns:
+        Features (C, mel, frames) float32, equal to the extractor's to 1e-4, and their mask (C, frames) int64.
+    """
+    length = extractor.n_samples
+    chunks = [audio[start : start + length] for start in range(0, len(audio), length)]
+    if not _is_plain_whisper(extractor):
+        extracted = extractor(
+            chunks,
+            sampling_rate=extractor.sampling_rate,
+            padding="max_length",
+            return_attention_mask=True,
+            return_tensors="pt",
+        )
+        return extracted["input_features"].float(), extracted["attention_mask"].long()
+    frames = length // extractor.hop_length
+    filters = torch.from_numpy(extractor.mel_filters).float().T.contiguous()  # (mel, frequencies)
+    features = torch.empty(len(chunks), len(filters), frames)
+    mask = torch.zeros(len(chunks), frames, dtype=torch.int64)
+    for place, chunk in enumerate(chunks):
+        _fill_log_mel(features[place], chunk, extractor, filters)
+        mask[place, : math.ceil(len(chunk) / extractor.hop_length)] = 1
+    return features, mask
+
+
+def _is_plain_whisper(extractor: Any) -> bool:
+    """Exactly transformers' class, padding with silence at the end, and no random dither."""
+    return (
+        type(extractor) is WhisperFeatureExtractor
+        and extractor.dither == 0.0
+        and extractor.padding_value == 0.0
+        and extractor.padding_side == "right"
+    )
+
+
+def _fill_log_mel(features: torch.Tensor, chunk: np.ndarray, extractor: Any, filters: torch.Tensor) -> None:
+    """Writes one chunk's (mel, frames) features."""
+    half, hop = extractor.n_fft // 2, extractor.hop_length
+    frames = features.shape[-1]
+    # Frame t sees samples t * hop - half to t * hop + half; from `heard` on, frames see padding only.
+    heard = min(frames, (len(chunk) + half) // hop + 1)
+    samples = torch.zeros(min(extractor.n_samples, (heard - 1) * hop + half + max(hop, 1)))
+    samples[: len(chunk)] = torch.from_numpy(np.ascontiguousarray(chunk, dtype=np.float32))
+    spectrum = torch.stft(
+        samples, extractor.n_fft, hop, window=torch.hann_window(extractor.n_fft), return_complex=True
+    )[:, :heard]
+    power = torch.view_as_real(spectrum).square().sum(dim=-1)  # (frequencies, heard)
+    log_mel = (filters @ power).clamp(min=LOWEST_POWER).log10()
+    floor = max(math.log10(LOWEST_POWER), float(log_mel.max()) - RANGE)
+    features[:, :heard] = (log_mel.clamp(min=floor) + 4.0) / 4.0
+    features[:, heard:] = (floor + 4.0) / 4.0

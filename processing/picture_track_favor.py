@@ -1,0 +1,134 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""Puts decoded pictures on the time grid, and converts and resizes only those that the grid shows."""
+
+import math
+
+import av
+import numpy as np
+import torch
+from av.video.reformatter import VideoReformatter
+
+from .media_limits_favor import MediaError, MediaLimits
+from .media_sources_favor import resize_frames
+
+ROUNDING = 0.002  # seconds; mkv and webm keep milliseconds, so that times and durations are a little off
+
+
+class TimeGrid:
+    """The times at which a clip shows a picture, in seconds from its start.
+
+    Args:
+        fps (`float`): the grid is i / fps without end.
+        times (`np.ndarray`, *optional*): ascending times instead of those.
+    """
+
+    def __init__(self, fps: float, times: np.ndarray | None = None):
+        self.fps, self.times = fps, times
+
+    def time(self, index: int) -> float:
+        """The time of one picture; infinite beyond the last."""
+        if self.times is None:
+            return index / self.fps
+        return float(self.times[index]) if index < len(self.times) else math.inf
+
+    def before(self, seconds: float) -> int:
+        """The number of times before `seconds`."""
+        if self.times is None:
+            return math.ceil(seconds * self.fps - 1e-6)
+        return int(np.searchsorted(self.times, seconds - 1e-9))
+
+    def hits(self, begin: float, end: float) -> bool:
+        """Whether a time lies in [begin, end)."""
+        begin = max(begin, 0.0)
+        if begin >= end:
+            return False
+        if self.times is None:
+            return self.time(max(0, math.ceil(begin * self.fps - 1e-9))) < end
+        return self.time(int(np.searchsorted(self.times, begin))) < end
+
+
+class PictureTrack:
+    """Takes a stream's pictures in order and hands out those of the grid.
+
+    The picture at time g is the last whose timestamp is not after g; before the first one, it is the first.
+
+    Args:
+        grid (`TimeGrid`): times to show.
+        size ((height, width), *optional*): to resize to; the first picture's by default.
+        stop (`float`): seconds after which nothing is shown.
+        frame_seconds (`float`): how long a picture without a duration lasts.
+        name (`str`): of the file, for messages.
+        limits (`MediaLimits`).
+    """
+
+    def __init__(
+        self,
+        grid: TimeGrid,
+        size: tuple[int, int] | None,
+        stop: float,
+        frame_seconds: float,
+        name: str,
+        limits: MediaLimits,
+    ):
+        self.grid, self.size, self.stop, self.frame_seconds = grid, size, stop, frame_seconds
+        self.name, self.limits = name, limits
+        self.current: av.VideoFrame | None = None
+        self.time = -math.inf
+        self.end_time = 0.0
+        self.shown = 0
+        self._pixels: np.ndarray | None = None  # of `current`, once it is shown
+        self._waiting: list[np.ndarray] = []
+        self._converter = VideoReformatter()  # one for all pictures: setting it up costs more than a small picture
+
+    def add(self, frame: av.VideoFrame, time: float | None) -> None:
+        """Takes the next picture, shown from `time` (seconds from the clip's start) on."""
+        what = f"{self.name} has a picture of {frame.width} x {frame.height} = {frame.width * frame.height} pixels"
+        self.limits.check("max_pixels", frame.width * frame.height, what)
+        time = self.end_time if time is None else time
+        if time < self.time:
+            return
+        if self.current is not None:
+            self._show_until(time)
+        self.current, self._pixels, self.time = frame, None, time
+        seconds = float(frame.duration * frame.time_base) if frame.duration and frame.time_base else self.frame_seconds
+        self.end_time = max(self.end_time, time + seconds)
+
+    def take(self, count: int) -> np.ndarray:
+        """Pictures up to the grid's first `count` that were not taken yet, the last one repeated: (T, H, W, 3)."""
+        while self.shown < count:
+            self._show()
+        number = len(self._waiting) - (self.shown - count)
+        taken, self._waiting = self._waiting[:number], self._waiting[number:]
+        if not taken:
+            return np.empty((0, *(self.size or (0, 0)), 3), dtype=np.uint8)
+        return np.stack(taken)
+
+    def _show_until(self, time: float) -> None:
+        time = min(time, self.stop)
+        while self.grid.time(self.shown) < time - ROUNDING:
+            self._show()
+
+    def _show(self) -> None:
+        if self._pixels is None and self.current is not None:
+            rgb = self._converter.reformat(self.current, format="rgb24").to_ndarray()
+            pixels = np.rot90(rgb, k=round(self.current.rotation / 90) % 4)
+            self._pixels = np.ascontiguousarray(resized(pixels, self.size))
+            self.size = self._pixels.shape[:2]
+        if self._pixels is None:
+            raise MediaError(f"{self.name} has no picture that could be decoded.")
+        what = f"{self.name} has more than {self.shown} pictures at {self.grid.fps:g} Hz"
+        remedy = 'Choose a part by start and end, lower fps, thin it by long_video="thin",'
+        self.limits.check("max_frames", self.shown + 1, what, remedy)
+        size = (len(self._waiting) + 1) * self._pixels.nbytes
+        remedy = "Choose a part by start and end, lower fps, give size,"
+        self.limits.check("max_clip_bytes", size, f"{self.name} has pictures of {size} bytes or more", remedy)
+        self._waiting.append(self._pixels)
+        self.shown += 1
+
+
+def resized(pixels: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
+    """Resizes one (H, W, 3) uint8 picture, or leaves it as it is."""
+    if size is None or pixels.shape[:2] == size:
+        return pixels
+    tensor = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)  # (3, H, W)
+    return resize_frames(tensor, *size).permute(1, 2, 0).contiguous().numpy()
