@@ -17,18 +17,26 @@ COMMANDS = {
     "demo": "render clips never trained on, ask the bundled model about them, and score its answers",
     "ask": "answer a question about a video, an image or a sound",
     "sft": "train a model by a recipe",
+    "eval": "score a model on the AVEB benchmark, and write the report",
     "synth": "render AVEB-mini, the bundled training and test clips",
     "assemble": "make a model folder of public checkpoints: a language model, a Whisper and a vision tower",
     "convert": "put a released FAVOR checkpoint on top of the public checkpoints it was trained with",
     "export": "write a model folder in the layout of the Hub, code included",
+    "push": "upload a model folder or an adapter to the Hub, with its code and its card",
+    "push-dataset": "upload questions and their media to the Hub as a data set",
 }
 EXTRA_OF_MODULE = {
     "trl": "train",
     "peft": "train",
     "accelerate": "train",
     "datasets": "train",
+    "pyarrow": "train",
     "yaml": "train",
     "espeakng_loader": "synth",
+    "matplotlib": "eval",
+    "openai": "eval",
+    "jiwer": "eval",
+    "evaluate": "eval",
 }
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -59,7 +67,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     for name, summary in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
         if name == asked_for:
-            command = importlib.import_module(f"favor.{name}")
+            command = importlib.import_module(f"favor.{name.replace('-', '_')}")
             command.add_arguments(subparser)
             subparser.set_defaults(run=command.run)
     return parser

@@ -34,11 +34,12 @@ def load_pipeline(model: str | None = None) -> "VideoTextToTextPipeline":
     model, processor and pipeline are this package's classes.
 
     Args:
-        model: a model folder, an adapter folder or a Hub id; by default the bundled favor-tiny.
+        model: a model folder, an adapter folder or a Hub id, which may name a branch, tag or commit ("org/name@v1");
+            by default the bundled favor-tiny.
 
     Raises:
         ValueError: the folder holds a model of another kind, or broken files.
-        OSError: no such folder or Hub id.
+        OSError: no such folder, Hub id or revision.
     """
     from safetensors import SafetensorError
     from transformers import pipeline
@@ -54,12 +55,13 @@ def load_pipeline(model: str | None = None) -> "VideoTextToTextPipeline":
     from .registration import register
 
     register()
-    source = os.fspath(model)
-    _check_model_type(source)
+    source, revision = source_and_revision(os.fspath(model))
+    _check_model_type(source, revision)
     try:
         return pipeline(
             "video-text-to-text",
             model=source,
+            revision=revision,
             pipeline_class=VideoTextToTextPipeline,
             trust_remote_code=False,
         )
@@ -67,16 +69,23 @@ def load_pipeline(model: str | None = None) -> "VideoTextToTextPipeline":
         raise ValueError(f"The weights in {source} cannot be read: {error}.") from error
 
 
-def _check_model_type(source: str) -> None:
+def source_and_revision(model: str) -> tuple[str, str | None]:
+    """ "org/name@v1" as ("org/name", "v1"). A folder of that name is meant as it stands."""
+    source, at, revision = model.rpartition("@")
+    return (source, revision) if at and source and revision and not os.path.exists(model) else (model, None)
+
+
+def _check_model_type(source: str, revision: str | None) -> None:
     """Raises `ValueError` unless `source` is a FAVOR model, or an adapter, whose base model `pipeline()` looks up."""
     from transformers import AutoConfig
+    from transformers.utils import find_adapter_config_file
 
     from modeling_favor import FavorConfig
 
-    if os.path.isfile(os.path.join(source, "adapter_config.json")):
+    if find_adapter_config_file(source, revision=revision) is not None:
         return
     if os.path.exists(source) and not os.path.isfile(os.path.join(source, "config.json")):
         raise ValueError(f"{source} is no model folder: it has no config.json.")
-    config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+    config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
     if config.model_type != FavorConfig.model_type:
         raise ValueError(f"{source} holds a model of type {config.model_type!r}, not {FavorConfig.model_type!r}.")

@@ -2,7 +2,9 @@
 """`favor sft`: trains a model by a recipe."""
 
 import argparse
+import os
 import sys
+from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -11,7 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "overrides",
         metavar="--key value",
         nargs=argparse.REMAINDER,
-        help="entries of the recipe to change: --output_dir runs/mine --sft.max_steps 100",
+        help="entries of the recipe to change: --output_dir runs/mine --sft.max_steps 100 --stages.0.sft.max_steps 9 "
+        "--resume auto",
     )
 
 
@@ -19,14 +22,20 @@ def run(arguments: argparse.Namespace) -> None:
     overrides = parse_overrides(arguments.overrides)
     from yaml import YAMLError
 
-    from trainers.recipe import read_recipe, run_recipe
+    from trainers.recipe import read_recipe
 
     try:
         recipe = read_recipe(arguments.recipe, overrides)
     except YAMLError as error:
         raise ValueError(f"{arguments.recipe} or a value given for it is no valid YAML: {error}") from error
-    print(f"Training by {arguments.recipe} ...", file=sys.stderr)
-    print(run_recipe(recipe))
+    from trainers.recipe_run import run_recipe
+
+    first_process = os.environ.get("RANK", "0") == "0"  # of torchrun or accelerate launch
+    if first_process:
+        print(f"Training by {arguments.recipe} ...", file=sys.stderr)
+    folder = run_recipe(recipe, Path(arguments.recipe).name)
+    if first_process:
+        print(folder)
 
 
 def parse_overrides(arguments: list[str]) -> dict[str, str]:

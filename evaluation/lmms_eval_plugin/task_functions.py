@@ -1,0 +1,70 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""What the exported tasks call: a row of their JSON lines as messages, and answers as values of our metrics."""
+
+import json
+import logging
+import math
+from collections.abc import Callable
+from typing import Any
+
+from ..metrics import METRICS, MetricUnavailable
+from ..sample import MEDIA_KINDS, EvalSample
+from ..tasks import TASKS
+
+Row = dict[str, Any]
+
+
+def sample_of(row: Row) -> EvalSample:
+    """The sample that a row holds."""
+    return EvalSample(**json.loads(row["sample"]))
+
+
+def doc_to_messages(row: Row, lmms_eval_specific_kwargs: dict | None = None) -> list[dict[str, Any]]:
+    """The chat in lmms-eval's blocks; media come first in the first user message."""
+    sample = sample_of(row)
+    media = [{"type": kind, "url": sample.media[kind]} for kind in MEDIA_KINDS if kind in sample.media]
+    messages = []
+    for turn in sample.messages:
+        blocks = [{"type": "text", "text": turn["content"]}]
+        if turn["role"] == "user" and media:
+            blocks, media = [*media, *blocks], []
+        messages.append({"role": turn["role"], "content": blocks})
+    return messages
+
+
+def doc_to_visual(row: Row) -> list[str]:
+    """Paths of the media, for models without chats."""
+    sample = sample_of(row)
+    return [sample.media[kind] for kind in MEDIA_KINDS if kind in sample.media]
+
+
+def doc_to_text(row: Row, lmms_eval_specific_kwargs: dict | None = None) -> str:
+    """The question."""
+    return sample_of(row).question
+
+
+def doc_to_target(row: Row) -> str:
+    """The first reference."""
+    return sample_of(row).references[0]
+
+
+def process_results(row: Row, results: list[str]) -> dict[str, Row]:
+    """For each metric the row and its answer: corpus metrics are computed from all of them together."""
+    task = TASKS[row["task"]]
+    answered = {"sample": row["sample"], "answer": task.parse(results[0], sample_of(row))}
+    return {metric: answered for metric in task.metrics if not getattr(METRICS[metric], "judged", False)}
+
+
+def aggregation(metric: str) -> Callable[[list[Row]], float]:
+    """The corpus value of a metric over the answered rows; NaN if this machine lacks what it needs."""
+
+    def aggregate(rows: list[Row]) -> float:
+        samples = [sample_of(row) for row in rows]
+        try:
+            statistics = METRICS[metric].sample_statistics(samples, [row["answer"] for row in rows])
+        except MetricUnavailable as error:  # the other metrics of the run are not lost for it
+            logging.getLogger(__name__).warning("%s", error)
+            return math.nan
+        return METRICS[metric].aggregate(statistics)
+
+    return aggregate

@@ -1,0 +1,103 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""The report as Markdown: tables, and one line a task on how its number came about."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..task import EvalTask
+from .runs import Run
+from .sweeps import Sweep
+from .tables import Table, metric_title, shown_interval, shown_value
+
+
+def markdown(
+    runs: Sequence[Run],
+    tasks: Sequence[EvalTask],
+    tables: Sequence[Table],
+    controls: Table | None,
+    sweeps: Sequence[Sweep],
+) -> str:
+    """The whole report."""
+    parts = [
+        "# AVEB",
+        "",
+        "Rows in bold were measured, with their 95 % bootstrap intervals; the others are published.",
+    ]
+    for table in tables:
+        parts += ["", *_table("system", table)]
+    if controls is not None:
+        parts += ["", "## What each modality contributes", "", *_table("given", controls)]
+    for sweep in sweeps:
+        parts += ["", f"## {sweep.title[0].upper()}{sweep.title[1:]}", "", *_sweep(sweep)]
+    for run in runs:
+        parts += ["", f"## {_escaped(run.name)}", ""]
+        rows = [TASK_HEADER, ["---"] * len(TASK_HEADER)]
+        rows += [_task_row(task, entry) for task in tasks if (entry := run.entry(task.name))]
+        parts += [_line(row) for row in rows]
+        notes = [
+            f"- {task.title}: {_escaped(note)}"
+            for task in tasks
+            if (entry := run.entry(task.name))
+            for note in notes_on(task, entry)
+        ]
+        parts += ["", *notes] if notes else []
+    return "\n".join(parts) + "\n"
+
+
+TASK_HEADER = ["task", "data set", "metric", "value", "95 % interval", "n", "published n", "generation"]
+
+
+def notes_on(task: EvalTask, entry: dict[str, Any]) -> list[str]:
+    """What a reader of the task's number must know: other metrics, judge, what was left out."""
+    notes = []
+    for metric in task.metrics[1:]:
+        shown = f"{shown_value(entry, metric)} {shown_interval(entry, metric)}"
+        reason = entry["metrics"][metric].get("reason")
+        notes.append(f"{metric_title(metric)} {reason or shown}")
+    if entry.get("reason"):
+        notes.append(f"{metric_title(entry['metric'])} {entry['reason']}")
+    if entry.get("judge"):
+        judge = entry["judge"]
+        notes.append(f"judged by {judge['name']}, {judge['judged']} answers; {judge['failed']} failed")
+    for kind in ("missing", "unreadable"):
+        if entry[f"{kind}_samples"]:
+            notes.append(f"{entry[f'{kind}_samples']} samples left out, their media are {kind}")
+    return notes
+
+
+def shown_generation(entry: dict[str, Any]) -> str:
+    """For example "max_new_tokens 32, num_beams 5"."""
+    return ", ".join(f"{key} {value}" for key, value in sorted(entry["generation"].items())) or "the model's own"
+
+
+def _task_row(task: EvalTask, entry: dict[str, Any]) -> list[str]:
+    numbers = [shown_value(entry), shown_interval(entry), str(entry["n"]), str(entry["published_samples"] or "-")]
+    return [_escaped(cell) for cell in [task.title, task.dataset, metric_title(entry["metric"]), *numbers]] + [
+        _escaped(shown_generation(entry))
+    ]
+
+
+def _table(corner: str, table: Table) -> list[str]:
+    rows = [[corner, *table.header], ["---"] * (1 + len(table.header))]
+    for row in table.rows:
+        name = _escaped(row.name)
+        rows.append([f"**{name}**" if row.ours else name, *map(_escaped, row.cells)])
+    return [_line(row) for row in rows]
+
+
+def _sweep(sweep: Sweep) -> list[str]:
+    positions = sorted({position for line in sweep.lines for position in line.positions})
+    rows = [["task", *(f"{position:g}" for position in positions)], ["---"] * (1 + len(positions))]
+    for line in sweep.lines:
+        values = dict(zip(line.positions, line.values, strict=True))
+        cells = [f"{values[position]:.1f}" if position in values else "-" for position in positions]
+        rows.append([f"{line.task}, {line.metric}", *cells])
+    return [_line(row) for row in rows]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _escaped(text: str) -> str:
+    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

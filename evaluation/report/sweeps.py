@@ -1,0 +1,112 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""What changes from run to run: media withheld (controls), frame rate, window or diversity loss (figures 3 and 4)."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..task import EvalTask
+from .runs import Run
+from .tables import Table, TableRow, metric_entry, scale_of, shown_interval, shown_value
+
+SWEPT = {  # fact of the model -> axis title
+    "fps": "frames a second",
+    "window_frames": "frames a window, k",
+    "diversity_loss_weight": "diversity loss weight, lambda",
+}
+
+
+@dataclass(frozen=True)
+class SweepLine:
+    """One task along a sweep: `values` and `intervals` in the units of the tables, `similarities` of the queries."""
+
+    task: str
+    metric: str
+    positions: list[float]
+    values: list[float]
+    intervals: list[list[float]]
+    similarities: list[float | None]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Runs that differ in `fact` and in no other fact of the model but the number of queries."""
+
+    fact: str
+    title: str
+    lines: list[SweepLine]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def control_table(runs: Sequence[Run], tasks: Sequence[EvalTask]) -> Table | None:
+    """Runs of the first run's model with and without sound or pictures; None if there is only one control."""
+    chosen = control_runs(runs)
+    if len(chosen) < 2:
+        return None
+    rows = [
+        TableRow(
+            run.control,
+            [
+                f"{shown_value(entry)} {shown_interval(entry)}" if (entry := run.entry(task.name)) else "-"
+                for task in tasks
+            ],
+            True,
+        )
+        for run in chosen
+    ]
+    return Table([f"{task.title}, {task.metrics[0]}" for task in tasks], rows)
+
+
+def control_runs(runs: Sequence[Run]) -> list[Run]:
+    """The first run of each control among those of the first run's system, model and frame rate; "full" first."""
+
+    def identity(run: Run) -> tuple:
+        return tuple(str(run.results.get(key)) for key in ("system", "model", "model_revision", "fps"))
+
+    first_of = {run.control: run for run in reversed(runs) if identity(run) == identity(runs[0])}
+    return sorted(first_of.values(), key=lambda run: (run.control != "full", run.control))
+
+
+def find_sweeps(runs: Sequence[Run], tasks: Sequence[EvalTask]) -> list[Sweep]:
+    """All sweeps that the runs make, with media complete and at least two positions."""
+    sweeps = []
+    for fact, title in SWEPT.items():
+        groups: dict[tuple, dict[float, Run]] = {}
+        for run in runs:
+            position = run.facts.get(fact)
+            if run.control == "full" and position is not None:
+                groups.setdefault(_held_fixed(run, fact), {}).setdefault(float(position), run)
+        for group in groups.values():
+            if len(group) > 1:
+                lines = [line for task in tasks if (line := _line(task, dict(sorted(group.items()))))]
+                sweeps.append(Sweep(fact, title, lines))
+    return sweeps
+
+
+def _held_fixed(run: Run, fact: str) -> tuple:
+    """What the runs of a sweep have in common. The frame rate is changed at inference, of the same weights."""
+    fixed = [str(run.facts.get(other)) for other in SWEPT if other != fact]
+    return (run.results["system"], *fixed, run.results.get("model_revision") if fact == "fps" else None)
+
+
+def _line(task: EvalTask, group: dict[float, Run]) -> SweepLine | None:
+    metric, scale = task.metrics[0], scale_of(task.metrics[0])
+    points = []
+    for position, run in group.items():
+        entry = run.entry(task.name)
+        scores: dict[str, Any] = metric_entry(entry, metric) if entry else {"value": None}
+        if scores["value"] is not None:
+            queries = run.queries(task.name)
+            points.append((position, scores, queries["mean_similarity"] if queries else None))
+    if len(points) < 2:
+        return None
+    return SweepLine(
+        task=task.name,
+        metric=metric,
+        positions=[position for position, _, _ in points],
+        values=[scores["value"] * scale for _, scores, _ in points],
+        intervals=[[bound * scale for bound in scores["ci95"]] for _, scores, _ in points],
+        similarities=[similarity for _, _, similarity in points],
+    )

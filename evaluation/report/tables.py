@@ -1,0 +1,114 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""Scores as tables: our runs with their intervals, and the rows that the paper published."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..metrics import METRICS
+from ..task import EvalTask
+from .runs import Run
+
+PERCENT = 100.0
+SCORES = ("judged_score",)  # from 0 to 5, and shown as they are
+NOTHING = "-"
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """`ours` tells a measured row from a published one."""
+
+    name: str
+    cells: list[str]
+    ours: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """`header` names the columns after the first, which names the rows."""
+
+    header: list[str]
+    rows: list[TableRow]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def score_tables(runs: Sequence[Run], tasks: Sequence[EvalTask]) -> list[Table]:
+    """Tables of neighbouring tasks that the paper reports the same systems on."""
+    groups: list[list[EvalTask]] = []
+    systems: set[str] = set()
+    for task in tasks:
+        if not groups or not (systems & set(task.paper_rows) or systems == set(task.paper_rows)):
+            groups.append([])
+            systems = set()
+        groups[-1].append(task)
+        systems |= set(task.paper_rows)
+    return [_score_table(runs, group) for group in groups]
+
+
+def _score_table(runs: Sequence[Run], tasks: Sequence[EvalTask]) -> Table:
+    """A column for each task's headline and published metrics, a row for each run and each published system."""
+    columns = [(task, metric) for task in tasks for metric in reported_metrics(task)]
+    ours = [
+        TableRow(run.name, [_measured(run.entry(task.name), metric) for task, metric in columns], True) for run in runs
+    ]
+    systems = dict.fromkeys(system for task in tasks for system in task.paper_rows)
+    published = [
+        TableRow(system, [_published(task, system, metric) for task, metric in columns], False) for system in systems
+    ]
+    return Table([f"{task.title}, {metric_title(metric)}" for task, metric in columns], ours + published)
+
+
+def reported_metrics(task: EvalTask) -> list[str]:
+    """The headline, and what else the paper reports of the task."""
+    published = {metric for row in task.paper_rows.values() for metric in row}
+    return [metric for metric in task.metrics if metric == task.metrics[0] or metric in published]
+
+
+def metric_title(metric: str) -> str:
+    """The metric's name as a table shows it, with an arrow towards better."""
+    known = METRICS.get(metric)
+    arrow = "" if known is None else " \N{UPWARDS ARROW}" if known.higher_is_better else " \N{DOWNWARDS ARROW}"
+    return f"{metric}{arrow}"
+
+
+def scale_of(metric: str) -> float:
+    """What a value is multiplied by to stand beside the paper's: 100, but 1 for scores of a judge from 0 to 5."""
+    return 1.0 if metric in SCORES else PERCENT
+
+
+def metric_entry(entry: dict[str, Any], metric: str | None = None) -> dict[str, Any]:
+    """The value, interval and n of one metric of a task's results; by default of its headline."""
+    return entry["metrics"].get(metric or entry["metric"], {"value": None, "ci95": None, "n": 0})
+
+
+def shown_value(entry: dict[str, Any], metric: str | None = None) -> str:
+    """For example "12.3", in percent where the paper is."""
+    value = metric_entry(entry, metric)["value"]
+    return NOTHING if value is None else _number(value, metric or entry["metric"])
+
+
+def shown_interval(entry: dict[str, Any], metric: str | None = None) -> str:
+    """For example "[10.1, 14.5]"."""
+    interval = metric_entry(entry, metric)["ci95"]
+    if interval is None or not all(map(math.isfinite, interval)):
+        return NOTHING
+    return f"[{', '.join(_number(bound, metric or entry['metric']) for bound in interval)}]"
+
+
+def _measured(entry: dict[str, Any] | None, metric: str) -> str:
+    if entry is None or metric_entry(entry, metric)["value"] is None:
+        return NOTHING
+    return f"{shown_value(entry, metric)} {shown_interval(entry, metric)}"
+
+
+def _published(task: EvalTask, system: str, metric: str) -> str:
+    value = task.paper_rows.get(system, {}).get(metric)
+    return NOTHING if value is None else f"{value:g}"
+
+
+def _number(value: float, metric: str) -> str:
+    scale = scale_of(metric)
+    return f"{value * scale:.{1 if scale == PERCENT else 2}f}"

@@ -1,0 +1,269 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""Runs a system over tasks: reads and selects samples, shares them among processes, and logs every answer as it comes.
+
+A run can be killed at any time and started again: what is in its folder is not asked again, and a folder whose answers
+were made with other settings is refused. Samples are shared out by their place in the order of ids, so that any number
+of processes gives the same files.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from processing import load_media
+
+from .answerer import Answerer, describe
+from .controls import Controls, apply_controls
+from .query_similarity import measure_queries
+from .sample import EvalSample, missing_media
+from .sample_log import Record, SampleLog, read_samples, replace_file
+
+if TYPE_CHECKING:
+    from .task import EvalTask
+
+SETTINGS_FILE = "settings.json"
+FACTS_FILE = "model.json"
+SHOWN_FILES = 5  # missing files named in an error
+
+
+@dataclass(frozen=True)
+class TaskWork:
+    """A task's samples, ready to be answered.
+
+    Attributes:
+        task: name of the task.
+        samples: those to answer, sorted by id, media withheld as the controls say.
+        generation: arguments of `generate()`.
+        missing: media files that do not exist; their samples are left out.
+        missing_samples: how many samples were left out for that.
+        prompts: fingerprint of what all samples of the task ask.
+    """
+
+    task: str
+    samples: list[EvalSample]
+    generation: dict[str, Any]
+    missing: list[str]
+    missing_samples: int
+    prompts: str
+
+
+def prepare_task(
+    task: "EvalTask",
+    annotations: Path,
+    media_root: Path | None,
+    controls: Controls,
+    limit: int | None = None,
+    generation: dict[str, Any] | None = None,
+) -> TaskWork:
+    """Reads a task's annotations and selects its samples.
+
+    Args:
+        annotations: folder of the annotation files.
+        media_root: folder that the media paths of the annotations are relative to.
+        limit: answer only so many samples: those whose hashed ids come first, so that any limit is an even choice and
+            a smaller one is part of a larger one.
+        generation: arguments of `generate()` to change.
+
+    Raises:
+        FileNotFoundError: the annotation file is missing.
+        ValueError: it is broken, or two samples have the same id.
+    """
+    path = task.annotation_path(annotations)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path}, the annotations of task {task.name}, does not exist. Name their folder with --annotations."
+        )
+    samples = sorted(task.read(path, media_root), key=lambda sample: sample.id)
+    _check_ids(samples, path)
+    missing = missing_media(samples)
+    present = [sample for sample in samples if sample.id not in missing]
+    shown = apply_controls(present, controls) if present else []
+    chosen = {sample.id for sample in sorted(samples, key=_hashed_id)[:limit]}
+    return TaskWork(
+        task=task.name,
+        samples=[sample for sample in shown if sample.id in chosen],
+        generation={**task.generation, **(generation or {})},
+        missing=sorted({file for key, files in missing.items() if key in chosen for file in files}),
+        missing_samples=len(chosen & set(missing)),
+        prompts=_fingerprint([_asked(sample) for sample in samples]),
+    )
+
+
+def check_missing(works: Sequence[TaskWork], allowed: bool) -> None:
+    """Raises `ValueError` if media are missing and that is not `allowed`, or if no sample is left."""
+    files = sorted({file for work in works for file in work.missing})
+    if files and not allowed:
+        more = f" and {len(files) - SHOWN_FILES} more" if len(files) > SHOWN_FILES else ""
+        raise ValueError(
+            f"{sum(work.missing_samples for work in works)} samples lack their media: "
+            f"{', '.join(files[:SHOWN_FILES])}{more}. Check --media-root, or leave them out with --allow-missing."
+        )
+    for work in works:
+        if not work.samples:
+            raise ValueError(f"Task {work.task} has no sample to answer ({work.missing_samples} lack their media).")
+
+
+def check_settings(out_dir: Path, run_settings: dict[str, Any], works: Sequence[TaskWork]) -> dict[str, Any]:
+    """The settings of this run together with those of tasks that the folder already holds.
+
+    Raises `ValueError` naming each setting that differs from what the answers in `out_dir` were made with.
+    """
+    tasks = {work.task: {"generation": work.generation, "prompts": work.prompts} for work in works}
+    path = out_dir / SETTINGS_FILE
+    if not path.exists():
+        return {**run_settings, "tasks": tasks}
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    new = json.loads(json.dumps({**run_settings, "tasks": {**stored["tasks"], **tasks}}))
+    old = {**stored, "tasks": {name: stored["tasks"].get(name, tasks.get(name)) for name in new["tasks"]}}
+    before, now = _flat(json.loads(json.dumps(old))), _flat(new)
+    different = [name for name in sorted(before.keys() | now.keys()) if before.get(name) != now.get(name)]
+    if different:
+        changes = "; ".join(f"{name} was {before.get(name)!r} and is {now.get(name)!r}" for name in different)
+        raise ValueError(f"{out_dir} holds answers made with other settings: {changes}. Take another --out.")
+    return new
+
+
+def write_settings(out_dir: Path, settings: dict[str, Any]) -> None:
+    """Stores what `check_settings` returned."""
+    replace_file(out_dir / SETTINGS_FILE, json.dumps(settings, indent=2, sort_keys=True) + "\n")
+
+
+def pending(work: TaskWork, out_dir: Path, rank: int = 0, num_processes: int = 1) -> list[EvalSample]:
+    """The samples of process `rank` that have no answer yet."""
+    records = read_samples(out_dir, work.task)
+    done = {key for key, record in records.items() if "error" not in record}
+    return [sample for sample in work.samples[rank::num_processes] if sample.id not in done]
+
+
+def answer_share(
+    works: Sequence[TaskWork],
+    answerer: Answerer,
+    out_dir: Path,
+    rank: int = 0,
+    num_processes: int = 1,
+    batch_size: int = 1,
+    allow_unreadable: bool = False,
+    progress: bool = True,
+) -> None:
+    """Answers what is pending of every `num_processes`-th sample, and logs it batch by batch.
+
+    Process 0 also writes what is worth knowing about the system: its facts, and the similarity of its queries.
+
+    Raises:
+        ValueError, OSError: a media file cannot be read and that is not allowed (else it is logged as an error, is
+            not scored, and is tried again by the next run), or another process writes the same file.
+    """
+    from tqdm import tqdm
+
+    if rank == 0:
+        replace_file(out_dir / FACTS_FILE, json.dumps(answerer.facts, indent=2, sort_keys=True) + "\n")
+    for work in works:
+        if rank == 0 and not queries_path(out_dir, work.task).exists():
+            readable = (sample for sample in work.samples if not allow_unreadable or _is_readable(sample))
+            replace_file(queries_path(out_dir, work.task), json.dumps(measure_queries(answerer, readable)) + "\n")
+        with SampleLog(out_dir, work.task, rank) as log:
+            waiting = pending(work, out_dir, rank, num_processes)
+            share = len(work.samples[rank::num_processes])
+            label = work.task if num_processes == 1 else f"{work.task} (process 1 of {num_processes})"
+            with tqdm(
+                total=share, initial=share - len(waiting), desc=label, unit="sample", disable=not progress or rank > 0
+            ) as bar:
+                for start in range(0, len(waiting), batch_size):
+                    batch = waiting[start : start + batch_size]
+                    log.append(_answer_batch(answerer, batch, work.generation, allow_unreadable))
+                    bar.update(len(batch))
+
+
+def queries_path(out_dir: Path, task: str) -> Path:
+    """Where the similarities of the queries of a task are kept; the file says null for a system without."""
+    return out_dir / f"{task}.queries.json"
+
+
+def model_revision(model: str) -> str:
+    """What identifies the weights: a fingerprint of a folder's files, or a Hub repository's commit.
+
+    Of large files only size, first and last MiB are read: other training changes every weight.
+    """
+    folder = Path(model)
+    if not folder.is_dir():
+        from transformers.utils import cached_file
+        from transformers.utils.hub import extract_commit_hash
+
+        return extract_commit_hash(cached_file(model, "config.json"), None) or "unknown"
+    parts = [
+        (file.relative_to(folder).as_posix(), file.stat().st_size, _ends(file))
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and file.suffix in (".json", ".safetensors", ".bin", ".jinja", ".model")
+    ]
+    return _fingerprint(parts)
+
+
+def environment_share() -> tuple[int, int]:
+    """Rank and number of processes as torchrun tells them, or (0, 1)."""
+    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+
+def _answer_batch(
+    answerer: Answerer, batch: list[EvalSample], generation: dict[str, Any], allow_unreadable: bool
+) -> list[Record]:
+    try:
+        answers = answerer.answer(batch, generation)
+    except (ValueError, OSError) as error:
+        if not allow_unreadable:
+            raise
+        if len(batch) > 1:
+            return [record for sample in batch for record in _answer_batch(answerer, [sample], generation, True)]
+        if _is_readable(batch[0]):
+            raise
+        return [{"id": batch[0].id, "error": " ".join(str(error).split())}]
+    return [{"id": sample.id, **describe(answer)} for sample, answer in zip(batch, answers, strict=True)]
+
+
+def _is_readable(sample: EvalSample) -> bool:
+    try:
+        for path in sample.media.values():
+            load_media(path)
+    except (ValueError, OSError):
+        return False
+    return True
+
+
+def _check_ids(samples: Sequence[EvalSample], path: Path) -> None:
+    for sample, following in zip(samples, samples[1:], strict=False):
+        if sample.id == following.id:
+            raise ValueError(f"{path}: two samples have the id {sample.id!r}. Remove one, or give it another id.")
+
+
+def _hashed_id(sample: EvalSample) -> str:
+    """Of a pair of questions that are judged together, the first's: a limit keeps them together."""
+    return hashlib.sha256(sample.extra.get("pair_of", sample.id).encode()).hexdigest()
+
+
+def _asked(sample: EvalSample) -> list[Any]:
+    """What a system is asked, without the folder that the media lie in."""
+    media = {kind: os.path.basename(path) for kind, path in sorted(sample.media.items())}
+    return [sample.id, sample.messages, sample.choices, media, sample.use_own_audio]
+
+
+def _fingerprint(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _ends(file: Path, size: int = 1 << 20) -> str:
+    with file.open("rb") as handle:
+        digest = hashlib.sha256(handle.read(size))
+        handle.seek(max(0, file.stat().st_size - size))
+        digest.update(handle.read(size))
+    return digest.hexdigest()
+
+
+def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """`{"controls": {"audio": "on"}}` as `{"controls.audio": "on"}`."""
+    flat: dict[str, Any] = {}
+    for key, entry in value.items():
+        flat |= _flat(entry, f"{prefix}{key}.") if isinstance(entry, dict) else {f"{prefix}{key}": entry}
+    return flat

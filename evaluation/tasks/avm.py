@@ -1,0 +1,32 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""Matching of sound and picture: SpokenCOCO val2014 and VGGSS."""
+
+from ..answers import parse_short
+from ..readers import sounds
+from ..task import EvalTask
+
+PAPER_ROWS = {
+    "Video-LLaMA 7B": {"yes_no": 52.3},
+    "FAVOR 7B": {"yes_no": 74.3},
+    "FAVOR 13B": {"yes_no": 77.1},
+    "FAVOR 13B without diversity loss": {"yes_no": 75.7},
+    "FAVOR 13B without causal attention": {"yes_no": 74.8},
+    "FAVOR 13B without sliding window": {"yes_no": 74.5},
+    "FAVOR 13B without synchronisation": {"yes_no": 72.5},
+    "FAVOR 13B without causal, diversity, sync": {"yes_no": 72.0},
+}
+
+TASKS = (
+    EvalTask(
+        name="avm",
+        title="AVM",
+        dataset="SpokenCOCO val2014 and VGGSS",
+        size=1000,
+        read=sounds.matching,
+        annotation="audiovisualmatching_combined.json",
+        generation={"max_new_tokens": 16, "do_sample": False},
+        parse=parse_short,
+        metrics=("yes_no", "unparsable"),
+        paper_rows=PAPER_ROWS,
+    ),
+)
