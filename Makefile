@@ -27,8 +27,9 @@ $(VENV)/mlinter.toml: $(VENV)/.test
 	sed -E '/^\[rules\.TRF0(28|57)\]/,/^default_enabled/ s/^(default_enabled = )true/\1false/' \
 		"$$($(BIN)/python -c 'import mlinter; print(mlinter.__path__[0])')/rules.toml" > $@
 
+# One process a core, one thread each: threads of several processes would wait for each other.
 check: $(VENV)/.test
-	$(BIN)/python -m pytest -q -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile -m "not slow"
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
