@@ -18,6 +18,7 @@ test: lint check
 
 lint: $(VENV)/.test $(VENV)/mlinter.toml
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mlinter --rules-toml $(VENV)/mlinter.toml modeling_favor processing
 

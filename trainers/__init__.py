@@ -1,9 +1,19 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""Training FAVOR with TRL: trainer, configuration, collator, manifests and recipes."""
+"""Training FAVOR with TRL: trainer, configuration, collator, training data and recipes."""
 
+from .data_mixture import load_training_data
 from .favor_data_collator import FavorDataCollator
 from .favor_sft_config import FavorSFTConfig
 from .favor_sft_trainer import FavorSFTTrainer, lora_config
 from .manifest import load_manifest
+from .sample_length import add_length_column
 
-__all__ = ["FavorDataCollator", "FavorSFTConfig", "FavorSFTTrainer", "load_manifest", "lora_config"]
+__all__ = [
+    "FavorDataCollator",
+    "FavorSFTConfig",
+    "FavorSFTTrainer",
+    "add_length_column",
+    "load_manifest",
+    "load_training_data",
+    "lora_config",
+]

@@ -2,7 +2,7 @@
 """Decodes the distinct clips of a small dataset once and keeps them in memory, for repeated passes over them."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,9 @@ from torch.utils.data import Dataset as TorchDataset
 from tqdm import tqdm
 
 from processing import FavorProcessor, load_media
+from processing.media_options_favor import merge_media_options, sound_options
+
+from .hub_datasets import local_file
 
 MEDIA_COLUMNS = ("video", "image", "audio", "use_own_audio")
 
@@ -23,9 +26,9 @@ class DecodedClip:
     """
     One audio-visual item.
 
-    pictures: (F, H, W, 3) uint8 at the vision tower's size, or None. frame_indices: (T,) int64, the picture of each
-        synchronised frame.
-    log_mel: (chunks, mel, mel frames) float16, or None. mel_frames: (chunks,) int64, real ones of each chunk.
+    pictures: (T, H, W, 3) uint8 at the vision tower's size, or None. frame_indices: (T,) int64, the picture of each
+        synchronised frame; a still's one picture is repeated.
+    log_mel: (chunks, mel, mel frames) float32, or None. mel_frames: (chunks,) int64, real ones of each chunk.
     """
 
     pictures: np.ndarray | None
@@ -44,13 +47,17 @@ class ClipDataset(TorchDataset):
 
     def __init__(self, clips: list[tuple], processor: FavorProcessor):
         self.clips, self.processor = clips, processor
-        torch.set_num_threads(1)
 
     def __len__(self) -> int:
         return len(self.clips)
 
     def __getitem__(self, index: int) -> DecodedClip:
         return decode_clip(dict(zip(MEDIA_COLUMNS, self.clips[index], strict=True)), self.processor)
+
+
+def clip_key(row: Mapping[str, Any]) -> tuple:
+    """The media columns of a row, by which `clips` are found."""
+    return tuple(row.get(name) for name in MEDIA_COLUMNS)
 
 
 def decode_clips(
@@ -69,22 +76,33 @@ def decode_clips(
         batch_size=16,
         num_workers=workers,
         collate_fn=list,
+        worker_init_fn=one_thread,
         multiprocessing_context="spawn" if workers else None,
     )
     clips = (clip for batch in tqdm(loader, desc="decoding, 16 clips a step") for clip in batch)
     return dict(zip(keys, clips, strict=True))
 
 
-def decode_clip(row: dict[str, Any], processor: FavorProcessor) -> DecodedClip:
-    """Decodes one row's media as `FavorProcessor` does."""
+def one_thread(worker: int) -> None:
+    """Loader workers share the cores with each other and with the model."""
+    torch.set_num_threads(1)
+
+
+def decode_clip(row: Mapping[str, Any], processor: FavorProcessor) -> DecodedClip:
+    """Decodes one row's media as `FavorProcessor` does; pictures are not yet normalised."""
     size, visual = processor.video_processor.frame_size, row["video"] or row["image"]
+    rate = processor.feature_extractor.sampling_rate
+    shares_steps = processor.synchronize and processor.connector == "causal_qformer"
+    options = merge_media_options(processor.media_options, {}, uniform_sampling=not shares_steps)
     frames, audio, still = None, None, False
     if visual is not None:
         own_audio = row["use_own_audio"] and row["audio"] is None
-        clip = load_media(visual, fps=processor.frame_rate, size=size, with_audio=own_audio)
+        file, grid = local_file(visual), processor.frame_rate
+        clip = load_media(file, fps=grid, size=size, with_audio=own_audio, sampling_rate=rate, **options)
         frames, audio, still = clip.frames, clip.audio, clip.still
     if row["audio"] is not None:
-        audio = load_media(row["audio"], with_frames=False).audio
+        file = local_file(row["audio"])
+        audio = load_media(file, with_frames=False, sampling_rate=rate, **sound_options(options)).audio
     log_mel, mel_frames = (None, np.zeros(0, dtype=np.int64)) if audio is None else mel_chunks(audio, processor)
     decoded = DecodedClip(frames, np.arange(0 if frames is None else len(frames)), log_mel, mel_frames)
     if still:
@@ -94,13 +112,7 @@ def decode_clip(row: dict[str, Any], processor: FavorProcessor) -> DecodedClip:
 
 
 def mel_chunks(audio: np.ndarray, processor: FavorProcessor) -> tuple[np.ndarray, np.ndarray]:
-    """Sound of any length as whole chunks of the feature extractor, and each chunk's number of real mel frames."""
-    extractor = processor.feature_extractor
-    features = extractor(
-        [audio[start : start + extractor.n_samples] for start in range(0, len(audio), extractor.n_samples)],
-        sampling_rate=extractor.sampling_rate,
-        padding="max_length",
-        return_attention_mask=True,
-        return_tensors="np",
-    )
-    return features["input_features"].astype(np.float16), features["attention_mask"].sum(-1)
+    """Sound of any length as the processor's whole chunks, and each chunk's number of real mel frames."""
+    rate = processor.feature_extractor.sampling_rate
+    inputs = processor(text=processor.audio_token, audio=(audio, rate), return_tensors="pt")
+    return inputs["input_features"][0].numpy(), inputs["input_features_mask"][0].sum(-1).numpy()

@@ -1,21 +1,36 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Runs frozen encoders once over a dataset, so that training reads their outputs instead of files.
 
-The audio tower and the vision tower run once a clip; the instruction-aware visual Q-Former once a question.
+The audio tower and the vision tower run once a clip, the instruction-aware visual Q-Former once a question, each for
+one clip at a time: what is stored does not depend on what else is in the dataset, and in float32 it is bit by bit what
+the encoders give for the sample alone.
 """
 
 from collections import defaultdict
-from typing import Any
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from datasets import Dataset
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
 from tqdm import tqdm
 
-from .decoded_clips import MEDIA_COLUMNS, DecodedClip
-from .favor_data_collator import IGNORED_LABEL, media_messages
+from .bad_samples import BadSampleError, BadSampleLog
+from .data_mixture import mixture_of
+from .decoded_clips import DecodedClip, clip_key, one_thread
+from .favor_data_collator import pad_text
+from .feature_cache import FeatureCache
+from .feature_keys import FeatureKeys
+from .sample_columns import check_sample_columns, media_files
+from .sample_tokens import limit_length, media_messages, tokenize_sample
 
-CLIPS_A_STEP = 16  # bounds memory
+FRAMES = "/frames"  # suffix of the key under which the picture of each time step is stored
+AS_LONG_AS_THE_SOUND = -1  # in place of those indices: a still
+CLIPS_FOR_WORKERS = 64  # fewer are decoded sooner than a worker has started
+KEPT_COLUMNS = ("family", "task", "origin")
 
 
 class EncodedCollator:
@@ -24,172 +39,319 @@ class EncodedCollator:
     features.
 
     Produces `input_ids`, `attention_mask`, `labels` (batch, length), padded on the right, and `encoder_states`
-    (see `FavorModel.encode_media`) for the rows that have media.
+    (see `FavorModel.encode_media`), float32, for the rows that have media.
     """
 
-    def __init__(self, store: "EncoderStates", pad_token_id: int):
-        self.store = store
-        self.pad_token_id = pad_token_id
+    def __init__(self, cache: FeatureCache, pad_token_id: int, audio_vectors_per_frame: int, log: BadSampleLog):
+        self.cache, self.pad_token_id = cache, pad_token_id
+        self.audio_vectors_per_frame = audio_vectors_per_frame
+        self.log = log
 
-    def __call__(self, rows: list[dict]) -> dict[str, Any]:
-        ids = [torch.tensor(row["input_ids"]) for row in rows]
-        labels = [torch.tensor(row["labels"]) for row in rows]
-        pad = torch.nn.utils.rnn.pad_sequence
-        batch = {
-            "input_ids": pad(ids, batch_first=True, padding_value=self.pad_token_id),
-            "attention_mask": pad([torch.ones_like(row) for row in ids], batch_first=True),
-            "labels": pad(labels, batch_first=True, padding_value=IGNORED_LABEL),
-        }
-        encoded = [row["encoded"] for row in rows if row["encoded"] >= 0]
+    def __call__(self, rows: list[Mapping[str, Any]]) -> dict[str, Any]:
+        batch: dict[str, Any] = pad_text(rows, self.pad_token_id)
+        states = [self.states(row) for row in rows if row["visual_states"] or row["audio_states"]]
+        encoded = join_states(states)
         if encoded:
-            batch["encoder_states"] = self.store.batch(encoded)
+            batch["encoder_states"] = encoded
         return batch
 
+    @property
+    def bad_samples(self) -> list[dict[str, Any]]:
+        """The samples that [`encode_dataset`] left out: `reason`, `origin`, `file`, `detail`."""
+        return self.log.read()
 
-class EncoderStates:
-    """Encoder outputs in memory, float16: visual vectors by question, sound by clip."""
+    @property
+    def skipped_samples(self) -> int:
+        """How many samples were left out."""
+        return len(self.bad_samples)
 
-    def __init__(self) -> None:
-        self.visual: list[torch.Tensor | None] = []
-        self.audio: list[torch.Tensor | None] = []
-
-    def append(self, visual: torch.Tensor | None, audio: torch.Tensor | None) -> int:
-        """Keeps (T, p, d) and (S, A) states, and returns their index."""
-        self.visual.append(None if visual is None else visual.half())
-        self.audio.append(None if audio is None else audio.half())
-        return len(self.visual) - 1
-
-    def batch(self, indices: list[int]) -> dict[str, torch.Tensor]:
-        """The connector's arguments for these items; streams that none has are left out."""
-        states = {}
-        for name, count, stored in (
-            ("visual", "num_visual_frames", self.visual),
-            ("audio", "num_audio_vectors", self.audio),
-        ):
-            known = [stored_rows for index in indices if (stored_rows := stored[index]) is not None]
-            if not known:
-                continue
-            nothing = known[0][:0]
-            rows = [nothing if (stored_rows := stored[index]) is None else stored_rows for index in indices]
-            states[name] = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True).float()
-            states[count] = torch.tensor([len(row) for row in rows])
-        return states
+    def states(self, row: Mapping[str, Any]) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        """(T, p, d) visual and (S, A) audio states of a row."""
+        audio = self.cache.get(row["audio_states"]) if row["audio_states"] else None
+        if not row["visual_states"]:
+            return None, audio
+        pictures = self.cache.get(row["visual_states"])  # (F, p, d)
+        frames = self.cache.get(row["visual_states"] + FRAMES)
+        heard = 0 if audio is None else len(audio)
+        return pictures[time_steps(frames, heard, self.audio_vectors_per_frame)], audio
 
 
-@torch.no_grad()
+def join_states(states: list[tuple[torch.Tensor | None, torch.Tensor | None]]) -> dict[str, torch.Tensor]:
+    """The connector's arguments for these items; streams that none has are left out."""
+    joined: dict[str, torch.Tensor] = {}
+    for place, name, count in ((0, "visual", "num_visual_frames"), (1, "audio", "num_audio_vectors")):
+        column = [item[place] for item in states]
+        known = [state for state in column if state is not None]
+        if known:
+            rows = [known[0][:0] if state is None else state for state in column]
+            joined[name] = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True).float()
+            joined[count] = torch.tensor([len(row) for row in rows])
+    return joined
+
+
+def time_steps(frames: torch.Tensor, audio_vectors: int, audio_vectors_per_frame: int) -> torch.Tensor:
+    """(T,) int64, the picture of each time step; a still lasts as long as the sound."""
+    if frames.tolist() == [AS_LONG_AS_THE_SOUND]:
+        return torch.zeros(max(1, -(-audio_vectors // audio_vectors_per_frame)), dtype=torch.int64)
+    return frames.long()
+
+
 def encode_dataset(
-    model: torch.nn.Module, processor: Any, dataset: Dataset, clips: dict[tuple, DecodedClip]
+    model: torch.nn.Module,
+    processor: Any,
+    dataset: Dataset,
+    clips: Mapping[tuple, DecodedClip] | None = None,
+    *,
+    cache_dir: str | Path | None = None,
+    dtype: str | torch.dtype = torch.float16,
+    identify_files_by: Literal["stat", "content"] = "stat",
+    max_length: int | None = None,
+    on_bad_sample: Literal["raise", "skip"] = "raise",
+    bad_sample_log: str | Path | None = None,
+    workers: int = 2,
+    progress: bool = True,
 ) -> tuple[Dataset, EncodedCollator]:
     """
     Args:
         model: a `FavorForConditionalGeneration` whose encoders stay frozen.
         processor: its `FavorProcessor`.
-        dataset: rows of [`load_manifest`], each with at most one audio-visual item.
-        clips: its decoded items (see [`decode_clips`]).
+        dataset: rows of [`load_manifest`] or of its columns, each with at most one audio-visual item.
+        clips: items that are decoded already (see [`decode_clips`]); others are decoded when they are needed.
+        cache_dir: folder that keeps the states from run to run (see [`FeatureCache`]); None: in memory.
+        dtype: of the stored states. float32 is exact, float16 and bfloat16 take half of the room.
+        identify_files_by: see [`FeatureKeys`].
+        max_length, on_bad_sample, bad_sample_log: see [`FavorDataCollator`]; what is skipped is left out of the rows.
+        workers: processes that decode; 0: this one.
 
-    Returns the dataset with `input_ids`, `labels`, `length` and `encoded` (index of its states, -1: none), and its
-    collator.
+    Returns the dataset with `input_ids`, `labels`, `length`, `visual_states` and `audio_states` (keys or None), and
+    its collator.
     """
+    mixture = mixture_of(dataset)
+    if mixture is not None and (mixture.streamed or any(source.transforms for source in mixture.sources)):
+        raise ValueError(
+            "Encoder states are kept of a fixed set of samples, but streams have none and transforms change "
+            "them from epoch to epoch; leave `streaming` and `transforms` out, or train uncached."
+        )
     model.eval()
-    rows_of = defaultdict(list)
-    for number, key in enumerate(zip(*(dataset[name] for name in MEDIA_COLUMNS), strict=True)):
-        rows_of[key].append(number)
-    messages = dataset["messages"][:]
-    store = EncoderStates()
-    columns: dict[str, list] = {name: [None] * len(dataset) for name in ("input_ids", "labels", "encoded")}
-    keys = list(rows_of)
-    for start in tqdm(range(0, len(keys), CLIPS_A_STEP), desc=f"encoding, {CLIPS_A_STEP} clips a step"):
-        chosen = keys[start : start + CLIPS_A_STEP]
-        audio = audio_states(model.model, [clips.get(key) for key in chosen])
-        questions = [[instruction(messages[row]) for row in rows_of[key]] for key in chosen]
-        visual = visual_states(model.model, processor, [clips.get(key) for key in chosen], questions)
-        for key, sound, frames_of_questions in zip(chosen, audio, visual, strict=True):
-            for row, frames in zip(rows_of[key], frames_of_questions, strict=True):
-                counts = [0 if states is None else len(states) for states in (frames, sound)]
-                sample = {**dict(zip(MEDIA_COLUMNS, key, strict=True)), "messages": messages[row]}
-                columns["encoded"][row] = store.append(frames, sound) if any(counts) else -1
-                columns["input_ids"][row], columns["labels"][row] = tokenize_sample(
-                    processor, sample, processor.query_token_count(*counts)
-                )
-    columns["length"] = [len(ids) for ids in columns["input_ids"]]
-    if "family" in dataset.column_names:
-        columns["family"] = list(dataset["family"])
-    return Dataset.from_dict(columns), EncodedCollator(store, processor.tokenizer.pad_token_id)
+    dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype
+    cache, log = FeatureCache(cache_dir), BadSampleLog(bad_sample_log)
+    keys = FeatureKeys(model, processor, dtype, identify_files_by)
 
+    def refuse(error: BadSampleError) -> None:
+        if on_bad_sample == "raise":
+            raise error
+        log.add(error)
 
-def audio_states(backbone: torch.nn.Module, clips: list[DecodedClip | None]) -> list[torch.Tensor | None]:
-    """(S, A) audio encoder states of each clip that has sound."""
-    heard = [clip for clip in clips if clip is not None and clip.log_mel is not None]
-    if not heard:
-        return [None] * len(clips)
-    chunks = torch.from_numpy(np.concatenate([clip.log_mel for clip in heard])).float()
-    states = iter(backbone.audio_tower(chunks).last_hidden_state)  # (chunks, vectors, A)
-    found = {
-        id(clip): torch.cat([next(states) for _ in clip.mel_frames])[: clip.audio_vectors].half() for clip in heard
-    }
-    return [found.get(id(clip)) for clip in clips]
-
-
-def visual_states(
-    backbone: torch.nn.Module, processor: Any, clips: list[DecodedClip | None], questions: list[list[str]]
-) -> list[list[torch.Tensor | None]]:
-    """(T, p, d) visual vectors of each clip for each question about it."""
-    seen = [clip for clip in clips if clip is not None and clip.pictures is not None]
-    if not seen:
-        return [[None] * len(asked) for asked in questions]
-    pictures = [clip.pictures for clip in seen if clip.pictures is not None]
-    pixels = processor.video_processor([np.concatenate(pictures)], return_tensors="pt")["pixel_values_videos"][0]
-    patches = iter(backbone.vision_tower(pixel_values=pixels).last_hidden_state.split([len(p) for p in pictures]))
-    states: list[list[torch.Tensor | None]] = []
-    for clip, asked in zip(clips, questions, strict=True):
-        if clip is None or clip.pictures is None:
-            states.append([None] * len(asked))
+    samples = read_samples(model, processor, dataset, keys, refuse)
+    groups: dict[str, list[dict]] = defaultdict(list)
+    for sample in samples:
+        groups[sample["clip"]].append(sample)
+    missing = [group for group in groups.values() if any(key not in cache for key in wanted(group))]
+    encoder = ClipEncoder(model, processor, cache, dtype)
+    inputs = media_inputs(dataset, processor, missing, clips or {}, workers)
+    for group, media in zip(missing, tqdm(inputs, "encoding", len(missing), disable=not progress), strict=True):
+        if isinstance(media, BadSampleError):
+            for sample in group:
+                refuse(BadSampleError(media.reason, media.detail, sample["origin"], media.file))
+                sample["bad"] = True
         else:
-            vectors = question_states(backbone, processor, next(patches), asked)
-            states.append([rows[torch.from_numpy(clip.frame_indices)] for rows in vectors])
-    return states
+            encoder.encode(group, media)
+    cache.flush()
+    rows = [row for sample in samples if (row := token_row(processor, dataset, cache, sample, max_length, refuse))]
+    if not rows:
+        raise ValueError(f"No sample of the dataset can be used: {log.summary()}.")
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    collator = EncodedCollator(cache, processor.tokenizer.pad_token_id, processor.audio_vectors_per_frame(), log)
+    return Dataset.from_dict(columns), collator
 
 
-def question_states(
-    backbone: torch.nn.Module, processor: Any, patch_states: torch.Tensor, questions: list[str]
-) -> list[torch.Tensor]:
-    """(F, p, d) vectors of one clip's pictures for each question."""
-    if backbone.visual_qformer is None:
-        return [patch_states] * len(questions)
-    if processor.qformer_tokenizer is None:
-        return [backbone.visual_qformer(patch_states)] * len(questions)
-    tokens = processor.qformer_tokenizer(questions, padding=True, truncation=True, return_tensors="pt")
-    pictures = len(patch_states)
-    vectors = backbone.visual_qformer(
-        patch_states.repeat(len(questions), 1, 1),
-        tokens["input_ids"].repeat_interleave(pictures, 0),
-        tokens["attention_mask"].repeat_interleave(pictures, 0),
-    )
-    return list(vectors.unflatten(0, (len(questions), pictures)))
+def read_samples(
+    model: torch.nn.Module, processor: Any, dataset: Dataset, keys: FeatureKeys, refuse: Any
+) -> list[dict]:
+    """What is to be encoded for each row: its place, the keys of its states, and its instruction's token ids."""
+    samples = []
+    for number, row in enumerate(dataset):
+        origin = row.get("origin") or f"row {number} of the dataset"
+        try:
+            check_sample_columns(row)
+            if row.get("video") is not None and row.get("image") is not None:
+                raise BadSampleError("malformed", "cached samples have one item: a video or an image.", origin)
+            ids = instruction_ids(model, processor, media_messages(row))
+            visual, audio = keys.visual(row, ids), keys.audio(row)
+            still = row.get("image") is not None
+            sample = {"number": number, "origin": origin, "clip": keys.clip(row), "still": still}
+            samples.append({**sample, "instruction": ids, "visual": visual, "audio": audio})
+        except FileNotFoundError as error:
+            refuse(BadSampleError("missing file", str(error), origin, ", ".join(media_files(row))))
+        except BadSampleError as error:
+            refuse(error)
+    return samples
 
 
-def instruction(messages: list[dict]) -> str:
-    """The text of the turn that holds the item, as the processor gives it to the visual Q-Former."""
-    return next(turn["content"] for turn in messages if turn["role"] == "user").strip()
+def wanted(group: list[dict]) -> list[str]:
+    """Keys of the states of a clip's samples."""
+    return [key for sample in group for key in (sample["visual"], sample["audio"]) if key is not None]
 
 
-def tokenize_sample(processor: Any, sample: dict, placeholders: int) -> tuple[list[int], list[int]]:
-    """Token ids with the item's placeholder expanded, and labels on the answers only."""
-    tokenized = processor.tokenizer.apply_chat_template(
-        media_messages(sample),
-        chat_template=processor.chat_template,
-        tokenize=True,
-        return_dict=True,
-        return_assistant_tokens_mask=True,
-    )
-    media_ids = {processor.video_token_id, processor.image_token_id, processor.audio_token_id}
-    input_ids, labels, left = [], [], placeholders
-    for token, is_answer in zip(tokenized["input_ids"], tokenized["assistant_masks"], strict=True):
-        if token in media_ids:  # an item's first placeholder becomes the whole run, its <audio> nothing
-            input_ids += [processor.video_token_id] * left
-            labels += [IGNORED_LABEL] * left
-            left = 0
-        else:
-            input_ids.append(token)
-            labels.append(token if is_answer else IGNORED_LABEL)
-    return input_ids, labels
+class ClipInputs(TorchDataset):
+    """The processor's media tensors of one clip an index, or why there are none; made in loader workers."""
+
+    def __init__(self, dataset: Dataset, numbers: list[int], processor: Any):
+        self.dataset, self.numbers, self.processor = dataset, numbers, processor
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor] | BadSampleError:
+        row = self.dataset[self.numbers[index]]
+        file = ", ".join(media_files(row))
+        try:
+            inputs = self.processor.apply_chat_template(
+                [media_messages(row)],
+                load_audio_from_video=row.get("use_own_audio") is not False,
+                tokenize=True,
+                return_dict=True,
+                return_tensors="pt",
+            )
+        except FileNotFoundError as error:
+            return BadSampleError("missing file", str(error), file=file)
+        except (ValueError, OSError) as error:
+            return BadSampleError("unreadable media", str(error), file=file)
+        return {name: value for name, value in inputs.items() if "input_ids" not in name}
+
+
+def media_inputs(
+    dataset: Dataset, processor: Any, groups: list[list[dict]], clips: Mapping[tuple, DecodedClip], workers: int
+) -> Iterator[dict[str, torch.Tensor] | BadSampleError]:
+    """The media tensors of each group's clip, from memory or decoded in worker processes."""
+    as_decoded = getattr(processor, "modalities", "audio_visual") == "audio_visual"
+    found: list[DecodedClip | None] = []
+    for group in groups:
+        row = dataset[group[0]["number"]]
+        hashable = as_decoded and not any(isinstance(row.get(kind), dict) for kind in ("video", "image", "audio"))
+        found.append(clips.get(clip_key(row)) if hashable and clips else None)
+    numbers = [group[0]["number"] for group, clip in zip(groups, found, strict=True) if clip is None]
+    decoded: Iterator = iter(())
+    if numbers:
+        workers = workers if len(numbers) >= CLIPS_FOR_WORKERS else 0
+        loader = DataLoader(
+            ClipInputs(dataset, numbers, processor),
+            batch_size=1,
+            num_workers=workers,
+            collate_fn=only_element,
+            worker_init_fn=one_thread,
+            multiprocessing_context="spawn" if workers else None,
+        )
+        decoded = iter(loader)
+    for clip in found:
+        yield next(decoded) if clip is None else clip_inputs(clip, processor)
+
+
+def only_element(batch: list) -> Any:
+    """The one element of a batch."""
+    return batch[0]
+
+
+def clip_inputs(clip: DecodedClip, processor: Any) -> dict[str, torch.Tensor]:
+    """A decoded clip as the processor's media tensors: pictures that follow their like are not repeated."""
+    inputs: dict[str, torch.Tensor] = {}
+    if clip.pictures is not None:
+        changes = [True, *(not np.array_equal(a, b) for a, b in zip(clip.pictures, clip.pictures[1:], strict=False))]
+        place = np.cumsum(changes) - 1
+        pixels = processor.video_processor([clip.pictures[changes]], return_tensors="pt")["pixel_values_videos"]
+        inputs["pixel_values_videos"] = pixels
+        inputs["video_frame_indices"] = torch.from_numpy(place[clip.frame_indices])[None]
+    if clip.log_mel is not None:
+        width = clip.log_mel.shape[-1]
+        inputs["input_features"] = torch.from_numpy(clip.log_mel)[None]
+        inputs["input_features_mask"] = (torch.arange(width) < torch.from_numpy(clip.mel_frames)[:, None]).long()[None]
+    return inputs
+
+
+class ClipEncoder:
+    """Runs the encoders on one clip and puts their states into the cache."""
+
+    def __init__(self, model: torch.nn.Module, processor: Any, cache: FeatureCache, dtype: torch.dtype):
+        self.backbone, self.processor, self.cache, self.dtype = model.model, processor, cache, dtype
+        self.audio_width = model.config.audio_config.hidden_size
+
+    @torch.no_grad()
+    def encode(self, group: list[dict], media: Mapping[str, torch.Tensor]) -> None:
+        """Stores the states of a clip for each question about it.
+
+        Args:
+            group: its samples (see [`read_samples`]).
+            media: the processor's tensors for it.
+        """
+        states: dict[str, torch.Tensor] = {}
+        patches = None
+        for sample in group:
+            audio, visual = sample["audio"], sample["visual"]
+            if audio is not None and audio not in self.cache and audio not in states:
+                states[audio] = self.audio_states(media)
+            if visual is None or visual in self.cache or visual in states:
+                continue
+            if "pixel_values_videos" not in media:  # a processor that passes pictures over
+                states |= {visual: torch.zeros(0, 1, 1, dtype=self.dtype), visual + FRAMES: torch.zeros(0).long()}
+                continue
+            if patches is None:
+                tower = self.backbone.vision_tower
+                pixels = media["pixel_values_videos"][0].to(tower.device, tower.dtype)  # (F, 3, H, W)
+                patches = tower(pixel_values=pixels).last_hidden_state
+            states[visual] = self.visual_states(patches, sample["instruction"]).to(self.dtype)
+            steps = torch.tensor([AS_LONG_AS_THE_SOUND]) if sample["still"] else media["video_frame_indices"][0]
+            states[visual + FRAMES] = steps.to(torch.int32)
+        self.cache.put(states)
+
+    def audio_states(self, media: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """(S, A) states of the clip's chunks; (0, A) of a file without sound."""
+        if "input_features" not in media:
+            return torch.zeros(0, self.audio_width, dtype=self.dtype)
+        tower = self.backbone.audio_tower
+        chunks = media["input_features"][0].to(tower.device, tower.dtype)  # (chunks, mel, mel frames)
+        frames = media["input_features_mask"][0].sum(-1)
+        vectors = torch.where(frames > 0, (frames - 1) // 2 + 1, 0).sum()  # stride-2 convolution
+        return tower(chunks).last_hidden_state.flatten(0, 1)[:vectors].to(self.dtype)
+
+    def visual_states(self, patches: torch.Tensor, ids: list[int] | None) -> torch.Tensor:
+        """(F, p, d) vectors of the clip's pictures for one question."""
+        qformer = self.backbone.visual_qformer
+        if qformer is None or ids is None:
+            return patches if qformer is None else qformer(patches)
+        tokens = torch.tensor(ids, device=patches.device).expand(len(patches), -1)
+        return qformer(patches, tokens, torch.ones_like(tokens))
+
+
+def instruction_ids(model: torch.nn.Module, processor: Any, messages: list[dict]) -> list[int] | None:
+    """Token ids of the turn that holds the item, as the processor gives them to the visual Q-Former."""
+    reads = getattr(model.model.visual_qformer, "reads_instruction", model.model.visual_qformer is not None)
+    tokenizer = getattr(processor, "qformer_tokenizer", None)
+    turn = next((turn["content"] for turn in messages if isinstance(turn["content"], list)), None)
+    if not reads or tokenizer is None or turn is None:
+        return None
+    text = " ".join(turn[-1]["text"].split())
+    limited = tokenizer.model_max_length < 1 << 20  # beyond: the tokenizer knows no limit
+    return tokenizer([text], truncation=limited)["input_ids"][0]
+
+
+def token_row(
+    processor: Any, dataset: Dataset, cache: FeatureCache, sample: dict, max_length: int | None, refuse: Any
+) -> dict[str, Any] | None:
+    """The row of an encoded sample; None if it is refused."""
+    if sample.get("bad"):
+        return None
+    row = dataset[sample["number"]]
+    visual, audio = sample["visual"], sample["audio"]
+    heard = 0 if audio is None else cache.shape(audio)[0]
+    steps = 0
+    if visual is not None and cache.shape(visual)[0]:
+        steps = len(time_steps(cache.get(visual + FRAMES), heard, processor.audio_vectors_per_frame()))
+    ids, labels = tokenize_sample(processor, row, processor.query_token_count(steps, heard))
+    try:
+        ids, labels = limit_length(ids, labels, max_length, sample["origin"])
+    except BadSampleError as error:
+        refuse(error)
+        return None
+    encoded = {"input_ids": ids, "labels": labels, "length": len(ids)}
+    encoded |= {"visual_states": visual if steps else None, "audio_states": audio if heard else None}
+    return encoded | {name: row[name] for name in KEPT_COLUMNS if name in row}

@@ -1,72 +1,180 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Turns samples into batches: media decoded lazily, loss on the assistant's answers only."""
 
-from dataclasses import dataclass
-from typing import Any
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
 
-from processing import load_media
+from .bad_samples import BadSampleError, BadSampleLog
+from .sample_columns import check_sample_columns, media_files
+from .sample_tokens import IGNORED_LABEL, limit_length, media_messages
 
-IGNORED_LABEL = -100
+MAX_SPARES = 100  # samples tried in place of a batch that is bad as a whole
+TEXT_INPUTS = ("input_ids", "attention_mask", "labels")
 
 
 @dataclass
 class FavorDataCollator:
     """
-    Collates samples of [`load_manifest`] through the processor.
+    Collates samples through the processor; with loader workers, files are decoded there.
 
-    Accepts rows with `messages` (string contents) and any of `video`, `image`, `audio` (a path, or `{"path",
-    "bytes"}`), and
-    `use_own_audio`. The media go before the text of the first user turn. Rows are not changed.
+    Accepts rows with `messages` (contents are strings or lists of text blocks) and any of `video`, `image` and `audio`
+    (a path, bytes, or `{"path", "bytes"}`), `use_own_audio` (False: the video's sound is left out) and `origin` (named
+    in errors). Descriptive columns are passed over, and a column that looks like media but is none of these is an
+    error. The media go before the text of the first user turn. Rows are not changed.
 
-    Produces what `FavorProcessor` returns, and `labels` (batch, length) int64: the answers' tokens and their end
-        token, -100 elsewhere.
+    Produces, padded on the right, `input_ids`, `attention_mask` and `labels` (batch, length) int64 (labels: the
+    answers' tokens and their end token, -100 elsewhere), and of the batch's items what `FavorProcessor` returns.
+
+    Example:
+
+    ```python
+    >>> collator = FavorDataCollator(processor, max_length=2048, on_bad_sample="skip")
+    >>> batch = collator([{"messages": messages, "video": "clip.mp4"}])
+    >>> sorted(batch)
+    ['attention_mask', 'input_features', 'input_features_mask', 'input_ids', 'labels', 'pixel_values_videos', ...]
+    >>> collator.skipped_samples
+    0
+    ```
 
     Args:
         processor: a `FavorProcessor`.
+        max_length: cut text beyond this many tokens (see [`limit_length`]); media are never cut.
+        on_bad_sample: "raise" ends training at a sample that cannot be used; "skip" leaves it out of the batch, and
+            counts it in `bad_samples`.
+        bad_sample_log: file that keeps the skipped samples; by default a temporary one.
+        spares: samples (the training dataset) of which one is put into a batch that has no usable sample. Which one
+            follows from the batch, not from chance. Without them such a batch is an error.
     """
 
     processor: Any
+    max_length: int | None = None
+    on_bad_sample: Literal["raise", "skip"] = "raise"
+    bad_sample_log: str | Path | None = None
+    spares: Sequence[Mapping[str, Any]] | None = field(default=None, repr=False)
 
-    def __call__(self, samples: list[dict]) -> dict[str, torch.Tensor]:
-        inputs = self.processor.apply_chat_template(
-            [media_messages(self.mute(sample)) for sample in samples],
-            tokenize=True,
-            return_dict=True,
-            return_assistant_tokens_mask=True,
-            return_tensors="pt",
-            processor_kwargs={"padding": True},
-        )
-        batch = dict(inputs)
-        answers = torch.as_tensor(batch.pop("assistant_masks"))
-        batch["labels"] = batch["input_ids"].masked_fill(answers == 0, IGNORED_LABEL)
+    def __post_init__(self) -> None:
+        if self.on_bad_sample not in ("raise", "skip"):
+            raise ValueError(f"on_bad_sample must be 'raise' or 'skip', but it is {self.on_bad_sample!r}.")
+        if self.max_length is not None and self.max_length < 1:
+            raise ValueError(f"max_length must be positive or None, but it is {self.max_length}.")
+        self.log = BadSampleLog(self.bad_sample_log)
+
+    def __call__(self, samples: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        prepared = []
+        errors = []
+        for sample in samples:
+            try:
+                prepared.append(self.prepare(sample))
+            except BadSampleError as error:
+                # Of wrong columns every sample suffers: skipping them would hide it.
+                if self.on_bad_sample == "raise" or error.reason == "wrong columns":
+                    raise
+                self.log.add(error)
+                errors.append(error)
+        return self.join(prepared or [self.spare(errors)])
+
+    @property
+    def bad_samples(self) -> list[dict[str, Any]]:
+        """The samples skipped so far, by this process and the loader workers: `reason`, `origin`, `file`, `detail`."""
+        return self.log.read()
+
+    @property
+    def skipped_samples(self) -> int:
+        """How many samples were skipped so far."""
+        return len(self.bad_samples)
+
+    def prepare(self, sample: Mapping[str, Any]) -> dict[str, Any]:
+        """One sample's token lists and its items' media tensors.
+
+        Raises `BadSampleError` that names the sample's origin and file.
+        """
+        check_sample_columns(sample)
+        origin = sample.get("origin") or "a sample without origin"
+        file = ", ".join(media_files(sample)) or None
+        try:
+            messages = media_messages(sample)
+        except FileNotFoundError as error:  # of the Hub; that it cannot be reached is no fault of the sample
+            raise BadSampleError("missing file", str(error), origin, file) from error
+        try:
+            inputs = self.processor.apply_chat_template(
+                [messages],
+                load_audio_from_video=sample.get("use_own_audio") is not False,
+                tokenize=True,
+                return_dict=True,
+                return_assistant_tokens_mask=True,
+                return_tensors="pt",
+            )
+        except FileNotFoundError as error:
+            raise BadSampleError("missing file", str(error), origin, file) from error
+        except (ValueError, OSError) as error:
+            raise BadSampleError("unreadable media" if file else "malformed", str(error), origin, file) from error
+        row = dict(inputs)
+        ids, answers = row.pop("input_ids")[0].tolist(), row.pop("assistant_masks")
+        row.pop("attention_mask")
+        answers = torch.as_tensor(answers)[0].tolist()
+        labels = [token if answer else IGNORED_LABEL for token, answer in zip(ids, answers, strict=True)]
+        row["input_ids"], row["labels"] = limit_length(ids, labels, self.max_length, origin)
+        return row
+
+    def join(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """Pads prepared samples to one batch; the media rows of a sample without items do not exist."""
+        batch = pad_text(rows, self.processor.tokenizer.pad_token_id)
+        names = dict.fromkeys(name for row in rows for name in row if name not in TEXT_INPUTS)
+        with_items = [row for row in rows if any(name in row for name in names)]
+        counts = [next(len(row[name]) for name in names if name in row) for row in with_items]
+        padding = {"video_frame_indices": -1}
+        if getattr(self.processor, "qformer_tokenizer", None) is not None:
+            padding["qformer_input_ids"] = self.processor.qformer_tokenizer.pad_token_id
+        for name in names:
+            batch[name] = pad_media([row.get(name) for row in with_items], counts, padding.get(name, 0))
         return batch
 
-    def mute(self, sample: dict) -> dict:
-        """A sample with `"audio": null` gives its pictures without the file's sound."""
-        if sample.get("video") is None or sample.get("use_own_audio", True) or sample.get("audio") is not None:
-            return sample
-        source = sample["video"]
-        if isinstance(source, dict):
-            source = source.get("bytes") or source["path"]
-        clip = load_media(
-            source, fps=self.processor.frame_rate, size=self.processor.video_processor.frame_size, with_audio=False
-        )
-        return {**sample, "video": {"video": clip.frames}}
+    def spare(self, errors: list[BadSampleError]) -> dict[str, Any]:
+        """A usable sample in place of a batch that has none."""
+        told = "; ".join(str(error) for error in errors[:3])
+        if not self.spares:
+            raise ValueError(
+                f"None of the {len(errors)} samples of a batch can be used: {told}. Mend them, make batches larger, "
+                "or give the collator `spares`."
+            )
+        digest = hashlib.sha256("\n".join(str(error) for error in errors).encode()).digest()
+        start = int.from_bytes(digest[:8], "big")
+        for offset in range(min(MAX_SPARES, len(self.spares))):
+            try:
+                return self.prepare(self.spares[(start + offset) % len(self.spares)])
+            except BadSampleError as error:
+                last = error
+        raise ValueError(f"None of {MAX_SPARES} samples in place of bad ones can be used; the last: {last}")
 
 
-def media_messages(sample: dict) -> list[dict]:
-    """The sample's messages with its media as blocks of the first user turn."""
-    blocks = [
-        {"type": kind, **(sample[kind] if isinstance(sample[kind], dict) else {"path": sample[kind]})}
-        for kind in ("video", "image", "audio")
-        if sample.get(kind) is not None
-    ]
-    messages, placed = [], False
-    for turn in sample["messages"]:
-        if turn["role"] == "user" and not placed:
-            turn = {"role": "user", "content": [*blocks, {"type": "text", "text": turn["content"]}]}
-            placed = True
-        messages.append(turn)
-    return messages
+def pad_text(rows: Sequence[Mapping[str, Any]], pad_token_id: int) -> dict[str, torch.Tensor]:
+    """`input_ids`, `attention_mask` and `labels`, (batch, length) int64, padded on the right."""
+    pad = torch.nn.utils.rnn.pad_sequence
+    ids = [torch.tensor(row["input_ids"]) for row in rows]
+    labels = [torch.tensor(row["labels"]) for row in rows]
+    return {
+        "input_ids": pad(ids, batch_first=True, padding_value=pad_token_id),
+        "attention_mask": pad([torch.ones_like(row) for row in ids], batch_first=True),
+        "labels": pad(labels, batch_first=True, padding_value=IGNORED_LABEL),
+    }
+
+
+def pad_media(tensors: Sequence[torch.Tensor | None], counts: Sequence[int], value: int) -> torch.Tensor:
+    """Joins (count, ...) tensors of different sizes to (items, ...); None is `count` rows of padding."""
+    known = [tensor for tensor in tensors if tensor is not None]
+    sizes = [max(lengths) for lengths in zip(*(tensor.shape[1:] for tensor in known), strict=True)]
+    joined = known[0].new_full((sum(counts), *sizes), value)
+    first = 0
+    for tensor, count in zip(tensors, counts, strict=True):
+        if tensor is not None:
+            joined[(slice(first, first + count), *(slice(length) for length in tensor.shape[1:]))] = tensor
+        first += count
+    return joined
+
+
+__all__ = ["FavorDataCollator", "IGNORED_LABEL", "media_messages", "pad_media", "pad_text"]

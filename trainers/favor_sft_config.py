@@ -2,9 +2,13 @@
 """Arguments of `FavorSFTTrainer`: TRL's, and FAVOR's own."""
 
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import torch
 from trl import SFTConfig
+
+SCHEDULES = ("constant", "linear_warmup", "linear_decay")
+CONNECTOR_DTYPES = ("float32", "bfloat16")
 
 
 @dataclass
@@ -15,40 +19,84 @@ class FavorSFTConfig(SFTConfig):
 
     Parameters that control the loss:
         diversity_loss_weight (`float`, *optional*): lambda of eq. 5; by default the model config's (0.01).
+        diversity_loss_reduction (`str`, *optional*): "mean" over pairs and windows, or "sum" over those of an item;
+            by default the connector config's.
+        diversity_loss_schedule (`str`, defaults to `"constant"`): "linear_warmup" from 0 to the weight, or
+            "linear_decay" from the weight to 0, over the first `diversity_loss_schedule_steps` steps.
+        diversity_loss_schedule_steps (`int`, *optional*): needed by the two linear schedules.
 
     Parameters that control what is trained:
         freeze_encoders (`bool`, defaults to `True`): vision tower, visual Q-Former and audio tower stay as they are,
-            in eval mode and under
-            no_grad (paper, section 4.2).
+            in eval mode and under no_grad (paper, section 4.2).
+        train_only (`list[str]`, *optional*): modules that alone are trained, all else is frozen: names below
+            `FavorForConditionalGeneration.model`, such as `"connector.audio_projection"`, or full ones, such as
+            `"lm_head"`. Not with a `peft_config`, which says itself what is trained.
+        connector_dtype (`str`, defaults to `"float32"`): "float32" or "bfloat16", in which the connector is kept and
+            trained, whatever the language model's dtype.
 
     Parameters that control the data:
+        max_length (`int`, *optional*): the collator cuts text beyond so many tokens; media are never cut.
+        on_bad_sample (`str`, defaults to `"raise"`): "skip" leaves samples out that cannot be used, and reports them.
+        allow_text_only (`bool`, defaults to `False`): train on data of which no sample has media.
         sort_steps_by_length (`bool`, defaults to `False`): sort the samples of each optimisation step by their
             `length` column (tokens), so that its micro-batches (`gradient_accumulation_steps`) are padded less. The
-            cross-entropy's gradient stays the same.
+            gradient stays the same.
+
+    Parameters that control the evaluation:
+        eval_answers (`int`, defaults to 0): so many samples of the evaluation data are answered at each evaluation;
+            answers go to `samples.jsonl` in `output_dir`, and `eval_exact_match` to the logs, where
+            `metric_for_best_model="exact_match"` finds it.
+        eval_max_new_tokens (`int`, *optional*): of an answer; by default the model's generation config's.
     """
 
     diversity_loss_weight: float | None = field(
         default=None, metadata={"help": "Weight of the diversity loss (eq. 5); default: the model config's."}
     )
+    diversity_loss_reduction: str | None = field(
+        default=None, metadata={"help": "mean or sum (eq. 4); default: the connector config's."}
+    )
+    diversity_loss_schedule: str = field(
+        default="constant", metadata={"help": f"How the weight changes over the steps: {', '.join(SCHEDULES)}."}
+    )
+    diversity_loss_schedule_steps: int | None = field(
+        default=None, metadata={"help": "Steps over which a linear schedule changes the weight."}
+    )
     freeze_encoders: bool = field(
         default=True, metadata={"help": "Keep the vision tower, visual Q-Former and audio tower frozen."}
     )
+    train_only: list[str] | None = field(
+        default=None, metadata={"help": "Names of the modules that alone are trained, e.g. connector."}
+    )
+    connector_dtype: str = field(
+        default="float32", metadata={"help": "float32 or bfloat16: of the connector's weights."}
+    )
     sort_steps_by_length: bool = field(
         default=False, metadata={"help": "Sort each optimisation step's samples by `length`: less padding."}
+    )
+    on_bad_sample: Literal["raise", "skip"] = field(
+        default="raise", metadata={"help": "raise, or skip: leave samples out that cannot be used, and report them."}
+    )
+    allow_text_only: bool = field(default=False, metadata={"help": "Train on data of which no sample has media."})
+    eval_answers: int = field(
+        default=0, metadata={"help": "Samples of the evaluation data that are answered at each evaluation."}
+    )
+    eval_max_new_tokens: int | None = field(
+        default=None, metadata={"help": "Length of these answers; default: the model's generation config's."}
     )
     remove_unused_columns: bool = field(
         default=False, metadata={"help": "Must stay False: media columns are no argument of the model."}
     )
     max_length: int | None = field(
-        default=None, metadata={"help": "Must stay None: cutting a sequence would cut media placeholders."}
+        default=None, metadata={"help": "The collator cuts text, never media, beyond so many tokens."}
     )
 
     def __post_init__(self):
-        if self.bf16 is None and not torch.cuda.is_available():
-            self.bf16 = False  # TRL's default is True, which a CPU refuses
+        if not torch.accelerator.is_available():
+            self.use_cpu = True  # else two processes on a CPU would train alone, each by itself
+            self.bf16 = bool(self.bf16)  # TRL's default is True, which a CPU refuses
         super().__post_init__()
         self.dataset_kwargs = {**(self.dataset_kwargs or {}), "skip_prepare_dataset": True}
-        refused = {
+        refused: dict[str, tuple[Any, str]] = {
             "packing": (self.packing, "samples hold media and cannot be packed"),
             "padding_free": (self.padding_free, "samples hold media and cannot be joined"),
             "remove_unused_columns": (self.remove_unused_columns, "it would drop the media columns"),
@@ -56,8 +104,33 @@ class FavorSFTConfig(SFTConfig):
                 self.label_smoothing_factor,
                 "it runs a second forward that loses the diversity loss",
             ),
-            "max_length": (self.max_length, "it would cut media placeholders"),
+            "use_liger_kernel": (self.use_liger_kernel, "its loss never sees the diversity loss"),
+            "completion_only_loss": (
+                self.completion_only_loss is False,
+                "the collator leaves everything but the answers out of the loss",
+            ),
         }
         for name, (value, reason) in refused.items():
             if value:
-                raise ValueError(f"{name}={value} is not possible in FAVOR training: {reason}; leave it out.")
+                raise ValueError(
+                    f"{name}={getattr(self, name)} is not possible in FAVOR training: {reason}; leave it out."
+                )
+        self.check_choices()
+
+    def check_choices(self) -> None:
+        """Raises `ValueError` for a value that an option of ours does not have."""
+        choices = {
+            "diversity_loss_schedule": SCHEDULES,
+            "diversity_loss_reduction": (None, "mean", "sum"),
+            "connector_dtype": CONNECTOR_DTYPES,
+            "on_bad_sample": ("raise", "skip"),
+        }
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                values = ", ".join(str(value) for value in known if value is not None)
+                raise ValueError(f"{name} must be one of {values}, but it is {getattr(self, name)!r}.")
+        if self.diversity_loss_schedule != "constant" and not (self.diversity_loss_schedule_steps or 0) > 0:
+            raise ValueError(
+                f"diversity_loss_schedule={self.diversity_loss_schedule!r} needs diversity_loss_schedule_steps, the "
+                f"steps over which the weight changes, but it is {self.diversity_loss_schedule_steps}."
+            )

@@ -3,81 +3,177 @@
 
 import json
 import random
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
 
-MEDIA_KEYS = ("video", "image", "audio")
+from .bad_samples import BadSampleError
+from .hub_datasets import HubSplit
+from .sample_columns import DESCRIPTIVE_KEYS, MEDIA_KEYS, PLACEHOLDERS, check_manifest_keys, check_sample_columns
+
 RELEASED_ROLES = {"human": "user", "gpt": "assistant"}
+RELEASED_TURNS = ("conversation", "conversations")
+ROLES = ("system", "user", "assistant")
+_PLACEHOLDERS = re.compile(rf"\s*(?:{'|'.join(PLACEHOLDERS)})\s*")
 
 
-def load_manifest(path: str | Path, limit: int | None = None) -> Dataset:
+def load_manifest(
+    path: str | Path, limit: int | None = None, check_files: bool = True, hub: HubSplit | None = None
+) -> Dataset:
     """A manifest as a dataset of `messages` and absolute media paths.
 
     Each line is `{"messages": [...], "video": "a.mp4", "audio": "b.wav", "image": "c.jpg"}` with any subset of the
-    media keys; no `audio` key:
-    the video's own sound is used; `"audio": null`: none. Released FAVOR files (`image_name` and `conversation` of
-    `from`/`value`) load,
-    too. Media are opened when a batch is made, not here.
+    media keys; no `audio` key: the video's own sound is used; `"audio": null`: none. Released FAVOR files
+    (`image_name` and `conversation` of `from`/`value`) load, too. Media are opened when a batch is made, not here.
+
+    Args:
+        path: a .jsonl manifest, or a .json list of released samples.
+        limit: read no more samples than this.
+        check_files: whether a media file that does not exist is an error here; else the collator finds it.
+        hub: where the manifest comes from; media stay there until they are used.
 
     Columns: `messages`, `video`, `image`, `audio` (paths or None), `use_own_audio` (False where `"audio": null`
-        stands), and
-    `streams`, `family` and `scene` where given.
+        stands), `origin` (file and line) and those of `DESCRIPTIVE_KEYS` that some line has.
 
-    Raises `ValueError` that names the file and line of a broken sample, and of a media file that does not exist.
+    Raises `ValueError` that names the file and line of a broken sample, of an unknown key, and of a media file that
+    does not exist.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such manifest; give a .jsonl file.")
     rows: list[dict] = []
-    for number, sample in enumerate(read_samples(path), start=1):
+    for row in iterate_manifest(path, check_files, hub):
         if limit is not None and len(rows) >= limit:
             break
-        rows.append(normalise_sample(sample, path, number))
+        rows.append(row)
     if not rows:
         raise ValueError(f"{path}: the manifest holds no sample.")
-    return Dataset.from_list(rows)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return Dataset.from_dict({name: [row.get(name) for row in rows] for name in names})
 
 
-def read_samples(path: Path) -> list[dict]:
-    """The samples of a .jsonl manifest or of a released .json list."""
-    text = path.read_text(encoding="utf-8")
-    try:
-        if path.suffix == ".json":
-            return json.loads(text)
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: not valid JSON ({error}); write one JSON object a line.") from error
+def iterate_manifest(path: str | Path, check_files: bool = True, hub: HubSplit | None = None) -> Iterator[dict]:
+    """The rows of [`load_manifest`] one by one; a .jsonl file is never held as a whole."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such manifest; give a .jsonl file, or a dataset of the Hub as ORG/NAME.")
+    for number, sample in read_samples(path):
+        yield normalise_sample(sample, path, number, check_files, hub)
 
 
-def normalise_sample(sample: dict, manifest: Path, number: int) -> dict:
-    """One sample with absolute paths and chat messages."""
-    where = f"{manifest}, sample {number}"
-    if "conversation" in sample:
-        sample = {
-            "messages": [
-                {"role": RELEASED_ROLES.get(turn["from"], turn["from"]), "content": turn["value"]}
-                for turn in sample["conversation"]
-            ],
-            **released_media(sample.get("image_name"), where),
-        }
-    messages = sample.get("messages")
-    if not messages or any(not isinstance(turn.get("content"), str) for turn in messages):
-        raise ValueError(f"{where}: `messages` must be a non-empty list of turns whose content is a string.")
-    if not any(turn["role"] == "assistant" for turn in messages):
-        raise ValueError(f"{where}: no assistant turn, so there is nothing to learn; add the answer.")
-    row: dict[str, Any] = {"messages": [{"role": turn["role"], "content": turn["content"]} for turn in messages]}
+def is_manifest(path: Path) -> bool:
+    """Whether a file's first sample is one of ours, and not a row of other columns."""
+    sample = next((sample for _, sample in read_samples(path)), None)
+    if not isinstance(sample, Mapping) or not any(key in sample for key in ("messages", *RELEASED_TURNS)):
+        return False
+    return set(sample) <= {"messages", *RELEASED_TURNS, "image_name", *MEDIA_KEYS, *DESCRIPTIVE_KEYS}
+
+
+def read_samples(path: Path) -> Iterator[tuple[int, dict]]:
+    """Line (or place in a .json list, from 1) and sample."""
+    with path.open(encoding="utf-8") as file:
+        try:
+            if path.suffix == ".json":
+                yield from enumerate(json.load(file), start=1)
+                return
+            number = 0
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield number, json.loads(line)
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            place = str(path) if path.suffix == ".json" else f"{path}, line {number}"
+            raise ValueError(f"{place}: not valid JSON ({error}); write one JSON object a line.") from error
+
+
+def normalise_sample(
+    sample: dict, manifest: Path, number: int, check_files: bool = True, hub: HubSplit | None = None
+) -> dict:
+    """One sample with absolute paths, or addresses of the Hub, and chat messages."""
+    name = manifest if hub is None else f"{hub.address}/{manifest.name}"
+    where = f"{name}, {'sample' if manifest.suffix == '.json' else 'line'} {number}"
+    if not isinstance(sample, Mapping):
+        raise ValueError(f"{where}: a sample is a JSON object, but this is a {type(sample).__name__}.")
+    sample = dict(sample)
+    turns = next((sample.pop(key) for key in RELEASED_TURNS if key in sample), None)
+    if turns is not None:
+        sample |= released_sample(turns, sample.pop("image_name", None), where)
+    check_manifest_keys(sample, where)
+    row: dict[str, Any] = {"messages": plain_messages(sample.get("messages"), where)}
     for key in MEDIA_KEYS:
         value = sample.get(key)
+        if value is not None and not isinstance(value, str):
+            raise ValueError(f"{where}: {key} must be the path of a file, but it is {value!r}.")
+        if hub is not None:
+            row[key] = None if value is None else hub.file_address(value, where)
+            continue
         row[key] = None if value is None else str((manifest.parent / value).resolve())
-        if row[key] is not None and not Path(row[key]).is_file():
+        if check_files and row[key] is not None and not Path(row[key]).is_file():
             raise ValueError(f"{where}: {key} file {value} does not exist beside the manifest.")
     row["use_own_audio"] = not ("audio" in sample and sample["audio"] is None)
-    for key in ("streams", "family", "scene"):
+    row["origin"] = where
+    check_sample_columns(row)
+    for key in DESCRIPTIVE_KEYS:
         if key in sample:
-            row[key] = sample[key]
+            row[key] = str(sample[key]) if key == "id" else sample[key]
     return row
+
+
+def plain_messages(messages: Any, where: str) -> list[dict[str, str]]:
+    """Turns with string contents; lists of text blocks, as transformers writes them, are joined as its template does.
+
+    Raises `BadSampleError` (a `ValueError`) if there is nothing to read or nothing to learn.
+    """
+    if not isinstance(messages, (list, tuple)) or not messages:
+        raise BadSampleError("malformed", "`messages` must be a non-empty list of turns.", where)
+    plain: list[dict[str, str]] = [
+        {"role": turn_role(turn, where), "content": turn_text(turn, where)} for turn in messages
+    ]
+    if not any(turn["role"] == "assistant" and turn["content"].strip() for turn in plain):
+        raise BadSampleError(
+            "no answer", "no assistant turn with text, so there is nothing to learn; add the answer.", where
+        )
+    if not any(turn["role"] == "user" for turn in plain):
+        raise BadSampleError("malformed", "no user turn; the media and the question stand in one.", where)
+    return plain
+
+
+def turn_role(turn: Any, where: str) -> str:
+    role = turn.get("role") if isinstance(turn, Mapping) else None
+    if role not in ROLES:
+        raise BadSampleError("malformed", f"a turn of `messages` has role {role!r}; it is one of {ROLES}.", where)
+    return role
+
+
+def turn_text(turn: Mapping, where: str) -> str:
+    """A turn's text from a string or text blocks."""
+    content = turn.get("content")
+    if isinstance(content, str):
+        return content
+    texts = []
+    for block in content if isinstance(content, (list, tuple)) else [content]:
+        text = block.get("text") if isinstance(block, Mapping) and block.get("type") == "text" else None
+        if not isinstance(text, str):
+            raise BadSampleError(
+                "malformed",
+                "the content of `messages` must be a string or a list of text blocks; media go into the keys `video`, "
+                "`image` and `audio`.",
+                where,
+            )
+        texts.append(text.strip())
+    return " ".join(texts).strip()
+
+
+def released_sample(turns: list[dict], image_name: Any, where: str) -> dict[str, Any]:
+    """`from`/`value` turns as messages, without the placeholders that such files carry in the text."""
+    messages = [
+        {
+            "role": RELEASED_ROLES.get(turn["from"], turn["from"]),
+            "content": _PLACEHOLDERS.sub(" ", turn["value"]).strip(),
+        }
+        for turn in turns
+    ]
+    return {"messages": messages, **released_media(image_name, where)}
 
 
 def released_media(image_name: str | list[str] | None, where: str) -> dict[str, str]:

@@ -16,19 +16,27 @@ MEDIA_TOKENS = ("<video>", "<image>", "<audio>")
 
 
 def build_from_scratch(
-    settings: dict, texts: Iterable[str], seed: int
+    settings: dict, texts: Iterable[str], seed: int, tokenizer_dir: Path | None = None
 ) -> tuple[FavorForConditionalGeneration, FavorProcessor]:
     """
     Args:
         settings: the recipe's `from_scratch` section: `config` (a `FavorConfig` without vocabulary sizes and token
-            ids), `vocab_size`,
-            `qformer_vocab_size`, `feature_extractor` and `max_new_tokens`.
+            ids), `vocab_size`, `qformer_vocab_size` (unless `qformer_config` is None), `feature_extractor` and
+            `max_new_tokens`.
         texts: what the tokenisers learn from.
-        seed: of the random weights.
+        seed: of the random weights. Tokenisers do not follow from it: pieces that are equally frequent get their
+            ids in another order in each process.
+        tokenizer_dir: folder of tokenisers that were trained before, in place of `texts`.
     """
-    texts = list(texts)
-    tokenizer = train_tokenizer(texts, settings["vocab_size"])
-    qformer_tokenizer = train_qformer_tokenizer(texts, settings["qformer_vocab_size"])
+    has_qformer = settings["config"].get("qformer_config", {}) is not None
+    if tokenizer_dir is None:
+        texts = list(texts)
+        tokenizer = train_tokenizer(texts, settings["vocab_size"])
+        qformer_tokenizer = train_qformer_tokenizer(texts, settings["qformer_vocab_size"]) if has_qformer else None
+    else:
+        load = PreTrainedTokenizerFast.from_pretrained
+        tokenizer = load(tokenizer_dir)
+        qformer_tokenizer = load(tokenizer_dir / "qformer_tokenizer") if has_qformer else None
     torch.manual_seed(seed)
     model = FavorForConditionalGeneration(scratch_config(settings["config"], tokenizer, qformer_tokenizer))
     model.generation_config = GenerationConfig(
@@ -40,23 +48,19 @@ def build_from_scratch(
         suppress_tokens=tokenizer.convert_tokens_to_ids(list(MEDIA_TOKENS)),
     )
     image_size = model.config.vision_config.image_size
-    connector = model.config.connector_config
     processor = FavorProcessor(
         video_processor=FavorVideoProcessor(size={"height": image_size, "width": image_size}),
         feature_extractor=WhisperFeatureExtractor(return_attention_mask=True, **settings["feature_extractor"]),
         tokenizer=tokenizer,
         qformer_tokenizer=qformer_tokenizer,
         chat_template=(Path(processing.__file__).parent / "chat_template.jinja").read_text(encoding="utf-8"),
-        num_query_tokens=connector.num_query_tokens,
-        window_frames=connector.window_frames,
-        frame_rate=model.config.frame_rate,
-        synchronize=connector.synchronize,
+        **model.config.processor_values(),
     )
     return model, processor
 
 
 def scratch_config(
-    values: dict, tokenizer: PreTrainedTokenizerFast, qformer_tokenizer: PreTrainedTokenizerFast
+    values: dict, tokenizer: PreTrainedTokenizerFast, qformer_tokenizer: PreTrainedTokenizerFast | None
 ) -> FavorConfig:
     """The recipe's config with the vocabulary sizes and token ids of the tokenisers."""
     token_ids = {
@@ -66,14 +70,14 @@ def scratch_config(
     }
     # Whisper's decoder is not part of FAVOR; its defaults name tokens beyond a small vocabulary.
     whisper_tokens = {**token_ids, "decoder_start_token_id": tokenizer.bos_token_id, "vocab_size": len(tokenizer)}
+    qformer_config = None
+    if qformer_tokenizer is not None:
+        qformer_tokens = {"vocab_size": len(qformer_tokenizer), "pad_token_id": qformer_tokenizer.pad_token_id}
+        qformer_config = {**values.get("qformer_config", {}), **qformer_tokens}
     return FavorConfig(
         **{
             **values,
-            "qformer_config": {
-                **values["qformer_config"],
-                "vocab_size": len(qformer_tokenizer),
-                "pad_token_id": qformer_tokenizer.pad_token_id,
-            },
+            "qformer_config": qformer_config,
             "audio_config": {**values["audio_config"], **whisper_tokens},
             "text_config": {**values["text_config"], **token_ids, "vocab_size": len(tokenizer)},
             "video_token_id": tokenizer.convert_tokens_to_ids("<video>"),

@@ -12,11 +12,14 @@ from packaging.requirements import Requirement
 ROOTS = ("transformers", "torch", "pillow", "av", "jinja2")
 
 
-def make_environment(folder: Path) -> Path:
-    """Makes a virtual environment in `folder` with links to the installed packages; returns its Python."""
+def make_environment(folder: Path, more: tuple[str, ...] = ()) -> Path:
+    """Makes a virtual environment in `folder` with links to the installed packages; returns its Python.
+
+    `more`: packages beside `ROOTS`.
+    """
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     site_packages = next(folder.glob("lib/python*/site-packages"))
-    for distribution in required_distributions():
+    for distribution in required_distributions(more):
         for entry in {Path(file).parts[0] for file in distribution.files or []} - {"..", "__pycache__"}:
             link = site_packages / entry
             if not link.exists():
@@ -24,10 +27,10 @@ def make_environment(folder: Path) -> Path:
     return folder / "bin" / "python"
 
 
-def required_distributions() -> list[metadata.Distribution]:
-    """The distributions of `ROOTS` and, without extras, of everything that they require."""
+def required_distributions(more: tuple[str, ...] = ()) -> list[metadata.Distribution]:
+    """The distributions of `ROOTS` and `more` and, without extras, of everything that they require."""
     found: dict[str, metadata.Distribution] = {}
-    waiting = list(ROOTS)
+    waiting = [*ROOTS, *more]
     while waiting:
         name = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
         if name in found:

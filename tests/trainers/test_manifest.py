@@ -48,25 +48,60 @@ def test_released_files_load(tmp_path):
     assert sample["video"] is None
 
 
+def test_text_blocks_are_joined_and_descriptions_kept(tmp_path):
+    blocks = [{"type": "text", "text": "What is"}, {"type": "text", "text": "it?"}]
+    sample = {"messages": [{"role": "user", "content": blocks}, TURNS[1]], "id": 7, "family": "what"}
+    plain, described = load_manifest(write(tmp_path, {"messages": TURNS}, sample))
+    assert described["messages"] == TURNS
+    assert (described["id"], described["family"], plain["id"]) == ("7", "what", None)
+    assert described["origin"].endswith("train.jsonl, line 2")
+
+
+def test_placeholders_of_released_files_leave_the_text(tmp_path):
+    write(tmp_path)
+    path = tmp_path / "released.json"
+    turns = [{"from": "human", "value": "<image>\nWhat is it?"}, {"from": "gpt", "value": "A dog."}]
+    path.write_text(json.dumps([{"image": "c.jpg", "conversations": turns, "id": "1"}]))
+    (sample,) = load_manifest(path)
+    assert sample["messages"] == TURNS
+    assert sample["image"].endswith("c.jpg")
+
+
+def test_files_can_be_looked_for_later(tmp_path):
+    path = write(tmp_path, {"messages": TURNS, "video": "missing.mp4"})
+    assert load_manifest(path, check_files=False)[0]["video"] == str(tmp_path.resolve() / "missing.mp4")
+
+
 @pytest.mark.parametrize(
     ("sample", "said"),
     [
-        ({"messages": TURNS, "video": "missing.mp4"}, r"sample 2: video file missing\.mp4"),
-        ({"messages": []}, "sample 2: `messages`"),
-        ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "sample 2: `messages`"),
-        ({"messages": TURNS[:1]}, "sample 2: no assistant turn"),
+        ({"messages": TURNS, "video": "missing.mp4"}, r"line 3: video file missing\.mp4"),
+        ({"messages": TURNS, "video": {"path": "a.mp4"}}, "line 3: video must be the path of a file"),
+        ({"messages": TURNS, "audios": "b.wav"}, "line 3: unknown key 'audios'; a line may hold messages, video"),
+        ({"messages": TURNS, "note": 1}, "line 3: unknown key 'note'"),
+        ({"messages": []}, "line 3: `messages`"),
+        ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "line 3: the content of `messages`"),
+        ({"messages": [{"role": "user", "content": [{"type": "video", "path": "a.mp4"}]}]}, "media go into the keys"),
+        ({"messages": [{"role": "human", "content": "?"}]}, "line 3: a turn of `messages` has role 'human'"),
+        ({"messages": TURNS[:1]}, "line 3: no assistant turn"),
+        ({"messages": TURNS[1:]}, "line 3: no user turn"),
+        ({"messages": [TURNS[0], {"role": "assistant", "content": " "}]}, "line 3: no assistant turn with text"),
+        ({"messages": [{"role": "user", "content": "<video> What?"}, TURNS[1]]}, "line 3: the text holds <video>"),
+        ([1], "line 3: a sample is a JSON object"),
     ],
 )
 def test_a_broken_sample_is_named(tmp_path, sample, said):
     with pytest.raises(ValueError, match=said):
-        load_manifest(write(tmp_path, {"messages": TURNS}, sample))
+        path = write(tmp_path, {"messages": TURNS}, sample)
+        path.write_text(path.read_text().replace("\n", "\n\n", 1))  # an empty line counts, as in an editor
+        load_manifest(path)
 
 
 def test_broken_files_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such manifest"):
         load_manifest(tmp_path / "none.jsonl")
     (tmp_path / "bad.jsonl").write_text("{not json\n")
-    with pytest.raises(ValueError, match=r"bad\.jsonl: not valid JSON"):
+    with pytest.raises(ValueError, match=r"bad\.jsonl, line 1: not valid JSON"):
         load_manifest(tmp_path / "bad.jsonl")
     (tmp_path / "empty.jsonl").write_text("\n")
     with pytest.raises(ValueError, match="holds no sample"):

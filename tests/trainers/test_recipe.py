@@ -6,11 +6,16 @@ from pathlib import Path
 
 import pytest
 import yaml
+from huggingface_hub.errors import StrictDataclassError
 
+from evaluation.aveb_mini.video_file import write_picture
 from favor.cli import main
 from modeling_favor import FavorForConditionalGeneration
 from processing import FavorProcessor
+from tests.conftest import frames
+from trainers import FavorSFTConfig, FavorSFTTrainer
 from trainers.recipe import read_recipe
+from trainers.recipe_run import load_model, run_recipe
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "favor-tiny.yaml"
 
@@ -50,6 +55,56 @@ def test_the_recipe_of_favor_tiny_runs(training_dir, tmp_path, capsys):
     assert not set(answer[0, inputs["input_ids"].shape[1] :].tolist()) & {processor.video_token_id}
 
 
+@pytest.mark.parametrize("path", sorted(RECIPE.parent.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_recipe_is_valid_and_says_what_it_takes(path):
+    recipe = read_recipe(path)
+    for stage in recipe.get("stages") or [{}]:
+        options = {**recipe["sft"], **(stage.get("sft") or {}), "bf16": False}
+        FavorSFTConfig(output_dir="unused", **options)
+    head = path.read_text().partition("\nseed:")[0].lower()
+    assert "time" in head and ("memory" in head or "docs/favor-tiny.md" in head or "stage 1" in head)
+    assert any(word in head for word in ("computed", "measured"))
+
+
+def write_paper_data(recipe: dict, training_dir: Path, folder: Path) -> None:
+    """A manifest for every source of a paper recipe, of a few clips of the right kind."""
+    lines = [json.loads(line) for line in (training_dir / "train.jsonl").read_text().splitlines()]
+    media = {kind: [str(training_dir / line[kind]) for line in lines if line.get(kind)] for kind in ("video", "audio")}
+    photo, sound = str(training_dir.parent / "photo.png"), media["audio"][0]
+    write_picture(Path(photo), frames(1.0)[0])
+    turns = lines[0]["messages"]
+    kinds = {"librispeech": {"audio": sound}, "audiocaps": {"audio": sound}}
+    kinds |= dict.fromkeys(("llava", "ocrvqa", "textcaps"), {"image": photo})
+    kinds |= {"spokencoco": {"image": photo, "audio": sound}}
+    for source in recipe["train_data"]["sources"]:
+        source["path"] = str(folder / f"{source['name']}.jsonl")
+        source.pop("subset", None)
+        row = {"messages": turns, **kinds.get(source["name"], {"video": media["video"][0]})}
+        other = {**row, "messages": lines[1]["messages"]}
+        if source["name"] == "spokencoco":
+            other["audio"] = media["video"][1]
+        Path(source["path"]).write_text(json.dumps(row) + "\n" + json.dumps(other) + "\n")
+
+
+def test_the_papers_recipe_runs_on_a_tiny_model(training_dir, tiny_model_dir, tmp_path):
+    """Structure, mixture and transforms as published; sizes, model and data for a test."""
+    recipe = read_recipe(RECIPE.parent / "favor-13b.yaml")
+    small = read_recipe(RECIPE.parent / "favor-7b.yaml")
+    assert {k: v for k, v in recipe.items() if k not in ("model", "output_dir")} == {
+        k: v for k, v in small.items() if k not in ("model", "output_dir")
+    }
+    write_paper_data(recipe, training_dir, tmp_path)
+    recipe |= {"model": str(tiny_model_dir), "output_dir": str(tmp_path / "out")}
+    recipe["sft"] |= {"bf16": False, "per_device_train_batch_size": 6, "gradient_accumulation_steps": 2}
+    recipe["sft"] |= {"max_steps": 2, "save_steps": 2, "logging_steps": 1, "dataloader_num_workers": 0}
+    recipe["sft"].pop("dataloader_prefetch_factor")
+    folder = run_recipe(recipe, "favor-13b.yaml")
+    FavorForConditionalGeneration.from_pretrained(folder)
+    record = json.loads((folder / "training_record.json").read_text())
+    assert record["data"]["samples an epoch"] == 24 and len(record["data"]["sources"]) == 12
+    assert record["lora"]["rank"] == 32 and "skipped samples" not in record
+
+
 def write(path: Path, **changes) -> Path:
     recipe = {"model": "org/favor", "output_dir": "out", "train_data": "train.jsonl", **changes}
     path.write_text(yaml.safe_dump({key: value for key, value in recipe.items() if value is not None}))
@@ -70,6 +125,8 @@ def write(path: Path, **changes) -> Path:
         ({"model": None}, "either `model`"),
         ({"from_scratch": {}}, "either `model`"),
         ({"train_data": None}, "`train_data` is missing"),
+        ({"model": None, "from_scratch": {}, "config": {"frame_rate": 1.0}}, "from_scratch has a config of its own"),
+        ({"config": 3}, "`config` must be a mapping"),
     ],
 )
 def test_mistakes_are_named(changes, said, tmp_path):
@@ -79,11 +136,79 @@ def test_mistakes_are_named(changes, said, tmp_path):
 
 def test_overrides_reach_nested_keys(tmp_path):
     recipe = read_recipe(write(tmp_path / "recipe.yaml"), {"sft.max_steps": "7", "seed": "3", "lora.rank": "4"})
+    assert read_recipe(tmp_path / "recipe.yaml", {"sft.save_strategy": "no"})["sft"] == {"save_strategy": "no"}
     assert (recipe["sft"]["max_steps"], recipe["seed"], recipe["lora"]["rank"]) == (7, 3, 4)
 
 
-def test_an_override_into_a_list_is_refused(tmp_path):
-    recipe = write(tmp_path / "recipe.yaml", stages=[{"sft": {"max_steps": 1}}])
-    for key in ("stages.0.sft.max_steps", "stages.max_steps", "output_dir.x.y"):
-        with pytest.raises(ValueError, match="no mapping"):
+def test_a_models_config_is_changed_as_a_recipe_says_and_the_processor_follows(tiny_model_dir):
+    connector = {"window_frames": 2, "causal_attention": "none"}
+    model, processor = load_model(str(tiny_model_dir), {"frame_rate": 1.0, "connector_config": connector})
+    config = model.config
+    assert (config.connector_config.window_frames, config.connector_config.causal_attention) == (2, "none")
+    assert (
+        config.connector_config.audio_vectors_per_frame == model.model.connector.config.audio_vectors_per_frame == 20
+    )
+    assert (processor.frame_rate, processor.window_frames) == (1.0, 2)
+    assert model.model.connector.causal_qformer.layers[0].causal_attention is None
+    unchanged, _ = load_model(str(tiny_model_dir))
+    assert unchanged.config.connector_config.window_frames == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"framerate": 1.0}, "config of the model has no 'framerate'; it has audio_config, .*frame_rate"),
+        (
+            {"connector_config": {"audio_pool_size": 2}},
+            "config.connector_config of the model has no 'audio_pool_size'",
+        ),
+        ({"connector_config": "projector"}, "config.connector_config must be a mapping"),
+        ({"frame_rate": 3.0}, "not a whole multiple"),
+        ({"connector_config": {"modalities": "sound"}}, "modalities"),
+    ],
+)
+def test_changes_that_a_config_cannot_have_are_named(changes, said, tiny_model_dir):
+    with pytest.raises((ValueError, StrictDataclassError), match=said):
+        load_model(str(tiny_model_dir), changes)
+
+
+def test_later_stages_go_on_with_a_lora_and_after_train_only_train_everything_again(
+    training_dir, tiny_model_dir, tmp_path, monkeypatch
+):
+    trained = []
+    train = FavorSFTTrainer.train
+
+    def keep(trainer, **kwargs):
+        trained.append({name for name, parameter in trainer.model.named_parameters() if parameter.requires_grad})
+        return train(trainer, **kwargs)
+
+    monkeypatch.setattr(FavorSFTTrainer, "train", keep)
+    options = {"per_device_train_batch_size": 2, "max_steps": 1, "save_strategy": "no", "report_to": "none"}
+    recipe = {"model": str(tiny_model_dir), "train_data": training_dir / "train.jsonl", "sft": options}
+    stages = [{"sft": {"train_only": ["connector.audio_projection"]}}, {}]
+    run_recipe(recipe | {"output_dir": str(tmp_path / "frozen"), "stages": stages})
+    only, everything = trained
+    assert only == {f"model.connector.audio_projection.{name}" for name in ("weight", "bias")}
+    encoders = ("model.vision_tower", "model.visual_qformer", "model.audio_tower")
+    names = {name for name, _ in FavorForConditionalGeneration.from_pretrained(tiny_model_dir).named_parameters()}
+    assert everything == {name for name in names if not name.startswith(encoders)}
+    trained.clear()
+    run_recipe(
+        recipe | {"output_dir": str(tmp_path / "lora"), "stages": [{}, {}], "lora": {"rank": 2, "merge": False}}
+    )
+    assert trained[0] == trained[1] and any("lora_A" in name for name in trained[0])
+    assert (tmp_path / "lora" / "adapter_model.safetensors").is_file()
+
+
+def test_an_override_names_an_entry_of_a_list_by_its_place(tmp_path):
+    stages = [{"sft": {"max_steps": 1}}, {"sft": {"max_steps": 2}}]
+    recipe = write(tmp_path / "recipe.yaml", stages=stages, train_data=[{"path": "a"}, {"path": "b", "weight": 1}])
+    changed = read_recipe(
+        recipe,
+        {"stages.1.sft.max_steps": "5", "train_data.0.weight": "0.5", "stages.0": "{sft: {max_steps: 9}}"},
+    )
+    assert [stage["sft"]["max_steps"] for stage in changed["stages"]] == [9, 5]
+    assert changed["train_data"][0] == {"path": "a", "weight": 0.5}
+    for key, said in (("stages.2.sft", "2 entries"), ("stages.sft", "2 entries"), ("output_dir.x.y", "no mapping")):
+        with pytest.raises(ValueError, match=said):
             read_recipe(recipe, {key: "5"})

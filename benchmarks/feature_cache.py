@@ -1,0 +1,180 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""Samples a second of training with cached encoder states, against decoding and encoding in the loop.
+
+    python -m benchmarks.feature_cache                       # favor-tiny's model and batch, a few minutes
+    python -m benchmarks.feature_cache --steps 2 --rounds 2 --clips 20
+    python -m benchmarks.feature_cache --effect favor/favor_tiny --clips 20   # of the stored dtype on a model's loss
+
+Rendered AVEB-mini clips; model, batch, accumulation and sorting are those of the first stage of
+recipes/favor-tiny.yaml. Both ways run `FavorSFTTrainer` on the same samples, in turns; a round's speed is the median
+of its optimisation steps, the first one left out (workers start in it). Beside the wall clock, which other processes
+disturb, CPU time is counted, that of the loader workers included. Filling the cache is timed by itself.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from transformers import TrainerCallback
+
+from evaluation.aveb_mini.dataset import write_split
+from modeling_favor import FavorForConditionalGeneration
+from processing import FavorProcessor
+from trainers import FavorDataCollator, FavorSFTConfig, FavorSFTTrainer, add_length_column, load_manifest
+from trainers.encoder_cache import encode_dataset
+from trainers.scratch_model import build_from_scratch
+
+RECIPE = Path(__file__).parent.parent / "recipes" / "favor-tiny.yaml"
+SCHEDULE = ("warmup_steps", "lr_scheduler_kwargs", "max_steps", "logging_steps")
+
+
+class StepTimes(TrainerCallback):
+    """Seconds of each optimisation step, batches and all."""
+
+    def __init__(self) -> None:
+        self.marks: list[float] = []
+
+    def on_train_begin(self, args, state, control, **kwargs) -> None:
+        self.marks.append(time.perf_counter())
+
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        self.marks.append(time.perf_counter())
+
+    @property
+    def steps(self) -> int:
+        """How many were made."""
+        return len(self.marks) - 1
+
+    @property
+    def seconds(self) -> list[float]:
+        """Of each step but the first."""
+        return [end - start for start, end in zip(self.marks[1:], self.marks[2:], strict=False)]
+
+
+def train(model: Any, processor: Any, rows: Any, collator: Any, steps: int, workers: int, folder: Path) -> StepTimes:
+    """The times of a short training run's steps."""
+    recipe = yaml.safe_load(RECIPE.read_text(encoding="utf-8"))
+    options = {**recipe["sft"], **recipe["stages"][0]["sft"]}
+    options = {name: value for name, value in options.items() if name not in SCHEDULE}
+    times = StepTimes()
+    trainer = FavorSFTTrainer(
+        model=model,
+        args=FavorSFTConfig(
+            output_dir=str(folder),
+            max_steps=steps,
+            dataloader_num_workers=workers,
+            logging_steps=10**6,
+            disable_tqdm=True,
+            **options,
+        ),
+        processing_class=processor,
+        data_collator=collator,
+        train_dataset=rows,
+        callbacks=[times],
+    )
+    trainer.train()
+    return times
+
+
+def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Speeds of both ways, and what filling the cache took."""
+    recipe = yaml.safe_load(RECIPE.read_text(encoding="utf-8"))
+    manifest = write_split(folder / "data", "train", options.clips, seed=1, workers=options.workers, progress=False)
+    rows = load_manifest(manifest)
+    texts = [turn["content"] for messages in rows["messages"] for turn in messages]
+    model, processor = build_from_scratch(recipe["from_scratch"], texts, seed=0)
+    batch = recipe["sft"]["per_device_train_batch_size"] * recipe["sft"]["gradient_accumulation_steps"]
+    if len(rows) < options.steps * batch:
+        raise ValueError(f"{options.clips} clips have {len(rows)} samples, fewer than {options.steps} x {batch}.")
+    # A whole number of epochs: workers must not be timed for batches that no step takes.
+    rows = rows.shuffle(seed=0).select(range(options.steps * batch))
+    rows = add_length_column(rows, processor, progress=False)
+    started = time.perf_counter()
+    encoded, cached = encode_dataset(
+        model, processor, rows, cache_dir=folder / "cache", dtype=options.dtype, workers=options.workers
+    )
+    filled = time.perf_counter() - started
+    size = sum(path.stat().st_size for path in (folder / "cache").iterdir())
+    ways = {
+        "uncached": (rows, FavorDataCollator(processor), options.workers),
+        "cached": (encoded, cached, 0),
+    }
+    speeds: dict[str, list[float]] = {way: [] for way in ways}
+    processor_times: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(options.rounds):
+        for way, (data, collator, workers) in ways.items():
+            steps = options.steps if way == "uncached" else 2 * options.steps
+            before = sum(os.times()[:4])  # user and system, own and that of ended workers
+            times = train(model, processor, data, collator, steps, workers, folder / "run")
+            processor_times[way].append(1e3 * (sum(os.times()[:4]) - before) / (batch * times.steps))
+            speeds[way].append(batch / statistics.median(times.seconds))
+    uncached, cached_speeds = speeds["uncached"], speeds["cached"]
+    return {
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
+        "clips": options.clips,
+        "samples": len(rows),
+        "batch": batch,
+        "stored_as": options.dtype,
+        "cache_megabytes": round(size / 1e6, 1),
+        "filling_seconds": round(filled, 1),
+        "samples_per_second": {way: [round(speed, 1) for speed in values] for way, values in speeds.items()},
+        "cpu_ms_a_sample": {way: [round(ms, 1) for ms in values] for way, values in processor_times.items()},
+        "speed_ratio": spread([fast / slow for slow, fast in zip(uncached, cached_speeds, strict=True)]),
+        "cpu_ratio": spread([slow / fast for slow, fast in zip(*processor_times.values(), strict=True)]),
+    }
+
+
+@torch.no_grad()
+def storage_effect(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Each sample's loss with states stored in each dtype, against float32, and the room that they take."""
+    model = FavorForConditionalGeneration.from_pretrained(options.effect).eval()
+    processor = FavorProcessor.from_pretrained(options.effect)
+    manifest = write_split(folder / "data", "test", options.clips, seed=1, workers=options.workers, progress=False)
+    rows, losses, report = load_manifest(manifest), {}, {}
+    for dtype in ("float32", "float16", "bfloat16"):
+        cache = folder / dtype
+        encoded, collator = encode_dataset(model, processor, rows, cache_dir=cache, dtype=dtype, progress=False)
+        losses[dtype] = torch.stack([model(**collator([row])).loss for row in encoded])
+        difference = (losses[dtype] - losses["float32"]).abs()
+        report[dtype] = {
+            "megabytes": round(sum(path.stat().st_size for path in cache.iterdir()) / 1e6, 2),
+            "mean_loss": round(losses[dtype].mean().item(), 6),
+            "mean_difference": float(f"{difference.mean().item():.1e}"),
+            "largest_difference": float(f"{difference.max().item():.1e}"),
+        }
+    return {"samples": len(rows), **report}
+
+
+def spread(ratios: list[float]) -> dict[str, float]:
+    """Median, lowest and highest."""
+    middle = statistics.median(ratios)
+    return {"median": round(middle, 2), "lowest": round(min(ratios), 2), "highest": round(max(ratios), 2)}
+
+
+def main() -> None:
+    """Measures and prints JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=int, default=90, help="rendered clips (six to ten samples each)")
+    parser.add_argument("--steps", type=int, default=8, help="optimisation steps a round, the first not counted")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=2, help="processes that decode")
+    parser.add_argument("--dtype", default="float16", choices=("float32", "float16", "bfloat16"))
+    parser.add_argument("--effect", metavar="MODEL", help="measure what the stored dtype does to this model's loss")
+    parser.add_argument("--threads", type=int, default=1, help="of the training process")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        found = storage_effect(options, Path(folder)) if options.effect else measure(options, Path(folder))
+        print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()

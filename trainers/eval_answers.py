@@ -1,0 +1,94 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""Answers to samples of the evaluation data, generated during training and compared with the references."""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate.utils import gather_object
+
+from .sample_columns import MEDIA_KEYS
+from .sample_tokens import IGNORED_LABEL
+from .trained_modules import favor_of
+
+TEXT_INPUTS = ("input_ids", "attention_mask", "labels")
+_NOT_WORDS = re.compile(r"[^\w\s]")
+
+
+def evaluate_answers(trainer: Any, dataset: Any, prefix: str) -> dict[str, float]:
+    """Answers `args.eval_answers` samples, spread over the processes, and adds them to `samples.jsonl`.
+
+    Returns `{prefix}_exact_match`, the share of answers that equal the reference but for case and punctuation, and
+    the same by the samples' `task` or `family`, if they have one. Greedy, so that no random number is drawn.
+    """
+    args, rank = trainer.args, trainer.accelerator.process_index
+    own = list(chosen_samples(dataset, args.eval_answers))[rank :: trainer.accelerator.num_processes]
+    answered = [answer_sample(trainer, sample, args.eval_max_new_tokens) for sample in own]
+    entries = gather_object(answered) if trainer.accelerator.num_processes > 1 else answered
+    if args.should_save:
+        with open(Path(args.output_dir) / "samples.jsonl", "a", encoding="utf-8") as file:
+            for entry in entries:
+                line = {"step": trainer.state.global_step, "split": prefix, **entry}
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    scores = defaultdict(list)
+    for entry in entries:
+        scores[f"{prefix}_exact_match"].append(entry["correct"])
+        if entry["task"]:
+            scores[f"{prefix}_exact_match/{entry['task']}"].append(entry["correct"])
+    return {name: sum(values) / len(values) for name, values in scores.items()}
+
+
+def chosen_samples(dataset: Any, count: int) -> Iterator[Mapping[str, Any]]:
+    """`count` samples, evenly spread; of a stream the first ones."""
+    if not hasattr(dataset, "__len__"):
+        yield from islice(dataset, count)
+        return
+    count = min(count, len(dataset))
+    for number in range(count):
+        yield dataset[number * len(dataset) // count]
+
+
+def answer_sample(trainer: Any, sample: Mapping[str, Any], max_new_tokens: int | None) -> dict[str, Any]:
+    """Question, reference and answer of a sample's last turn."""
+    batch = trainer._prepare_inputs(trainer.data_collator([sample]))
+    prompt, reference = prompt_and_reference(batch)
+    length = {} if max_new_tokens is None else {"max_new_tokens": max_new_tokens}
+    model = favor_of(trainer.accelerator.unwrap_model(trainer.model))
+    with torch.no_grad(), trainer.compute_loss_context_manager(), trainer.accelerator.autocast():
+        tokens = model.generate(**prompt, do_sample=False, num_beams=1, use_cache=True, **length)
+    tokenizer = trainer.processing_class.tokenizer
+    answer = tokenizer.decode(tokens[0, prompt["input_ids"].shape[1] :], skip_special_tokens=True).strip()
+    expected = tokenizer.decode(reference, skip_special_tokens=True).strip()
+    files = [sample.get(key) for key in MEDIA_KEYS if isinstance(sample.get(key), str)]
+    return {
+        "task": sample.get("task") or sample.get("family"),
+        "media": [Path(file).name for file in files if file],
+        "prompt": tokenizer.decode(
+            [token for token in prompt["input_ids"][0].tolist() if token != model.config.video_token_id],
+            skip_special_tokens=True,
+        ).strip(),
+        "reference": expected,
+        "answer": answer,
+        "correct": plain_words(answer) == plain_words(expected),
+    }
+
+
+def prompt_and_reference(batch: Mapping[str, Any]) -> tuple[dict[str, Any], torch.Tensor]:
+    """A collated sample cut before its last answer, and that answer's token ids."""
+    answered = (batch["labels"][0] != IGNORED_LABEL).nonzero()[:, 0]
+    gaps = (answered.diff() > 1).nonzero()[:, 0]
+    start = int(answered[gaps[-1] + 1] if len(gaps) else answered[0])
+    end = int(answered[-1]) + 1
+    prompt = {name: value for name, value in batch.items() if name not in TEXT_INPUTS}
+    prompt |= {name: batch[name][:, :start] for name in ("input_ids", "attention_mask")}
+    return prompt, batch["labels"][0, start:end]
+
+
+def plain_words(text: str) -> list[str]:
+    """Lower-case words without punctuation."""
+    return _NOT_WORDS.sub(" ", text.casefold()).split()

@@ -1,0 +1,144 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""Names encoder outputs by everything that they depend on: the file, the encoder's weights, how media are prepared.
+
+What they do not depend on (query tokens, windows, the language model, dropout, the text but for the visual Q-Former's
+instruction) is in no name, so that changing it costs nothing.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+
+from .sample_tokens import media_source
+
+VERSION = 1  # of what is stored under a name
+# Config values that change no output of an encoder in eval mode whose weights are known.
+UNUSED_CONFIG = (
+    *("_name_or_path", "architectures", "transformers_version", "dtype", "initializer", "init_std", "dropout"),
+    *("layerdrop", "decoder", "vocab_size", "token_id", "use_cache", "output_", "return_dict", "tie_word"),
+    *("mask_time", "mask_feature", "apply_spec_augment", "suppress_tokens", "max_length", "max_target_positions"),
+    *("chunk_size_feed_forward", "id2label", "label2id", "problem_type", "classifier", "_attn_implementation"),
+)
+
+
+class FeatureKeys:
+    """
+    Keys of the visual and the audio states of samples, for one model and processor.
+
+    Args:
+        model: a `FavorForConditionalGeneration`.
+        processor: its `FavorProcessor`.
+        dtype: of the stored states.
+        identify_files_by: "stat" tells files by path, size and time of change (nothing is read; a file that is moved
+            is encoded again), "content" by the SHA-256 of their bytes (each file is read once a run).
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        processor: Any,
+        dtype: torch.dtype,
+        identify_files_by: Literal["stat", "content"] = "stat",
+    ):
+        if identify_files_by not in ("stat", "content"):
+            raise ValueError(f"identify_files_by must be 'stat' or 'content', but it is {identify_files_by!r}.")
+        self.identify_files_by = identify_files_by
+        self._files: dict[str, list] = {}
+        backbone, config = model.model, model.config
+        media = [VERSION, str(dtype), media_settings(processor)]
+        self.visual_settings = digest(
+            *media,
+            used_settings(processor.video_processor.to_dict()),
+            used_settings(config.vision_config.to_dict()),
+            used_settings(config.qformer_config.to_dict()) if config.qformer_config is not None else None,
+            weights_fingerprint(backbone.vision_tower),
+            weights_fingerprint(backbone.visual_qformer),
+        )
+        self.audio_settings = digest(
+            *media,
+            used_settings(processor.feature_extractor.to_dict()),
+            used_settings(config.audio_config.to_dict()),
+            weights_fingerprint(backbone.audio_tower),
+        )
+
+    def clip(self, sample: Mapping[str, Any]) -> str:
+        """Name of the sample's media: samples of one name are decoded once."""
+        return digest(*(self.file(sample, kind) for kind in ("video", "image", "audio")), self._own_audio(sample))
+
+    def visual(self, sample: Mapping[str, Any], instruction_ids: Sequence[int] | None) -> str | None:
+        """Name of the picture states, None without a picture.
+
+        Args:
+            instruction_ids: what the visual Q-Former reads, None if it reads nothing.
+        """
+        kind = next((kind for kind in ("video", "image") if sample.get(kind) is not None), None)
+        if kind is None:
+            return None
+        # A video's pictures last as long as its own sound; a still given as a video, as long as another sound.
+        sound = [self._own_audio(sample), self.file(sample, "audio")] if kind == "video" else None
+        instruction = None if instruction_ids is None else list(instruction_ids)
+        return "visual-" + digest(self.visual_settings, kind, self.file(sample, kind), sound, instruction)
+
+    def audio(self, sample: Mapping[str, Any]) -> str | None:
+        """Name of the sound states, None without a sound."""
+        if sample.get("audio") is not None:
+            return "audio-" + digest(self.audio_settings, "audio", self.file(sample, "audio"))
+        if not self._own_audio(sample):
+            return None
+        return "audio-" + digest(self.audio_settings, "video", self.file(sample, "video"))
+
+    def _own_audio(self, sample: Mapping[str, Any]) -> bool:
+        used = sample.get("use_own_audio") is not False and sample.get("audio") is None
+        return used and sample.get("video") is not None
+
+    def file(self, sample: Mapping[str, Any], kind: str) -> list | None:
+        """What tells one file from another, and from itself after a change."""
+        if sample.get(kind) is None:
+            return None
+        source = next(iter(media_source(sample[kind], kind).values()))
+        if isinstance(source, (bytes, bytearray)):
+            return ["bytes", hashlib.sha256(source).hexdigest()]
+        path = os.fspath(source)
+        if path not in self._files:
+            if self.identify_files_by == "content":
+                with open(path, "rb") as file:
+                    self._files[path] = ["content", hashlib.file_digest(file, "sha256").hexdigest()]
+            else:
+                state = os.stat(path)
+                self._files[path] = ["stat", os.path.abspath(path), state.st_size, state.st_mtime_ns]
+        return self._files[path]
+
+
+def digest(*values: Any) -> str:
+    """A short name of JSON values."""
+    text = json.dumps(values, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:40]
+
+
+def weights_fingerprint(module: torch.nn.Module | None) -> str | None:
+    """SHA-256 over the names, dtypes, shapes and bytes of a module's weights."""
+    if module is None:
+        return None
+    total = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        total.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return total.hexdigest()
+
+
+def used_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Config values without those that change no encoder output."""
+    return {name: value for name, value in values.items() if not any(unused in name for unused in UNUSED_CONFIG)}
+
+
+def media_settings(processor: Any) -> list:
+    """How the processor reads media, beyond its video processor and feature extractor."""
+    options = getattr(processor, "media_options", None) or {}
+    settings = [processor.frame_rate, getattr(processor, "modalities", None), dict(options)]
+    if options.get("num_frames"):  # it has an effect only where the streams are not synchronised
+        settings += [getattr(processor, "connector", None), processor.synchronize]
+    return settings

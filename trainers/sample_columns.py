@@ -1,0 +1,137 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""What a training sample may hold; misnamed media columns are found here, before they become text-only training."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from .bad_samples import BadSampleError
+
+MEDIA_KEYS = ("video", "image", "audio")
+# Known keys beside `messages` and the media: what a sample is, for choosing and for reports. The model sees none.
+DESCRIPTIVE_KEYS = (
+    "id",
+    "dataset",
+    "task",
+    "family",
+    "streams",
+    "scene",
+    "split",
+    "held_out",
+    "license",
+    "duration",
+    "length",
+    "origin",
+)
+# What trainers and caches add.
+INTERNAL_KEYS = ("use_own_audio", "input_ids", "labels", "visual_states", "audio_states")
+KNOWN_KEYS = ("messages", *MEDIA_KEYS, *DESCRIPTIVE_KEYS, *INTERNAL_KEYS)
+PLACEHOLDERS = ("<video>", "<image>", "<audio>")
+MEDIA_SUFFIXES = (
+    *(".mp4", ".mkv", ".webm", ".mov", ".avi", ".ts", ".flv", ".gif", ".m4v"),
+    *(".wav", ".flac", ".mp3", ".ogg", ".m4a", ".opus", ".aac"),
+    *(".jpg", ".jpeg", ".png", ".webp", ".bmp"),
+)
+_MEDIA_NAME = re.compile(
+    r"(video|image|img|audio|sound|speech|picture|photo|clip|wav|mp4|waveform|media)s?"
+    r"([_-]?(path|file|filename|file_name|name|byte|data|url|uri|array)s?)?",
+    re.IGNORECASE,
+)
+
+
+def check_sample_columns(sample: Mapping[str, Any], where: str = "a sample") -> None:
+    """Refuses a sample with media that no column of ours would read.
+
+    Raises `BadSampleError` (a `ValueError`) for a column whose name or value is that of media but which is neither
+    `video`, `image` nor `audio`, and for `<video>`, `<image>` or `<audio>` in the text.
+    """
+    where = sample.get("origin") or where
+    for name, value in sample.items():
+        if name in KNOWN_KEYS or value is None:
+            continue
+        if _MEDIA_NAME.fullmatch(name) or _looks_like_media(value):
+            raise BadSampleError(
+                "wrong columns",
+                f"column {name!r} looks like media, but only `video`, `image` and `audio` are read. Rename it, for "
+                f"example with columns: {{{_likely_name(name, value)}: {name}}}, or remove it.",
+                where,
+            )
+    for turn in sample.get("messages") or ():
+        text = turn.get("content") if isinstance(turn, Mapping) else None
+        for placeholder in PLACEHOLDERS:
+            if isinstance(text, str) and placeholder in text:
+                raise BadSampleError(
+                    "wrong columns",
+                    f"the text holds {placeholder}, but media are placed by the columns `video`, `image` and `audio`. "
+                    "Remove it from the text and give the file in its column.",
+                    where,
+                )
+
+
+def check_media_columns(dataset: Any, rows: int = 100) -> dict[str, int]:
+    """Checks the first samples of a dataset, of any kind, and counts their media.
+
+    Returns, of the samples looked at, how many have `video`, `image`, `audio`, and `text_only`.
+
+    Raises `BadSampleError` as [`check_sample_columns`] does, and `ValueError` if there is no `messages` column.
+    """
+    counts = dict.fromkeys((*MEDIA_KEYS, "text_only"), 0)
+    for number, sample in enumerate(dataset):
+        if number == rows:
+            break
+        if "input_ids" in sample:  # encoded rows: what is media was decided when they were made
+            seen = [key for key in ("visual_states", "audio_states") if sample.get(key)]
+            counts["video"] += "visual_states" in seen
+            counts["audio"] += "audio_states" in seen
+            counts["text_only"] += not seen
+            continue
+        check_sample_columns(sample, f"sample {number}")
+        if sample.get("messages") is None:
+            raise ValueError(
+                f"sample {number} has no `messages`, only {', '.join(sorted(sample))}; a training sample holds "
+                "`messages` and any of `video`, `image` and `audio`."
+            )
+        present = [key for key in MEDIA_KEYS if sample.get(key) is not None]
+        for key in present or ["text_only"]:
+            counts[key] += 1
+    return counts
+
+
+def check_manifest_keys(sample: Mapping[str, Any], where: str) -> None:
+    """Raises `ValueError` for a key that no manifest has."""
+    known = ("messages", *MEDIA_KEYS, *DESCRIPTIVE_KEYS)
+    unknown = [key for key in sample if key not in known]
+    if unknown:
+        raise ValueError(
+            f"{where}: unknown key {', '.join(map(repr, unknown))}; a line may hold {', '.join(known)}. A misnamed "
+            "media key would leave its stream out of training."
+        )
+
+
+def media_files(sample: Mapping[str, Any]) -> list[str]:
+    """Names of the sample's media, for messages."""
+    names = []
+    for key in MEDIA_KEYS:
+        value = sample.get(key)
+        if isinstance(value, Mapping):
+            value = value.get("path") or f"{len(value.get('bytes') or b'')} bytes of {key}"
+        if value is not None:
+            names.append(str(value))
+    return names
+
+
+def _looks_like_media(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.lower().endswith(MEDIA_SUFFIXES)
+    if isinstance(value, Mapping):
+        return "bytes" in value or "array" in value
+    if isinstance(value, (list, tuple)) and value:
+        return _looks_like_media(value[0])
+    return isinstance(value, (bytes, bytearray))
+
+
+def _likely_name(name: str, value: Any) -> str:
+    text = f"{name} {value if isinstance(value, str) else ''}".lower()
+    if any(word in text for word in ("audio", "sound", "speech", "wav", ".flac", ".mp3", ".ogg", ".m4a")):
+        return "audio"
+    return "image" if any(word in text for word in ("image", "img", "photo", "pic", ".jp", ".png")) else "video"

@@ -1,0 +1,86 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""A sample's text as tokens: media placeholders expanded, labels on the answers, a limit that never cuts media."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from .bad_samples import BadSampleError
+from .hub_datasets import local_file
+from .manifest import plain_messages
+from .sample_columns import MEDIA_KEYS
+
+IGNORED_LABEL = -100
+
+
+def media_messages(sample: Mapping[str, Any]) -> list[dict]:
+    """The sample's messages with its media as blocks of the first user turn."""
+    blocks = [
+        {"type": kind, **media_source(sample[kind], kind)} for kind in MEDIA_KEYS if sample.get(kind) is not None
+    ]
+    messages: list[dict[str, Any]] = []
+    placed = not blocks
+    for turn in plain_messages(sample.get("messages"), sample.get("origin") or "a sample"):
+        if turn["role"] == "user" and not placed:
+            messages.append({"role": "user", "content": [*blocks, {"type": "text", "text": turn["content"]}]})
+            placed = True
+        else:
+            messages.append({**turn})
+    return messages
+
+
+def media_source(value: Any, kind: str) -> dict[str, Any]:
+    """A path, bytes, or `{"path", "bytes"}` as the fields of a chat block; bytes win over a path.
+
+    The path beside bytes is where they once came from, and need not exist. A file of the Hub is fetched.
+    """
+    if isinstance(value, Mapping):
+        return {kind: value["bytes"]} if value.get("bytes") is not None else {"path": local_file(value.get("path"))}
+    return {kind: value} if isinstance(value, (bytes, bytearray)) else {"path": local_file(value)}
+
+
+def tokenize_sample(processor: Any, sample: Mapping[str, Any], placeholders: int) -> tuple[list[int], list[int]]:
+    """Token ids with the item's placeholder expanded, and labels on the answers only."""
+    tokenized = processor.tokenizer.apply_chat_template(
+        media_messages(sample),
+        chat_template=processor.chat_template,
+        tokenize=True,
+        return_dict=True,
+        return_assistant_tokens_mask=True,
+    )
+    media_ids = {processor.video_token_id, processor.image_token_id, processor.audio_token_id}
+    input_ids: list[int] = []
+    labels: list[int] = []
+    left = placeholders
+    for token, is_answer in zip(tokenized["input_ids"], tokenized["assistant_masks"], strict=True):
+        if token in media_ids:  # an item's first placeholder becomes the whole run, its <audio> nothing
+            input_ids += [processor.video_token_id] * left
+            labels += [IGNORED_LABEL] * left
+            left = 0
+        else:
+            input_ids.append(token)
+            labels.append(token if is_answer else IGNORED_LABEL)
+    return input_ids, labels
+
+
+def limit_length(
+    input_ids: list[int], labels: list[int], max_length: int | None, origin: str = "a sample"
+) -> tuple[list[int], list[int]]:
+    """The first `max_length` tokens, up to the last answer token among them.
+
+    The media and the first question stand at the start, so text is cut from the end of the last answers; every label
+    that is left has the context that it has in the whole sample.
+
+    Raises `BadSampleError` if no answer token would be left.
+    """
+    if max_length is None or len(input_ids) <= max_length:
+        return input_ids, labels
+    kept = max((place + 1 for place, label in enumerate(labels[:max_length]) if label != IGNORED_LABEL), default=0)
+    if kept == 0:
+        needed = next((place for place, label in enumerate(labels) if label != IGNORED_LABEL), len(labels)) + 1
+        raise BadSampleError(
+            "too long",
+            f"media and question take {needed - 1} tokens, and with the first of the answer {needed} are needed, but "
+            f"max_length is {max_length}. Raise max_length, or use shorter clips.",
+            origin,
+        )
+    return input_ids[:kept], labels[:kept]

@@ -1,0 +1,56 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""Which parts of a FAVOR model are trained, and which are frozen."""
+
+import torch
+from torch import nn
+
+
+def favor_of(model: nn.Module) -> nn.Module:
+    """The `FavorForConditionalGeneration` in a PEFT model, or `model` itself."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def encoders(model: nn.Module) -> list[nn.Module]:
+    """The parts that FAVOR freezes: vision tower, visual Q-Former, audio tower."""
+    backbone = favor_of(model).model
+    parts = (backbone.vision_tower, backbone.visual_qformer, backbone.audio_tower)
+    return [part for part in parts if part is not None]
+
+
+def set_connector_dtype(model: nn.Module, dtype: torch.dtype) -> None:
+    """Keeps and trains the connector in a dtype of its own; PEFT copies it as it is then."""
+    favor_of(model).model.connector.to(dtype)
+
+
+def train_only(model: nn.Module, names: list[str], freeze_encoders: bool) -> None:
+    """Freezes every parameter but those of the named modules, and makes these trainable.
+
+    Args:
+        model: a `FavorForConditionalGeneration`.
+        names: of modules, in full or below `model.`, for example `"connector.audio_projection"`.
+        freeze_encoders: whether encoders must not be among them.
+
+    Raises `ValueError` for a name that no module with parameters has, and for an encoder that must stay frozen.
+    """
+    modules = {name: module for name, module in model.named_modules() if any(True for _ in module.parameters())}
+    chosen = []
+    for name in names:
+        module = modules.get(f"model.{name}", modules.get(name)) if name else None
+        if module is None:
+            children = [*model.model.named_children(), *model.named_children()]
+            parts = [part for part, child in children if child is not model.model and child in modules.values()]
+            parts += [f"connector.{part}" for part, _ in model.model.connector.named_children()]
+            raise ValueError(
+                f"train_only names {name!r}, which is no module with weights; there are {', '.join(parts)}, and what "
+                "is below these."
+            )
+        chosen.append(module)
+    model.requires_grad_(False)
+    for module in chosen:
+        module.requires_grad_(True)
+    trained = [encoder for encoder in encoders(model) if any(p.requires_grad for p in encoder.parameters())]
+    if trained and freeze_encoders:
+        raise ValueError(
+            f"train_only={names} holds an encoder ({type(trained[0]).__name__}), but freeze_encoders=True keeps "
+            "encoders frozen: set freeze_encoders=False."
+        )
