@@ -60,8 +60,18 @@ def media_of(row):
     return next(row[key] for key in ("video", "image", "audio") if row.get(key))
 
 
-def test_aveb_mini_is_published_as_it_is_rendered(hub, client, questions_dir):
-    pushed = client.favor("push-dataset", questions_dir, "org/mini", *LICENCE)
+@pytest.fixture(scope="module", autouse=True)
+def pushed(hub, client, questions_dir):
+    """What `favor push-dataset` said in each form: "", "parquet" and "webdataset"."""
+    said = {"": client.favor("push-dataset", questions_dir, "org/mini", *LICENCE)}
+    for form in ("parquet", "webdataset"):
+        options = (*LICENCE, "--format", form)
+        said[form] = client.favor("push-dataset", questions_dir, f"org/mini-{form}", *options)
+    return said
+
+
+def test_aveb_mini_is_published_as_it_is_rendered(hub, pushed, questions_dir):
+    pushed = pushed[""]
     assert pushed.status == 0, pushed.err
     files = hub.files("dataset", "org/mini")
     rendered = {str(file.relative_to(questions_dir)) for file in questions_dir.rglob("*") if file.is_file()}
@@ -118,8 +128,8 @@ def sha256(content):
     return hashlib.sha256(content).hexdigest()
 
 
-def test_parquet_files_hold_rows_and_media(hub, client, questions_dir, digests):
-    pushed = client.favor("push-dataset", questions_dir, "org/mini-parquet", *LICENCE, "--format", "parquet")
+def test_parquet_files_hold_rows_and_media(hub, client, pushed, digests):
+    pushed = pushed["parquet"]
     assert pushed.status == 0, pushed.err
     read(client, "org/mini-parquet", streaming=True)
     found = client.python(
@@ -131,8 +141,8 @@ def test_parquet_files_hold_rows_and_media(hub, client, questions_dir, digests):
     assert {(question, scene): digest for question, scene, digest in found} == digests
 
 
-def test_webdataset_shards_hold_questions_and_media(hub, client, questions_dir, digests, manifest):
-    pushed = client.favor("push-dataset", questions_dir, "org/mini-webdataset", *LICENCE, "--format", "webdataset")
+def test_webdataset_shards_hold_questions_and_media(hub, client, pushed, digests, manifest):
+    pushed = pushed["webdataset"]
     assert pushed.status == 0, pushed.err
     found = {}
     for path, content in hub.files("dataset", "org/mini-webdataset").items():
@@ -157,27 +167,6 @@ def test_parquet_rows_are_trained_on_as_they_come(client, tiny_model_dir):
     )
     loss = client.python(TRAIN.format(model=str(tiny_model_dir)))
     assert loss > 0
-
-
-@pytest.mark.slow  # test_training_by_id.py does it without these steps
-def test_the_rows_used_decide_which_media_are_fetched(hub, client, tiny_model_dir, manifest, tmp_path):
-    """The manifest by `load_dataset`, the media of four rows by `snapshot_download`, and training on them."""
-    hub.requests.clear()
-    used = {media_of(row) for row in manifest[:4]}
-    assert len(used) < len({media_of(row) for row in manifest})
-    with HubClient(hub.url, READER, tmp_path) as reader:
-        reader.python(
-            "from huggingface_hub import snapshot_download\nfrom trainers import load_manifest\n"
-            "folder = snapshot_download('org/mini', repo_type='dataset', allow_patterns=['train.jsonl'])\n"
-            "import json, itertools\n"
-            "lines = [json.loads(line) for line in itertools.islice(open(folder + '/train.jsonl'), 4)]\n"
-            "names = [line[key] for line in lines for key in ('video', 'image', 'audio') if line.get(key)]\n"
-            "snapshot_download('org/mini', repo_type='dataset', allow_patterns=names)\n"
-            "rows = load_manifest(folder + '/train.jsonl', limit=4, check_files=False)"
-        )
-        assert reader.python(TRAIN.format(model=str(tiny_model_dir))) > 0
-    fetched = {request.path.partition("/resolve/")[2].partition("/")[2] for request in hub.asked("GET", "/resolve/")}
-    assert {path for path in fetched if path.startswith("media/")} == used
 
 
 def test_the_card_says_what_is_there(hub, client, manifest):
