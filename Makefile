@@ -29,7 +29,7 @@ $(VENV)/mlinter.toml: $(VENV)/.test
 		"$$($(BIN)/python -c 'import mlinter; print(mlinter.__path__[0])')/rules.toml" > $@
 
 # One process a core, one thread each: threads of several processes would wait for each other.
-check: $(VENV)/.test
+check: $(VENV)/.test $(VENV)/.browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile -m "not slow"
 
 clean:
@@ -42,6 +42,13 @@ $(VENV)/.python:
 # torch comes first and by its exact version: a range would let pip choose a newer build for another accelerator.
 $(VENV)/.torch: constraints.txt | $(VENV)/.python
 	$(PIP) "$$(grep '^torch==' constraints.txt)"
+	touch $@
+
+# The tests of `favor app` drive a browser, which pip cannot install.
+$(VENV)/.browser: | $(VENV)/.python
+	command -v chromium || command -v google-chrome || \
+		{ test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } || \
+		{ echo "make test needs a browser: install the package chromium (or google-chrome) and try again."; exit 1; }
 	touch $@
 
 $(VENV)/.demo: setup.cfg constraints.txt $(VENV)/.torch

@@ -41,6 +41,7 @@ class TaskWork:
         missing: media files that do not exist; their samples are left out.
         missing_samples: how many samples were left out for that.
         prompts: fingerprint of what all samples of the task ask.
+        own_data: folder and name of the annotation file, if that is one of the user's own.
     """
 
     task: str
@@ -49,6 +50,7 @@ class TaskWork:
     missing: list[str]
     missing_samples: int
     prompts: str
+    own_data: str | None = None
 
 
 def prepare_task(
@@ -77,7 +79,7 @@ def prepare_task(
         raise FileNotFoundError(
             f"{path}, the annotations of task {task.name}, does not exist. Name their folder with --annotations."
         )
-    samples = sorted(task.read(path, media_root), key=lambda sample: sample.id)
+    samples = sorted(task.read_samples(path, media_root), key=lambda sample: sample.id)
     _check_ids(samples, path)
     missing = missing_media(samples)
     present = [sample for sample in samples if sample.id not in missing]
@@ -90,6 +92,7 @@ def prepare_task(
         missing=sorted({file for key, files in missing.items() if key in chosen for file in files}),
         missing_samples=len(chosen & set(missing)),
         prompts=_fingerprint([_asked(sample) for sample in samples]),
+        own_data=f"{path.absolute().parent.name}/{path.name}" if path.name == task.own_annotation else None,
     )
 
 

@@ -26,7 +26,8 @@ def score_task(task: "EvalTask", work: TaskWork, out_dir: Path, judge: Judge | N
     """Scores a task whose samples have all been answered, and writes its jsonl anew: sorted, with what was scored.
 
     Unreadable samples and failed verdicts are counted, and not scored. A metric that cannot be computed here (no
-    judge, no Java) has the value None and a reason.
+    judge, no Java) has the value None and a reason; if that is the headline and the task has a stand-in, the entry's
+    "metric" is the stand-in's name, and "instead_of" the headline's.
 
     Returns the task's entry of `results.json`.
 
@@ -50,14 +51,19 @@ def score_task(task: "EvalTask", work: TaskWork, out_dir: Path, judge: Judge | N
         records[sample.id] |= _scored(sample, hypotheses[row], verdicts[row] if verdicts else None)
         records[sample.id]["scores"] = {name: values[row] for name, values in statistics.items()}
     merge_samples(out_dir, task.name, records.values())
+    headline = task.metrics[0]
+    if metrics[headline]["n"] == 0 and task.stand_in is not None:
+        headline = task.stand_in
     entry: dict[str, Any] = {
         "title": task.title,
-        "dataset": task.dataset,
-        "metric": task.metrics[0],
-        **metrics[task.metrics[0]],
+        "dataset": work.own_data or task.dataset,
+        "own_data": work.own_data is not None,
+        "metric": headline,
+        **({} if headline == task.metrics[0] else {"instead_of": task.metrics[0]}),
+        **metrics[headline],
         "metrics": metrics,
         "generation": work.generation,
-        "published_samples": task.size,
+        "published_samples": None if work.own_data else task.size,
         "answered": len(samples),
         "missing_samples": work.missing_samples,
         "unreadable_samples": len(work.samples) - len(samples),
@@ -67,19 +73,27 @@ def score_task(task: "EvalTask", work: TaskWork, out_dir: Path, judge: Judge | N
     return entry
 
 
-def write_results(out_dir: Path, tasks: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def write_results(
+    out_dir: Path, tasks: dict[str, dict[str, Any]], not_run: dict[str, str] | None = None
+) -> dict[str, Any]:
     """Writes `results.json`: the run's settings, and the entries of `tasks` beside those that it already held.
+
+    Args:
+        not_run: task -> why it was left out; tasks that an earlier run has scored are not among them.
 
     Returns its content.
     """
     path = out_dir / RESULTS_FILE
     settings = json.loads((out_dir / SETTINGS_FILE).read_text(encoding="utf-8"))
     facts = out_dir / FACTS_FILE
-    earlier = json.loads(path.read_text(encoding="utf-8"))["tasks"] if path.exists() else {}
+    earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"tasks": {}}
+    entries = dict(sorted({**earlier["tasks"], **tasks}.items()))
+    left_out = {**earlier.get("not_run", {}), **(not_run or {})}
     results = {
         **{name: value for name, value in settings.items() if name != "tasks"},
         "facts": json.loads(facts.read_text(encoding="utf-8")) if facts.exists() else {},
-        "tasks": dict(sorted({**earlier, **tasks}.items())),
+        "tasks": entries,
+        "not_run": {name: reason for name, reason in left_out.items() if name not in entries},
     }
     replace_file(path, json.dumps(results, indent=2, allow_nan=False) + "\n")
     return results

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .readers.own_data import read_samples
 from .sample import EvalSample
 
 # What the released code decodes with; the tasks' own settings are greedy.
@@ -73,9 +74,12 @@ class EvalTask:
         annotation: name of the annotation file (or folder) below `--annotations DIR`.
         other_annotations: names of files in other formats that `read` knows, looked for in this order if it is
             missing.
+        prompt: what a sample of one's own without a question is asked; None if the questions differ.
+        complete: fills in what the metrics need of such a sample, or raises `ValueError` saying what is missing.
         generation: keyword arguments of `generate()`.
         parse: (raw answer, sample) -> hypothesis.
         metrics: names in `metrics.METRICS`; the first is the headline.
+        stand_in: which of `metrics` is the headline where the first cannot be computed for want of programs.
         judge: question to a judge, if the headline is judged.
         paper_rows: published results: system -> {metric name: value}, in the units of the paper (percent, or CIDEr and
             METEOR times 100).
@@ -90,14 +94,28 @@ class EvalTask:
     generation: Mapping[str, Any]
     parse: Callable[[str, EvalSample], str]
     metrics: tuple[str, ...]
+    stand_in: str | None = None
     judge: JudgePrompt | None = None
     other_annotations: tuple[str, ...] = ()
+    prompt: str | None = None
+    complete: Callable[[EvalSample], EvalSample] | None = None
     paper_rows: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @property
+    def own_annotation(self) -> str:
+        """Name of the file of samples of one's own (`readers.own_data`), which is read before the published ones."""
+        return f"{self.name}.jsonl"
 
     def annotation_path(self, annotations: Path) -> Path:
         """The task's annotation file in the folder; where `annotation` would be, if there is none."""
-        candidates = [annotations / name for name in (self.annotation, *self.other_annotations)]
-        return next((path for path in candidates if path.exists()), candidates[0])
+        candidates = [annotations / name for name in (self.own_annotation, self.annotation, *self.other_annotations)]
+        return next((path for path in candidates if path.exists()), annotations / self.annotation)
+
+    def read_samples(self, path: Path, media_root: Path | None) -> list[EvalSample]:
+        """The samples of the file that `annotation_path` gave. Raises `ValueError` if it is broken."""
+        if path.name == self.own_annotation:
+            return read_samples(path, media_root, self.prompt, self.complete)
+        return self.read(path, media_root)
 
 
 def find_tasks(names: str) -> list[EvalTask]:
@@ -111,6 +129,32 @@ def find_tasks(names: str) -> list[EvalTask]:
     if unknown or not wanted:
         raise ValueError(f"unknown task {', '.join(unknown) or '(none)'!r}; choose from all, {', '.join(TASKS)}.")
     return [TASKS[name] for name in dict.fromkeys(wanted)]
+
+
+def available_tasks(names: str, annotations: Path) -> tuple[list[EvalTask], dict[str, str]]:
+    """The tasks to run: those named, or for "all" those whose annotations are in the folder.
+
+    Returns:
+        The tasks, and for each that "all" leaves out the reason.
+
+    Raises:
+        ValueError: an unknown name.
+        FileNotFoundError: "all", and the folder holds annotations of no task.
+    """
+    tasks = find_tasks(names)
+    if names.strip() != "all":
+        return tasks, {}
+    there = [task for task in tasks if task.annotation_path(annotations).exists()]
+    if not there:
+        raise FileNotFoundError(
+            f"{annotations} holds annotations of no task (for example {tasks[0].own_annotation} or "
+            f"{tasks[0].annotation}). Name their folder with --annotations."
+        )
+    return there, {
+        task.name: f"neither {task.own_annotation} nor {task.annotation} is in the folder of annotations"
+        for task in tasks
+        if task not in there
+    }
 
 
 def _read_yes_no(reply: str) -> float | None:

@@ -16,8 +16,10 @@ from . import __version__
 COMMANDS = {
     "demo": "render clips never trained on, ask the bundled model about them, and score its answers",
     "ask": "answer a question about a video, an image or a sound",
+    "app": "open a web page to talk to a video",
     "sft": "train a model by a recipe",
     "eval": "score a model on the AVEB benchmark, and write the report",
+    "serve": "answer chat completions over HTTP, as OpenAI's API does",
     "synth": "render AVEB-mini, the bundled training and test clips",
     "assemble": "make a model folder of public checkpoints: a language model, a Whisper and a vision tower",
     "convert": "put a released FAVOR checkpoint on top of the public checkpoints it was trained with",
@@ -34,9 +36,13 @@ EXTRA_OF_MODULE = {
     "yaml": "train",
     "espeakng_loader": "synth",
     "matplotlib": "eval",
+    "gradio": "app",
     "openai": "eval",
     "jiwer": "eval",
     "evaluate": "eval",
+    "fastapi": "serve",
+    "uvicorn": "serve",
+    "prometheus_client": "serve",
 }
 BAD_INPUT = 2
 INTERRUPTED = 130

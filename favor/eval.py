@@ -20,7 +20,9 @@ LONGEST_WAIT_DAYS = 14  # of process 0 for the others
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="PATH_OR_ID", help="model folder or Hub id (default: bundled favor-tiny)")
-    parser.add_argument("--tasks", metavar="NAMES", default="all", help="asr,avm,... (default: all)")
+    parser.add_argument(
+        "--tasks", metavar="NAMES", default="all", help="asr,avm,... (default: all whose annotations are there)"
+    )
     parser.add_argument("--media-root", type=Path, metavar="DIR", help="folder that the annotations' paths lie under")
     parser.add_argument("--annotations", type=Path, metavar="DIR", help="annotation files (default: the media root)")
     parser.add_argument(
@@ -82,11 +84,11 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any] | None:
         write_settings,
     )
     from evaluation.scoring import score_task, write_results
-    from evaluation.task import find_tasks
+    from evaluation.task import available_tasks
 
-    tasks = find_tasks(arguments.tasks)
     generation = parse_generation(arguments.generate)
     annotations = arguments.annotations or arguments.media_root
+    tasks, not_run = available_tasks(arguments.tasks, annotations)
     controls = _controls(arguments)
     works = [
         prepare_task(task, annotations, arguments.media_root, controls, arguments.limit, generation) for task in tasks
@@ -94,6 +96,8 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any] | None:
     check_missing(works, arguments.allow_missing)
     judge_settings = _check_judge(arguments)
     rank, num_processes = environment_share()
+    if not_run and rank == 0:
+        print(f"Not run, {annotations} has no annotations of them: {', '.join(not_run)}.", file=sys.stderr)
     arguments.out.mkdir(parents=True, exist_ok=True)
     settings = check_settings(arguments.out, _run_settings(arguments), works)
     if rank == 0:
@@ -109,7 +113,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any] | None:
     entries = {
         task.name: score_task(task, work, arguments.out, judge) for task, work in zip(tasks, works, strict=True)
     }
-    return write_results(arguments.out, entries)
+    return write_results(arguments.out, entries, not_run)
 
 
 def load_answerer(arguments: argparse.Namespace) -> "Answerer":
@@ -273,7 +277,7 @@ def _wait_for_all() -> None:
 
 def _table(results: dict[str, Any]) -> str:
     """One line a task: metric, value, interval, number of samples."""
-    from evaluation.report.tables import shown_interval, shown_value
+    from evaluation.report.tables import headline_note, shown_interval, shown_value
 
     rows = [
         (name, entry["metric"], shown_value(entry), shown_interval(entry), f"n {entry['n']}")
@@ -281,5 +285,5 @@ def _table(results: dict[str, Any]) -> str:
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    notes = [f"{name}: {entry['reason']}" for name, entry in results["tasks"].items() if entry.get("reason")]
+    notes = [f"{name}: {note}" for name, entry in results["tasks"].items() if (note := headline_note(entry))]
     return "\n".join([*lines, *notes])

@@ -97,13 +97,14 @@ def dataset_repository(
 
 
 def read_splits(folder: Path) -> list[Split]:
-    """The manifests of a folder, test data last. Files of another kind, such as `test_scenes.jsonl`, are none."""
+    """The manifests of a folder, training data first. Others, such as `test_scenes.jsonl`, or `asr.jsonl` with the
+    references of a benchmark's task, are none."""
     if not folder.is_dir():
         raise FileNotFoundError(f"Data set folder {str(folder)!r} does not exist.")
     splits = []
     for manifest in sorted(folder.glob("*.jsonl"), key=lambda file: (file.stem != "train", file.name)):
         rows = _rows(manifest)
-        if rows and "messages" not in rows[0]:
+        if rows and ("messages" not in rows[0] or "references" in rows[0]):
             continue
         if not SPLIT_NAME.fullmatch(manifest.stem):
             raise ValueError(f"{manifest}: a split's name is made of letters, digits and _; rename the file.")

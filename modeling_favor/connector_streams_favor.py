@@ -70,4 +70,9 @@ def length_mask(lengths: torch.Tensor, longest: int) -> torch.Tensor:
     return torch.arange(longest, device=lengths.device) < lengths[:, None]
 
 
-__all__ = ["FavorConnectorOutput", "check_streams", "length_mask"]
+def zero_padded(tensor: torch.Tensor, *pad: int) -> torch.Tensor:
+    """As torch's `pad` with zeros, which copies even where there is nothing to add."""
+    return torch.nn.functional.pad(tensor, pad) if any(pad) else tensor
+
+
+__all__ = ["FavorConnectorOutput", "check_streams", "length_mask", "zero_padded"]

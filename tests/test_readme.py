@@ -40,7 +40,7 @@ def commands(code: str) -> list[list[str]]:
 
 def test_every_block_is_run_or_says_why_not():
     assert [block.language for block in blocks()] == [
-        *("bash", "bash", "python", "json", "python", "python", "bash", "bash", "bash", "bibtex")
+        *("bash", "bash", "python", "bash", "json", "python", "python", "bash", "bash", "bash", "bibtex")
     ]
     assert [block.language for block in blocks() if not block.runs] == ["bash", "bash", "bash", "bibtex"]
     for block in blocks():

@@ -173,7 +173,8 @@ def train_towers(
     """Towers that have learnt to tell single pictures and sounds; returns their training accuracies."""
     turns = (turn for messages in dataset["messages"] for turn in messages)
     questions = sorted({turn["content"] for turn in turns if turn["role"] == "user"})
-    return pretrain_towers(model, processor, label_scenes(settings["scenes"], clips), questions, settings, seed)
+    scenes = label_scenes(settings["scenes"], clips, settings["visual_labels"])
+    return pretrain_towers(model, processor, scenes, questions, settings, seed)
 
 
 def cache_options(recipe: dict[str, Any], args: FavorSFTConfig) -> dict[str, Any]:

@@ -25,10 +25,7 @@ NOT_LABELLED = -100
 
 @dataclass
 class LabelledScene:
-    """A decoded clip, and its line of the scenes file.
-
-    A list with one label a picture for each name, and `ground_truth`.
-    """
+    """A decoded clip, and its line of the scenes file: lists with one label a picture, by name, and `events`."""
 
     clip: DecodedClip
     labels: dict
@@ -63,20 +60,17 @@ def train_visual_tower(
     settings: dict,
     generator: torch.Generator,
 ) -> dict[str, float]:
-    """Vision tower and visual Q-Former learn every label of a single picture.
-
-    Read from the mean of the Q-Former's outputs.
-    """
-    seen = [s for s in scenes if s.clip.pictures is not None]
-    pictures = torch.from_numpy(np.concatenate([s.clip.pictures for s in seen]))
+    """Vision tower and visual Q-Former learn every label that a single picture has, read from all Q-Former outputs."""
+    seen = [(s.clip.pictures, s.labels) for s in scenes if s.clip.pictures is not None]
+    pictures = torch.from_numpy(np.concatenate([clip for clip, _ in seen]))
     names = settings["visual_labels"]
     targets, sizes = {}, {}
     for name in names:
-        values = [value for s in seen for value in s.labels[name]]
+        values = [value for clip, labels in seen for value in labels.get(name, [NOT_LABELLED] * len(clip))]
         targets[name], sizes[name] = label_indices(values)
     tokens = processor.qformer_tokenizer(instructions, padding=True, truncation=True, return_tensors="pt")
     tower, qformer = model.model.vision_tower, model.model.visual_qformer
-    width = model.config.qformer_config.hidden_size
+    width = model.config.qformer_config.hidden_size * model.config.num_visual_query_tokens
     heads = nn.ModuleDict({name: nn.Linear(width, sizes[name]) for name in names})
 
     def loss_of(rows: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
@@ -84,11 +78,12 @@ def train_visual_tower(
         question = torch.randint(len(instructions), (len(rows),), generator=generator)
         states = tower(pixel_values=pixels).last_hidden_state
         vectors = qformer(states, tokens["input_ids"][question], tokens["attention_mask"][question])
-        pooled = vectors.mean(1)
-        return classify({name: (heads[name](pooled), targets[name][rows]) for name in names})
+        return classify({name: (heads[name](vectors.flatten(1)), targets[name][rows]) for name in names})
 
     parameters = [*tower.parameters(), *qformer.parameters(), *heads.parameters()]
-    batches = random_batches(len(pictures), settings["visual_batch_size"], generator)
+    # As often one set of labels as another: videos have many more pictures than stills.
+    kinds = [tuple(name for name in names if name in labels) for clip, labels in seen for _ in clip]
+    batches = balanced_batches(kinds, settings["visual_batch_size"], generator)
     return fit("visual tower", parameters, loss_of, batches, settings["visual_steps"], settings["learning_rate"])
 
 
@@ -129,24 +124,25 @@ def fit(name, parameters, loss_of, batches: Iterator, steps: int, learning_rate:
         optimizer.step()
         schedule.step()
         recent = [*recent[-49:], accuracies]
-        progress.set_postfix({key: f"{np.mean([r[key] for r in recent]):.3f}" for key in accuracies})
-    return {key: float(np.mean([r[key] for r in recent])) for key in recent[-1]}
+        progress.set_postfix({key: f"{np.nanmean([r[key] for r in recent]):.3f}" for key in accuracies})
+    return {key: float(np.nanmean([r[key] for r in recent])) for key in recent[-1]}
 
 
 def classify(outputs: dict[str, tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch.Tensor, dict[str, float]]:
     """Summed cross-entropy, and the accuracy of each label, over what is labelled."""
     loss, accuracies = 0.0, {}
     for name, (logits, target) in outputs.items():
-        loss = loss + nn.functional.cross_entropy(logits, target, ignore_index=NOT_LABELLED)
         labelled = target != NOT_LABELLED
+        count = labelled.sum().clamp(min=1)
+        loss = loss + nn.functional.cross_entropy(logits, target, ignore_index=NOT_LABELLED, reduction="sum") / count
         accuracies[name] = (logits.argmax(-1)[labelled] == target[labelled]).float().mean().item()
     return loss, accuracies
 
 
-def label_indices(values: list[str | None]) -> tuple[torch.Tensor, int]:
+def label_indices(values: list[str | int | None]) -> tuple[torch.Tensor, int]:
     """Class indices in alphabetical order; None is a class of its own, the last."""
-    names = sorted({value for value in values if value is not None})
-    index = {name: i for i, name in enumerate(names)} | {None: len(names)}
+    names = sorted({value for value in values if isinstance(value, str)})
+    index = {name: i for i, name in enumerate(names)} | {None: len(names), NOT_LABELLED: NOT_LABELLED}
     return torch.tensor([index[value] for value in values]), len(names) + 1
 
 
@@ -155,11 +151,14 @@ def event_name(event: dict) -> str:
 
 
 def sound_targets(scene: LabelledScene, names: list[str], rate: float, vectors: int) -> torch.Tensor:
-    """(vectors,) class of the sound at each audio vector, 0: silence, -100: beyond the clip."""
+    """(vectors,) class of the sound at each audio vector, 0: silence, -100: beyond the clip, or drowned by noise."""
     target = torch.full((vectors,), NOT_LABELLED)
     target[: scene.clip.audio_vectors] = 0
-    for event in scene.labels["ground_truth"]["events"]:
-        target[round(event["start"] * rate) : round(event["end"] * rate)] = names.index(event_name(event)) + 1
+    truth = scene.labels["ground_truth"]
+    drowned = [word.get("drowned", False) for word in truth.get("words", ())] or [False] * len(truth["events"])
+    for event, unheard in zip(truth["events"], drowned, strict=True):
+        label = NOT_LABELLED if unheard else names.index(event_name(event)) + 1
+        target[round(event["start"] * rate) : round(event["end"] * rate)] = label
     return target
 
 
@@ -170,10 +169,22 @@ def random_batches(count: int, batch_size: int, generator: torch.Generator) -> I
         yield from order.split(batch_size)
 
 
-def label_scenes(path: str | Path, clips: dict[tuple, DecodedClip]) -> list[LabelledScene]:
+def balanced_batches(kinds: list, batch_size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
+    """Row indices, as many of each kind on average."""
+    place_of = {kind: place for place, kind in enumerate(sorted(set(kinds)))}
+    places, count = torch.tensor([place_of[kind] for kind in kinds]), len(place_of)
+    rows_of_kind = [torch.nonzero(places == place)[:, 0] for place in range(count)]
+    while True:
+        drawn = torch.randint(count, (batch_size,), generator=generator)
+        shares = torch.rand(batch_size, generator=generator)
+        rows = (rows_of_kind[kind] for kind in drawn)
+        yield torch.stack([own[int(share * len(own))] for own, share in zip(rows, shares, strict=True)])
+
+
+def label_scenes(path: str | Path, clips: dict[tuple, DecodedClip], names: list[str]) -> list[LabelledScene]:
     """Joins a scenes file of AVEB-mini with the decoded clips that it describes.
 
-    Scenes that were not decoded are left out.
+    Scenes that were not decoded are left out. `names`: of the lists with a label for each picture.
     """
     path = Path(path)
     by_source = {next(source for source in key[:3] if source is not None): clip for key, clip in clips.items()}
@@ -184,9 +195,11 @@ def label_scenes(path: str | Path, clips: dict[tuple, DecodedClip]) -> list[Labe
         clip = by_source.get(str((path.parent / source).resolve()))
         if clip is None:
             continue
-        if clip.pictures is not None and len(clip.pictures) != len(labels["colour"]):
+        pictures = 0 if clip.pictures is None else len(clip.pictures)
+        wrong = [name for name in names if pictures and len(labels.get(name, clip.pictures)) != pictures]
+        if wrong:
             raise ValueError(
-                f"{path}: {source} has {len(clip.pictures)} pictures, but {len(labels['colour'])} labels."
+                f"{path}: {source} has {pictures} pictures, but {len(labels[wrong[0]])} labels of {wrong[0]}."
             )
         scenes.append(LabelledScene(clip, labels))
     if not scenes:

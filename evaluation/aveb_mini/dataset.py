@@ -4,18 +4,22 @@
 import itertools
 import json
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from .benchmark import TASK_SCENES, annotation_lines, manifest_lines, render_task_scene, scene_line
+from .clips import ClipScene
+from .difficulty import find_difficulty
 from .picture import render_frames
-from .questions import TASK_OF, Question, parse_tasks, sample_questions
-from .scene import FRAME_RATE, SAMPLING_RATE, Scene, half_second_labels, sample_scene
+from .questions import TASK_OF, TASKS, Question, sample_questions
+from .scene import FRAME_RATE, SAMPLING_RATE, Scene, SoundEvent, half_second_labels, sample_scene
 from .sound import render_sound
 from .speech import load_loader
+from .task_scene import TaskScene
 from .video_file import write_picture, write_sound, write_video
 
 _SUFFIXES = {"video": ".mp4", "image": ".png", "audio": ".wav"}
-_MAX_SCENES_PER_CLIP = 1000  # sampled in vain before a choice of tasks counts as impossible
+_MAX_SCENES_PER_CLIP = 1000  # sampled in vain before a choice of families counts as impossible
 
 
 def write_split(
@@ -23,57 +27,85 @@ def write_split(
     split: str,
     count: int,
     seed: int,
-    tasks: str = "all",
+    tasks: str = "moments",
     workers: int = 2,
     progress: bool = True,
     every_question: bool = False,
+    difficulty: str = "standard",
 ) -> Path:
-    """Renders `count` clips (of them about a tenth stills and a tenth sounds) and writes their questions.
+    """Renders `count` items of each chosen task, and writes what is asked about them.
 
-    Writes `media/NNNNNN.mp4|.png|.wav`, `{split}.jsonl` (one line a question; paths relative to it) and
-    `{split}_scenes.jsonl` (one line a clip: half-second labels, sound events, segments). The same split, seed,
-    count and tasks give the same files.
+    Writes `media/*.mp4|.png|.wav`, `{split}.jsonl` (one line a question or dialogue; paths relative to it),
+    `{split}_scenes.jsonl` (one line an item: labels and ground truth) and, but for "train", `{task}.jsonl` (what
+    `favor eval` reads, one line a question). The same arguments give the same files.
 
     Args:
         out_dir: folder to write to; made if missing.
         split: "train", "validation", "test" or "compositional".
-        count: number of clips.
+        count: number of items of each task; "moments", with any of its families, counts as one task, of which about
+            a tenth are stills and a tenth sounds.
         seed: seed of the split.
-        tasks: "all", or task and family names separated by commas (see `questions.TASKS`); clips to which none applies
-            are passed over.
+        tasks: names separated by commas: the eleven tasks of AVEB, or "all" for these; "moments", or names of its
+            groups and families of questions (see `questions.TASKS`). Clips to which no family applies are passed over.
         workers: processes that render; 1 renders in this process. A script that asks for more must guard its start by
             `if __name__ == "__main__":`.
         progress: whether to show a progress bar.
-        every_question: ask all that can be asked of a clip, for training, instead of six to ten questions.
+        every_question: ask all that can be asked of an item, for training; else a few questions, those of the
+            benchmark among them.
+        difficulty: "easy", "standard" or "hard" (see `difficulty.py`); says nothing to "moments".
 
     Returns:
         The path of `{split}.jsonl`.
     """
     if count < 1:
-        raise ValueError(f"count must be at least 1, got {count}; pass the number of clips to render.")
+        raise ValueError(f"count must be at least 1, got {count}; pass the number of items of each task.")
     if workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}; pass the number of processes.")
-    families = parse_tasks(tasks)
-    scenes = list(itertools.islice(_asked_scenes(split, seed, families, count), count))
+    find_difficulty(difficulty)
+    names, families = parse_tasks(tasks)
+    scenes = list(itertools.islice(_asked_scenes(split, seed, families, count), count)) if families else []
+    items = {
+        name: [TASK_SCENES[name].sample(split, seed, index, difficulty) for index in range(count)] for name in names
+    }
+    everything: list[Scene | TaskScene] = [*scenes, *itertools.chain.from_iterable(items.values())]
     out_dir = Path(out_dir)
     questions_path, scenes_path = out_dir / f"{split}.jsonl", out_dir / f"{split}_scenes.jsonl"
     media = out_dir / "media"
     if questions_path.exists() or (media.exists() and any(media.iterdir())):
         raise ValueError(f"out_dir {str(out_dir)!r} already holds a rendered split; remove it or choose another.")
-    if any(event.word for scene in scenes for event in scene.events):
+    if any(event.word for scene in everything for event in _events(scene)):
         load_loader()  # fails before anything is written
     media.mkdir(parents=True, exist_ok=True)
-    _render_all(scenes, out_dir, workers, progress)
-    _write_lines(scenes_path, (_scene_line(scene) for scene in scenes))
-    _write_lines(
-        questions_path,
-        (
-            _question_line(scene, item)
-            for scene in scenes
-            for item in sample_questions(scene, families, every_question)
-        ),
-    )
+    _render_all(everything, out_dir, workers, progress)
+    _write_lines(scenes_path, (_scene_line(s) if isinstance(s, Scene) else scene_line(s) for s in everything))
+    moments = (_question_line(s, item) for s in scenes for item in sample_questions(s, families, every_question))
+    lessons = (line for name in names for item in items[name] for line in manifest_lines(item, every_question))
+    _write_lines(questions_path, itertools.chain(moments, lessons))
+    for name in names if split != "train" else ():
+        lines = (line for item in items[name] for line in annotation_lines(item, every_question))
+        _write_lines(out_dir / f"{name}.jsonl", lines)
     return questions_path
+
+
+def parse_tasks(tasks: str) -> tuple[tuple[str, ...], frozenset[str]]:
+    """The tasks of AVEB, in its order, and the families of moments behind names separated by commas."""
+    chosen: set[str] = set()
+    families: set[str] = set()
+    for name in (part.strip() for part in tasks.split(",")):
+        if name == "all":
+            chosen.update(TASK_SCENES)
+        elif name in TASK_SCENES:
+            chosen.add(name)
+        elif name == "moments":
+            families.update(TASK_OF)
+        elif name in TASKS:
+            families.update(family.__name__ for family in TASKS[name])
+        elif name in TASK_OF:
+            families.add(name)
+        else:
+            known = dict.fromkeys(["all", *TASK_SCENES, "moments", *TASKS, *TASK_OF])
+            raise ValueError(f"tasks names {name!r}, which does not exist; choose from: {', '.join(known)}.")
+    return tuple(name for name in TASK_SCENES if name in chosen), frozenset(families)
 
 
 def render_scene(scene: Scene, out_dir: str | Path) -> Path:
@@ -101,11 +133,19 @@ def _asked_scenes(split: str, seed: int, families: frozenset[str], count: int) -
             yield scene
 
 
-def _render_job(job: tuple[Scene, Path]) -> None:
-    render_scene(*job)
+def _events(scene: Scene | TaskScene) -> tuple[SoundEvent, ...]:
+    return scene.clip.events if isinstance(scene, ClipScene) else scene.events
 
 
-def _render_all(scenes: list[Scene], out_dir: Path, workers: int, progress: bool) -> None:
+def _render_job(job: tuple[Scene | TaskScene, Path]) -> None:
+    scene, out_dir = job
+    if isinstance(scene, Scene):
+        render_scene(scene, out_dir)
+    else:
+        render_task_scene(scene, out_dir)
+
+
+def _render_all(scenes: list[Scene | TaskScene], out_dir: Path, workers: int, progress: bool) -> None:
     from tqdm import tqdm
 
     jobs = [(scene, out_dir) for scene in scenes]
@@ -138,7 +178,7 @@ def _scene_line(scene: Scene) -> dict:
     return {**name, **half_second_labels(scene), "ground_truth": scene.to_dict()}
 
 
-def _write_lines(path: Path, lines: Iterator[dict]) -> None:
+def _write_lines(path: Path, lines: Iterable[dict]) -> None:
     with path.open("w", encoding="utf-8") as file:
         for line in lines:
             file.write(json.dumps(line) + "\n")

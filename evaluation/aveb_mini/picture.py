@@ -26,18 +26,17 @@ _BEND = 14  # pixels by which the path of a shape leaves the straight line at mo
 def render_frames(scene: Scene) -> np.ndarray:
     """All frames of `scene`: (frames, 128, 128, 3) uint8, frame i shown from i / 8 s; a still has one."""
     rng = np.random.default_rng([scene.seed, 1])
-    background = _background(rng)
+    backdrop = background(rng)
     count = 1 if scene.medium == "image" else round(scene.duration * FRAME_RATE)
-    frames = np.repeat(background[None], count, axis=0)  # (frames, height, width, 3)
+    frames = np.repeat(backdrop[None], count, axis=0)  # (frames, height, width, 3)
     for segment in scene.segments:
-        jitter = rng.integers(-_COLOUR_JITTER, _COLOUR_JITTER + 1, 3)
-        colour = np.clip(np.array(RGB[segment.colour]) + jitter, 0, 255).astype(np.float32)
-        mask = _shape_mask(segment)[..., None]
+        colour = jittered(segment.colour, rng)
+        mask = shape_mask(segment.shape, segment.size, segment.angle)
         for number in range(round(segment.start * FRAME_RATE), min(count, round(segment.end * FRAME_RATE))):
-            _paint_shape(frames[number], segment, number / FRAME_RATE, mask, colour, scene.screen_word)
+            centre = centre_at(segment, number / FRAME_RATE, scene.screen_word)
+            paint(frames[number], centre, mask, colour)
     if scene.screen_word:
-        word = scene.screen_word
-        _write(frames[round(word.start * FRAME_RATE) : round(word.end * FRAME_RATE)], word)
+        write_word(frames, scene.screen_word)
     return frames
 
 
@@ -56,8 +55,8 @@ def centre_at(segment: Segment, time: float, screen_word: ScreenWord | None) -> 
     return round(float(x)), round(float(y))
 
 
-def _background(rng: np.random.Generator) -> np.ndarray:
-    """Dark vertical and horizontal gradient with slight noise."""
+def background(rng: np.random.Generator) -> np.ndarray:
+    """A frame without anything on it, (128, 128, 3) uint8: dark vertical and horizontal gradient with slight noise."""
     corners = rng.uniform(8, 44, (4, 3)).astype(np.float32)
     ramp = np.linspace(0, 1, FRAME_SIZE, dtype=np.float32)
     down, across = ramp[:, None, None], ramp[None, :, None]
@@ -67,55 +66,48 @@ def _background(rng: np.random.Generator) -> np.ndarray:
     return np.clip(upper * (1 - down) + lower * down + noise, 0, 255).astype(np.uint8)
 
 
-def _shape_mask(segment: Segment) -> np.ndarray:
-    """Coverage in [0, 1] of the segment's shape, (size + 4, size + 4)."""
-    side = segment.size + 4
+def jittered(colour: str, rng: np.random.Generator) -> np.ndarray:
+    """A hue near the colour of that name: (3,) float32."""
+    jitter = rng.integers(-_COLOUR_JITTER, _COLOUR_JITTER + 1, 3)
+    return np.clip(np.array(RGB[colour]) + jitter, 0, 255).astype(np.float32)
+
+
+def shape_mask(shape: str, size: int, angle: float) -> np.ndarray:
+    """Coverage in [0, 1] of a shape of `size` pixels, turned by `angle` degrees: (size + 4, size + 4, 1)."""
+    side = size + 4
     image = Image.new("L", (side * _SHAPE_SCALE, side * _SHAPE_SCALE), 0)
-    centre, radius = side * _SHAPE_SCALE / 2, segment.size * _SHAPE_SCALE / 2
+    centre, radius = side * _SHAPE_SCALE / 2, size * _SHAPE_SCALE / 2
     draw = ImageDraw.Draw(image)
-    if segment.shape == "circle":
+    if shape == "circle":
         draw.ellipse((centre - radius, centre - radius, centre + radius, centre + radius), fill=255)
     else:
-        draw.polygon(_corners(segment, centre, radius), fill=255)
-    return np.asarray(image.reduce(_SHAPE_SCALE), dtype=np.float32) / 255
+        draw.polygon(_corners(shape, np.deg2rad(angle), centre, radius), fill=255)
+    return np.asarray(image.reduce(_SHAPE_SCALE), dtype=np.float32)[..., None] / 255
 
 
-def _corners(segment: Segment, centre: float, radius: float) -> list[tuple[float, float]]:
-    angle = np.deg2rad(segment.angle)
-    if segment.shape == "square":
-        turns, radii = np.arange(4) / 4 + 1 / 8, np.full(4, 1.1)
-    elif segment.shape == "triangle":
-        turns, radii = np.arange(3) / 3, np.full(3, 1.0)
-    elif segment.shape == "star":
-        turns, radii = np.arange(10) / 10, np.where(np.arange(10) % 2, 0.42, 1.0)
-    else:
-        raise ValueError(f"segment.shape {segment.shape!r} is no shape of this world; use one of scene.SHAPES.")
-    directions = 2 * np.pi * turns + angle
-    return [
-        (centre + radius * r * float(np.sin(d)), centre - radius * r * float(np.cos(d)))
-        for r, d in zip(radii, directions, strict=True)
-    ]
-
-
-def _paint_shape(
-    frame: np.ndarray,
-    segment: Segment,
-    time: float,
-    mask: np.ndarray,
-    colour: np.ndarray,
-    screen_word: ScreenWord | None,
-) -> None:
-    x, y = centre_at(segment, time, screen_word)
-    half = mask.shape[0] // 2
-    top, left = max(0, y - half), max(0, x - half)
-    region = frame[top : y - half + mask.shape[0], left : x - half + mask.shape[1]]
-    part = mask[top - (y - half) :, left - (x - half) :][: region.shape[0], : region.shape[1]]
+def paint(frame: np.ndarray, centre: tuple[int, int], mask: np.ndarray, colour: np.ndarray) -> None:
+    """Lays `colour` over the part of `frame` that `mask`, centred at `centre` (x, y), covers."""
+    x, y = centre[0] - mask.shape[1] // 2, centre[1] - mask.shape[0] // 2
+    top, left = max(0, y), max(0, x)
+    region = frame[top : y + mask.shape[0], left : x + mask.shape[1]]
+    part = mask[top - y :, left - x :][: region.shape[0], : region.shape[1]]
     region[:] = region * (1 - part) + colour * part
 
 
+def write_word(frames: np.ndarray, word: ScreenWord) -> None:
+    """Writes the word on those of `frames` (frames, 128, 128, 3), 8 a second, that are shown during its time."""
+    shown = frames[round(word.start * FRAME_RATE) : round(word.end * FRAME_RATE)]
+    mask = text_mask(word.word, word.size)
+    height, width = mask.shape[:2]
+    left = (FRAME_SIZE - width) // 2
+    top = _TEXT_MARGIN if word.position == "top" else FRAME_SIZE - _TEXT_MARGIN - height
+    region = shown[:, top : top + height, left : left + width]
+    region[:] = region * (1 - mask) + np.array(_TEXT_RGB, dtype=np.float32) * mask
+
+
 @lru_cache(maxsize=256)
-def _text_mask(word: str, size: int) -> np.ndarray:
-    """Coverage in [0, 1] of the letters, no wider than the frame."""
+def text_mask(word: str, size: int) -> np.ndarray:
+    """Coverage in [0, 1] of the letters, (height, width, 1), no wider than the frame."""
     for fitting in range(size, 8, -1):
         font = ImageFont.load_default(fitting)
         left, top, right, bottom = font.getbbox(word)
@@ -123,13 +115,20 @@ def _text_mask(word: str, size: int) -> np.ndarray:
             break
     image = Image.new("L", (int(right - left), int(bottom - top)), 0)
     ImageDraw.Draw(image).text((-left, -top), word, fill=255, font=font)
-    return np.asarray(image, dtype=np.float32) / 255
+    return np.asarray(image, dtype=np.float32)[..., None] / 255
 
 
-def _write(frames: np.ndarray, word: ScreenWord) -> None:
-    mask = _text_mask(word.word, word.size)[..., None]
-    height, width = mask.shape[:2]
-    left = (FRAME_SIZE - width) // 2
-    top = _TEXT_MARGIN if word.position == "top" else FRAME_SIZE - _TEXT_MARGIN - height
-    region = frames[:, top : top + height, left : left + width]
-    region[:] = region * (1 - mask) + np.array(_TEXT_RGB, dtype=np.float32) * mask
+def _corners(shape: str, angle: float, centre: float, radius: float) -> list[tuple[float, float]]:
+    if shape == "square":
+        turns, radii = np.arange(4) / 4 + 1 / 8, np.full(4, 1.1)
+    elif shape == "triangle":
+        turns, radii = np.arange(3) / 3, np.full(3, 1.0)
+    elif shape == "star":
+        turns, radii = np.arange(10) / 10, np.where(np.arange(10) % 2, 0.42, 1.0)
+    else:
+        raise ValueError(f"shape {shape!r} is no shape of this world; use one of scene.SHAPES.")
+    directions = 2 * np.pi * turns + angle
+    return [
+        (centre + radius * r * float(np.sin(d)), centre - radius * r * float(np.cos(d)))
+        for r, d in zip(radii, directions, strict=True)
+    ]

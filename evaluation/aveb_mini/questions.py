@@ -213,22 +213,6 @@ TASK_OF = {family.__name__: task for task, families in TASKS.items() for family 
 QUESTIONS_PER_SCENE = (6, 10)
 
 
-def parse_tasks(tasks: str) -> frozenset[str]:
-    """Names of the families behind "all" or a comma-separated list of tasks and families."""
-    chosen: set[str] = set()
-    for name in (part.strip() for part in tasks.split(",")):
-        if name == "all":
-            chosen.update(TASK_OF)
-        elif name in TASKS:
-            chosen.update(family.__name__ for family in TASKS[name])
-        elif name in TASK_OF:
-            chosen.add(name)
-        else:
-            known = ", ".join(["all", *TASKS, *(family for family in TASK_OF if family not in TASKS)])
-            raise ValueError(f"tasks names {name!r}, which does not exist; choose from: {known}.")
-    return frozenset(chosen)
-
-
 def ask_all(scene: Scene, rng: random.Random) -> dict[str, list[Question]]:
     """Every question that can be asked of `scene`, by family; families that do not apply are left out."""
     found = {family.__name__: family(scene, rng) for families in TASKS.values() for family in families}

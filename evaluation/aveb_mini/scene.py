@@ -150,8 +150,17 @@ def sample_scene(split: str, seed: int, index: int) -> Scene:
     """
     if split not in SPLITS:
         raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}; pass one of these.")
-    digest = hashlib.sha256(f"aveb-mini/0/{split}/{seed}/{index}".encode()).digest()
-    scene_seed = int.from_bytes(digest[:6], "big")
+    return scene_from_seed(split, index, hashed_seed(f"0/{split}/{seed}/{index}"))
+
+
+def hashed_seed(key: str) -> int:
+    """A random seed that belongs to `key` alone."""
+    digest = hashlib.sha256(f"aveb-mini/{key}".encode()).digest()
+    return int.from_bytes(digest[:6], "big")
+
+
+def scene_from_seed(split: str, index: int, scene_seed: int) -> Scene:
+    """The scene that `scene_seed` gives; `index` only names it."""
     rng = random.Random(scene_seed)
     medium = rng.choices(MEDIA, weights=(8, 1, 1))[0]
     duration = STEP if medium == "image" else rng.randint(8, 16) * STEP
@@ -188,13 +197,14 @@ def half_second_labels(scene: Scene) -> dict[str, list[str | None]]:
     }
 
 
-def _overlap(event: SoundEvent, start: float) -> float:
+def overlap(event: SoundEvent, start: float) -> float:
+    """Seconds of `event` within the half second that begins at `start`."""
     return max(0.0, min(event.end, start + STEP) - max(event.start, start))
 
 
 def _sound_label(events: tuple[SoundEvent, ...], start: float) -> str:
-    loudest = max(events, key=lambda event: _overlap(event, start), default=None)
-    if loudest is None or _overlap(loudest, start) < LABEL_OVERLAP:
+    loudest = max(events, key=lambda event: overlap(event, start), default=None)
+    if loudest is None or overlap(loudest, start) < LABEL_OVERLAP:
         return "silence"
     return loudest.name
 
@@ -289,10 +299,10 @@ def _conflicts(event: SoundEvent, events: list[SoundEvent]) -> bool:
     first, last = int(event.start / STEP), int(event.end / STEP)
     unclear, clear = CLEAR_OVERLAP
     for start in (i * STEP for i in range(first, last + 1)):
-        overlap = _overlap(event, start)
-        if unclear < overlap < clear:
+        amount = overlap(event, start)
+        if unclear < amount < clear:
             return True
-        if overlap >= clear and any(_overlap(other, start) >= clear for other in events):
+        if amount >= clear and any(overlap(other, start) >= clear for other in events):
             return True
     return any(
         event.name == other.name or (event.start < other.end + SOUND_GAP and other.start < event.end + SOUND_GAP)

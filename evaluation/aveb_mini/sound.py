@@ -1,9 +1,11 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Renders the sound track of a scene: beeps, hums, noise bursts, bells and spoken words over faint noise."""
 
+from typing import Protocol
+
 import numpy as np
 
-from .scene import SAMPLING_RATE, Scene, SoundEvent
+from .scene import SAMPLING_RATE, SoundEvent
 from .speech import speak
 
 _RAMP = 0.006  # seconds of fade at both ends of a sound: no clicks
@@ -12,7 +14,20 @@ _BELL_PARTIALS = ((1.0, 1.0, 3.0), (2.76, 0.55, 4.0), (5.40, 0.3, 6.0))  # frequ
 _HUM_HARMONICS = 6
 
 
-def render_sound(scene: Scene) -> np.ndarray:
+class Heard(Protocol):
+    """A scene with sounds: `duration` in seconds, `noise_level` the deviation of the noise under them."""
+
+    @property
+    def seed(self) -> int: ...
+    @property
+    def duration(self) -> float: ...
+    @property
+    def events(self) -> tuple[SoundEvent, ...]: ...
+    @property
+    def noise_level(self) -> float: ...
+
+
+def render_sound(scene: Heard) -> np.ndarray:
     """The sound track of `scene`: (samples,) float32 mono in [-1, 1] at 16 kHz."""
     rng = np.random.default_rng([scene.seed, 2])
     track = rng.standard_normal(round(scene.duration * SAMPLING_RATE), dtype=np.float32) * scene.noise_level

@@ -3,7 +3,8 @@
 
 eSpeak NG is GPL-3 software and an optional run-time dependency: it is loaded on first use, by the process using it.
 Its output depends on all that it has said before, since a process cannot reset its flutter and noise. Therefore the
-first use speaks every word in every voice once, in a fixed order (about a second), and all that follows is looked up.
+first use speaks every word in every voice once, in a fixed order (about a second), and all that follows is looked up:
+first the ten words of scene.WORDS; then, when one of them is needed, all other words of vocabulary.py.
 """
 
 import ctypes
@@ -13,12 +14,14 @@ from types import ModuleType
 import numpy as np
 
 from .scene import SPEECH_PITCHES, VOICES, WORDS
+from .vocabulary import OTHER_WORDS
 
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
 _CHARS_UTF8 = 1
 _RATE, _PITCH = 1, 3
 _LIBRARY_RATE = 22050  # Hz, of what eSpeak NG returns
 _SPEEDS = (110, 140, 175, 215)  # words a minute
+_OTHER_SPEEDS = (130, 185)  # of the words beyond WORDS: fewer, for a quick start
 _SILENCE = 0.02  # of the peak, below which the ends of a word are cut off
 _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
@@ -75,13 +78,30 @@ class _Engine:
 
 
 @cache
+def _engine() -> _Engine:
+    """The one engine of this process: its words must be spoken in one order."""
+    return _Engine()
+
+
+@cache
 def _bank() -> dict[tuple[str, str, int], list[np.ndarray]]:
-    """Each (word, voice, pitch) at every speed."""
-    engine = _Engine()
+    """Each (word, voice, pitch) of WORDS at every speed."""
+    return _speak_all(WORDS, _SPEEDS)
+
+
+@cache
+def _other_bank() -> dict[tuple[str, str, int], list[np.ndarray]]:
+    """Each (word, voice, pitch) of OTHER_WORDS at every speed; spoken after WORDS, always."""
+    _bank()
+    return _speak_all(OTHER_WORDS, _OTHER_SPEEDS)
+
+
+def _speak_all(words: tuple[str, ...], speeds: tuple[int, ...]) -> dict[tuple[str, str, int], list[np.ndarray]]:
+    engine = _engine()
     return {
-        (word, voice, pitch): [engine.speak(word, voice, speed, pitch) for speed in _SPEEDS]
+        (word, voice, pitch): [engine.speak(word, voice, speed, pitch) for speed in speeds]
         for voice in VOICES
-        for word in WORDS
+        for word in words
         for pitch in SPEECH_PITCHES
     }
 
@@ -92,16 +112,19 @@ def speak(word: str, voice: str, pitch: int, length: int, sampling_rate: int) ->
     Of the speeds on record the nearest is taken; what is then still too long or too short is resampled.
 
     Args:
-        word: one of scene.WORDS.
+        word: one of vocabulary.SPOKEN_WORDS.
         voice: one of scene.VOICES.
         pitch: one of scene.SPEECH_PITCHES.
         length: number of samples to return.
         sampling_rate: of the returned samples, in Hz.
     """
-    if (word, voice, pitch) not in _bank():
-        raise ValueError(f"word, voice and pitch {word, voice, pitch} are not on record; use those of scene.py.")
+    bank = _other_bank() if word in OTHER_WORDS else _bank()
+    if (word, voice, pitch) not in bank:
+        raise ValueError(
+            f"word, voice and pitch {word, voice, pitch} are not on record; use those of scene.py and vocabulary.py."
+        )
     target = length / sampling_rate * _LIBRARY_RATE
-    recorded = min(_bank()[word, voice, pitch], key=lambda samples: abs(np.log(len(samples) / target)))
+    recorded = min(bank[word, voice, pitch], key=lambda samples: abs(np.log(len(samples) / target)))
     samples = _resample(recorded.astype(np.float32), length)
     return samples / np.abs(samples).max()
 

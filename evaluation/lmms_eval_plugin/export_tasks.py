@@ -36,7 +36,7 @@ def export_tasks(out_dir: Path, tasks: Sequence[EvalTask], annotations: Path, me
         path = task.annotation_path(annotations)
         if not path.exists():
             raise FileNotFoundError(f"{path}, the annotations of task {task.name}, does not exist.")
-        samples = [json.dumps(_document(task, asdict(sample))) for sample in task.read(path, media_root)]
+        samples = [json.dumps(_document(task, asdict(sample))) for sample in task.read_samples(path, media_root)]
         data = (out_dir / f"aveb_{task.name}.jsonl").absolute()
         data.write_text("\n".join(samples) + "\n", encoding="utf-8")
         (out_dir / f"aveb_{task.name}.yaml").write_text(_yaml(task, metrics, data), encoding="utf-8")

@@ -20,7 +20,7 @@ AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".opus", ".ogg")
 def read_json(path: Path) -> Any:
     """The content of a JSON file, with or without byte order mark."""
     try:
-        return json.loads(_read_text(path))
+        return json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is not JSON ({error}); pass the annotation file as published.") from error
 
@@ -38,7 +38,7 @@ def read_records(path: Path, key: str | None = None) -> list[Record]:
 
 def read_table(path: Path, columns: Sequence[str]) -> list[Record]:
     """The rows of a CSV file with a header that has at least `columns`."""
-    rows = list(csv.DictReader(io.StringIO(_read_text(path), newline=""), restkey="surplus"))
+    rows = list(csv.DictReader(io.StringIO(read_text(path), newline=""), restkey="surplus"))
     header = set(rows[0]) if rows else set()
     absent = [column for column in columns if column not in header]
     if absent:
@@ -52,7 +52,7 @@ def read_table(path: Path, columns: Sequence[str]) -> list[Record]:
 def read_lines(path: Path) -> list[tuple[str, str]]:
     """The lines of a transcript file, each an id and the rest."""
     lines = []
-    for number, line in enumerate(_read_text(path).split("\n"), start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if line.strip():
             key, _, text = line.strip().partition(" ")
             if not text.strip():
@@ -187,7 +187,8 @@ def user(content: str) -> dict[str, str]:
     return {"role": "user", "content": content}
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """A text file in UTF-8, with or without byte order mark."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

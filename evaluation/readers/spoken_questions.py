@@ -1,11 +1,12 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Spoken questions about images (ISQA): TextVQA's and GQA's questions, said by any text-to-speech command."""
 
+import hashlib
 import json
 import random
 import shlex
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ..sample import EvalSample
@@ -20,7 +21,7 @@ Speaker = Callable[[str, Path], None]
 
 
 def spoken_questions(path: Path, media_root: Path | None) -> list[EvalSample]:
-    """Reads what `build_isqa` wrote. The spoken text is kept in extra["spoken"], not shown to the model."""
+    """Reads what `build_isqa` wrote. The spoken text and the voice are kept in extra, not shown to the model."""
     finder, ids = MediaFinder(path, media_root), Ids()
     samples = []
     for number, record in enumerate(read_records(path)):
@@ -34,7 +35,7 @@ def spoken_questions(path: Path, media_root: Path | None) -> list[EvalSample]:
                 [user(PROMPT)],
                 {"image": finder.image(image), "audio": finder.audio(audio)},
                 [clean(answer) for answer in take(record, "answer", list, path, number)],
-                extra={"source": source, "spoken": clean(take(record, "text", str, path, number))},
+                extra={"source": source, "spoken": clean(take(record, "text", str, path, number)), **_voice(record)},
             )
         )
     return samples
@@ -44,37 +45,41 @@ def build_isqa(
     textvqa_file: Path,
     gqa_file: Path,
     out_dir: Path,
-    speaker: Speaker | Sequence[Speaker],
+    voices: Mapping[str, Speaker],
     textvqa_images: Path | None = None,
     gqa_images: Path | None = None,
     count: int = 1000,
     seed: int = 0,
+    progress: bool = False,
 ) -> Path:
     """Draws `count` questions of each file, has them spoken, and writes `isqa.json` and `isqa_audio/*.wav`.
 
-    The same files, count, seed and speakers give the same questions in the same voices. A run that was cut short
-    goes on where it stopped: a question whose sound is there is not spoken again.
+    The same files, count, seed and voices give the same questions in the same voices. A run that was cut short goes
+    on where it stopped: a question whose sound in the same voice is there is not spoken again.
 
     Args:
         textvqa_file: TextVQA's questions, in one of the formats that `questions.textvqa` reads.
         gqa_file: GQA's questions, in one of the formats that `questions.gqa` reads.
         out_dir: folder to write to, which is `--annotations` afterwards.
-        speaker: (text, .wav file to write) -> None, for example `tts_command("espeak-ng -w {out} {text}")`. Of
-            several, each question gets one by lot.
+        voices: name -> (text, .wav file to write) -> None, for example `tts_command("espeak-ng -w {out} {text}")`. Of
+            several, each question gets one by lot; its name stands in the file, since scores depend on it.
         textvqa_images: folder of TextVQA's images; None if they lie beside the questions.
         gqa_images: folder of GQA's images; None if they lie beside the questions.
         count: questions a file.
-        seed: of the choice of questions and speakers.
+        seed: of the choice of questions and voices.
+        progress: whether to show a progress bar.
 
     Returns:
         The path of `isqa.json`.
 
     Raises:
-        `ValueError` if a file has fewer questions than `count`, or a speaker writes no sound.
+        `ValueError` if a file has fewer questions than `count`, or a voice writes no sound.
     """
-    speakers = [speaker] if callable(speaker) else list(speaker)
+    from tqdm import tqdm
+
     rng = random.Random(seed)
     records: list[Record] = []
+    speakers: list[Speaker] = []
     (out_dir / "isqa_audio").mkdir(parents=True, exist_ok=True)
     for source, path, samples in (
         ("textvqa", textvqa_file, textvqa(textvqa_file, textvqa_images)),
@@ -85,8 +90,10 @@ def build_isqa(
                 f"{path} has {len(samples)} questions, and {count} are to be drawn; ask for 1 to that many."
             )
         for index, sample in enumerate(rng.sample(samples, count)):
-            audio = f"isqa_audio/{source}_{index:05d}.wav"
-            _speak(rng.choice(speakers), sample.question, out_dir / audio)
+            voice = rng.choice(sorted(voices))
+            spoken = hashlib.sha256(json.dumps([voice, sample.question]).encode()).hexdigest()[:8]
+            audio = f"isqa_audio/{source}_{index:05d}_{spoken}.wav"
+            speakers.append(voices[voice])
             records.append(
                 {
                     "dataset": source,
@@ -94,8 +101,11 @@ def build_isqa(
                     "question": PROMPT,
                     "answer": sample.references,
                     "text": sample.question,
+                    "voice": voice,
                 }
             )
+    for speaker, record in zip(tqdm(speakers, unit="question", disable=not progress), records, strict=True):
+        _speak(speaker, record["text"], out_dir / record["image"][1])
     out = out_dir / "isqa.json"
     out.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
     return out
@@ -130,6 +140,11 @@ def tts_command(template: str) -> Speaker:
             raise ValueError(f"The command {arguments[0]!r} failed with {done.returncode} on {text!r}: {message}")
 
     return speak
+
+
+def _voice(record: Record) -> dict[str, str]:
+    """The name of the voice, which files of other origin may lack."""
+    return {"voice": record["voice"]} if isinstance(record.get("voice"), str) else {}
 
 
 def _fill(argument: str, fields: dict[str, str]) -> str:

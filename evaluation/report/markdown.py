@@ -7,7 +7,7 @@ from typing import Any
 from ..task import EvalTask
 from .runs import Run
 from .sweeps import Sweep
-from .tables import Table, metric_title, shown_interval, shown_value
+from .tables import Table, explanation, headline_note, metric_title, shown_interval, shown_value
 
 
 def markdown(
@@ -21,7 +21,7 @@ def markdown(
     parts = [
         "# AVEB",
         "",
-        "Rows in bold were measured, with their 95 % bootstrap intervals; the others are published.",
+        f"Rows in bold {explanation(tables, tasks)}",
     ]
     for table in tables:
         parts += ["", *_table("system", table)]
@@ -41,6 +41,8 @@ def markdown(
             for note in notes_on(task, entry)
         ]
         parts += ["", *notes] if notes else []
+        if run.not_run:
+            parts += ["", f"Not run for want of annotations: {_escaped(', '.join(run.not_run))}."]
     return "\n".join(parts) + "\n"
 
 
@@ -49,13 +51,16 @@ TASK_HEADER = ["task", "data set", "metric", "value", "95 % interval", "n", "pub
 
 def notes_on(task: EvalTask, entry: dict[str, Any]) -> list[str]:
     """What a reader of the task's number must know: other metrics, judge, what was left out."""
-    notes = []
-    for metric in task.metrics[1:]:
+    note = headline_note(entry)
+    notes = [note] if note else []
+    for metric in task.metrics:
+        if metric in (entry["metric"], entry.get("instead_of")):
+            continue
         shown = f"{shown_value(entry, metric)} {shown_interval(entry, metric)}"
         reason = entry["metrics"][metric].get("reason")
+        if note and reason and note.endswith(reason):
+            continue
         notes.append(f"{metric_title(metric)} {reason or shown}")
-    if entry.get("reason"):
-        notes.append(f"{metric_title(entry['metric'])} {entry['reason']}")
     if entry.get("judge"):
         judge = entry["judge"]
         notes.append(f"judged by {judge['name']}, {judge['judged']} answers; {judge['failed']} failed")

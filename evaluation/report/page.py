@@ -15,7 +15,7 @@ from . import plots
 from .markdown import notes_on, shown_generation
 from .runs import Run
 from .sweeps import Sweep
-from .tables import Table, metric_title, shown_interval, shown_value
+from .tables import Table, explanation, metric_title, shown_interval, shown_value
 from .thumbnails import frame_images, loudness_bars
 
 SHOWN_SAMPLES = 4  # a task
@@ -35,6 +35,7 @@ def html_page(
     return environment.get_template("page.html.jinja").render(
         runs=runs,
         tables=tables,
+        explanation=explanation(tables, tasks),
         controls=controls,
         score_plot=_image(plots.score_plot(runs, tasks)),
         control_plot=_image(plots.control_plot(runs, tasks)),

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from ..task import EvalTask
 from .runs import Run
 from .sweeps import Sweep, SweepLine, control_runs
-from .tables import PERCENT, metric_entry, metric_title, scale_of
+from .tables import PERCENT, headline_of, metric_entry, metric_title, scale_of
 
 PUBLISHED = {"FAVOR 13B": ("D", "#555555"), "FAVOR 7B": ("s", "#aaaaaa")}  # rows of the paper drawn beside ours
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito, for all eyes
@@ -31,7 +31,7 @@ LIMIT = 120.0  # percent; a word error rate beyond it would press all else toget
 
 def score_plot(runs: Sequence[Run], tasks: Sequence[EvalTask]) -> str | None:
     """Headlines with intervals, one line a task, beside the paper's; None if none is in percent."""
-    shown = [task for task in tasks if scale_of(task.metrics[0]) == PERCENT and _any_value(runs, task)]
+    shown = _shown(runs, tasks)
     if not shown:
         return None
     with rc_context(STYLE):
@@ -41,16 +41,17 @@ def score_plot(runs: Sequence[Run], tasks: Sequence[EvalTask]) -> str | None:
         )
         axes = figure.add_subplot()
         for system, (marker, colour) in PUBLISHED.items():
-            rows = [row for row, task in enumerate(shown) if task.metrics[0] in task.paper_rows.get(system, {})]
-            values = [shown[row].paper_rows[system][shown[row].metrics[0]] for row in rows]
-            axes.plot(values, rows, marker, color=colour, markersize=5, label=f"{system}, published")
+            rows = [row for row, (task, metric) in enumerate(shown) if metric in task.paper_rows.get(system, {})]
+            values = [task.paper_rows[system][metric] for task, metric in (shown[row] for row in rows)]
+            if values:
+                axes.plot(values, rows, marker, color=colour, markersize=5, label=f"{system}, published")
         for index, run in enumerate(runs):
             offset = 0.7 * ((index + 0.5) / len(runs) - 0.5)
             colour = COLOURS[index % len(COLOURS)]
             axes.plot([], [], "o", color=colour, label=run.name)
-            for row, task in enumerate(shown):
-                _interval(axes, run, task, row + offset, colour)
-        axes.set_yticks(range(len(shown)), [f"{task.title}, {metric_title(task.metrics[0])}" for task in shown])
+            for row, (task, metric) in enumerate(shown):
+                _interval(axes, metric_entry(run.entry(task.name) or {"metrics": {}}, metric), row + offset, colour)
+        axes.set_yticks(range(len(shown)), [f"{task.title}, {metric_title(metric)}" for task, metric in shown])
         axes.set_ylim(len(shown) - 0.5, -0.5)
         axes.grid(axis="x", color="#e5e5e5")
         axes.set_axisbelow(True)
@@ -63,7 +64,7 @@ def score_plot(runs: Sequence[Run], tasks: Sequence[EvalTask]) -> str | None:
 def control_plot(runs: Sequence[Run], tasks: Sequence[EvalTask]) -> str | None:
     """Bars of each control, task by task; None with only one control."""
     chosen = control_runs(runs)
-    shown = [task for task in tasks if scale_of(task.metrics[0]) == PERCENT and _any_value(chosen, task)]
+    shown = _shown(chosen, tasks)
     if len(chosen) < 2 or not shown:
         return None
     with rc_context(STYLE):
@@ -71,13 +72,16 @@ def control_plot(runs: Sequence[Run], tasks: Sequence[EvalTask]) -> str | None:
         axes = figure.add_subplot()
         height = 0.8 / len(chosen)
         for index, run in enumerate(chosen):
-            for row, task in enumerate(shown):
-                scores = metric_entry(run.entry(task.name) or {"metrics": {}}, task.metrics[0])
+            for row, (task, metric) in enumerate(shown):
+                scores = metric_entry(run.entry(task.name) or {"metrics": {}}, metric)
                 if scores["value"] is None:
                     continue
                 value, (low, high) = scores["value"] * PERCENT, [bound * PERCENT for bound in scores["ci95"]]
+                place = row - 0.4 + (index + 0.5) * height
+                if value > LIMIT:
+                    axes.plot(LIMIT, place, ">", color=COLOURS[index % len(COLOURS)], markersize=7, clip_on=False)
                 axes.barh(
-                    row - 0.4 + (index + 0.5) * height,
+                    place,
                     value,
                     height * 0.92,
                     color=COLOURS[index % len(COLOURS)],
@@ -85,7 +89,7 @@ def control_plot(runs: Sequence[Run], tasks: Sequence[EvalTask]) -> str | None:
                     error_kw={"elinewidth": 1, "ecolor": "#333333"},
                     label=run.control if row == 0 else None,
                 )
-        axes.set_yticks(range(len(shown)), [f"{task.title}, {metric_title(task.metrics[0])}" for task in shown])
+        axes.set_yticks(range(len(shown)), [f"{task.title}, {metric_title(metric)}" for task, metric in shown])
         axes.set_ylim(len(shown) - 0.5, -0.5)
         axes.set_xlim(0, min(LIMIT, max(PERCENT, *_values(chosen, shown)) * 1.02))
         axes.set_xlabel("value in %")
@@ -136,8 +140,7 @@ def similarity_plot(queries: dict[str, Any]) -> str:
         return _svg(figure)
 
 
-def _interval(axes: Axes, run: Run, task: EvalTask, row: float, colour: str) -> None:
-    scores = metric_entry(run.entry(task.name) or {"metrics": {}}, task.metrics[0])
+def _interval(axes: Axes, scores: dict[str, Any], row: float, colour: str) -> None:
     if scores["value"] is None:
         return
     value, (low, high) = scores["value"] * PERCENT, [bound * PERCENT for bound in scores["ci95"]]
@@ -156,15 +159,20 @@ def _similarity_axis(axes: Axes, line: SweepLine) -> None:
         other.set_ylabel("mean cosine", color=COLOURS[1])
 
 
-def _any_value(runs: Sequence[Run], task: EvalTask) -> bool:
-    return bool(_values(runs, [task]))
+def _shown(runs: Sequence[Run], tasks: Sequence[EvalTask]) -> list[tuple[EvalTask, str]]:
+    """The tasks with their headlines, where that is in percent and any run has a value."""
+    columns = [(task, headline_of(runs, task)) for task in tasks]
+    return [
+        (task, metric) for task, metric in columns if scale_of(metric) == PERCENT and _values(runs, [(task, metric)])
+    ]
 
 
-def _values(runs: Sequence[Run], tasks: Sequence[EvalTask]) -> list[float]:
+def _values(runs: Sequence[Run], columns: Sequence[tuple[EvalTask, str]]) -> list[float]:
     """All headlines there are, in percent: an interval may leave the plot, a value must not."""
-    entries = [entry for run in runs for task in tasks if (entry := run.entry(task.name))]
-    values = [metric_entry(entry)["value"] for entry in entries]
-    return [value * PERCENT for value in values if value is not None]
+    entries = [
+        metric_entry(entry, metric) for run in runs for task, metric in columns if (entry := run.entry(task.name))
+    ]
+    return [entry["value"] * PERCENT for entry in entries if entry["value"] is not None]
 
 
 def _svg(figure: Figure) -> str:

@@ -3,7 +3,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,11 @@ class Run:
     def facts(self) -> dict[str, Any]:
         return self.results["facts"]
 
+    @property
+    def not_run(self) -> list[str]:
+        """Tasks that "all" left out."""
+        return list(self.results.get("not_run", {}))
+
     def entry(self, task: str) -> dict[str, Any] | None:
         """The task's results, if it was run."""
         return self.results["tasks"].get(task)
@@ -65,5 +70,13 @@ def read_run(folder: Path) -> Run:
 
 
 def tasks_of(runs: Sequence[Run]) -> list[EvalTask]:
-    """The tasks of any run, in the benchmark's order."""
-    return [task for name, task in TASKS.items() if any(run.entry(name) for run in runs)]
+    """The tasks of any run, in the benchmark's order; without the published results if one was run on other data."""
+    tasks = []
+    for name, task in TASKS.items():
+        entries = [entry for run in runs if (entry := run.entry(name))]
+        others = [entry["dataset"] for entry in entries if entry.get("own_data")]
+        if others:
+            tasks.append(replace(task, dataset=others[0], size=None, paper_rows={}))
+        elif entries:
+            tasks.append(task)
+    return tasks

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..task import EvalTask
 from .runs import Run
-from .tables import Table, TableRow, metric_entry, scale_of, shown_interval, shown_value
+from .tables import Table, TableRow, headline_of, metric_entry, scale_of, shown_interval, shown_value
 
 SWEPT = {  # fact of the model -> axis title
     "fps": "frames a second",
@@ -45,18 +45,21 @@ def control_table(runs: Sequence[Run], tasks: Sequence[EvalTask]) -> Table | Non
     chosen = control_runs(runs)
     if len(chosen) < 2:
         return None
+    columns = [(task, headline_of(chosen, task)) for task in tasks]
     rows = [
         TableRow(
             run.control,
             [
-                f"{shown_value(entry)} {shown_interval(entry)}" if (entry := run.entry(task.name)) else "-"
-                for task in tasks
+                f"{shown_value(entry, metric)} {shown_interval(entry, metric)}"
+                if (entry := run.entry(task.name))
+                else "-"
+                for task, metric in columns
             ],
             True,
         )
         for run in chosen
     ]
-    return Table([f"{task.title}, {task.metrics[0]}" for task in tasks], rows)
+    return Table([f"{task.title}, {metric}" for task, metric in columns], rows)
 
 
 def control_runs(runs: Sequence[Run]) -> list[Run]:
@@ -92,7 +95,8 @@ def _held_fixed(run: Run, fact: str) -> tuple:
 
 
 def _line(task: EvalTask, group: dict[float, Run]) -> SweepLine | None:
-    metric, scale = task.metrics[0], scale_of(task.metrics[0])
+    metric = headline_of(list(group.values()), task)
+    scale = scale_of(metric)
     points = []
     for position, run in group.items():
         entry = run.entry(task.name)

@@ -50,7 +50,7 @@ def score_tables(runs: Sequence[Run], tasks: Sequence[EvalTask]) -> list[Table]:
 
 def _score_table(runs: Sequence[Run], tasks: Sequence[EvalTask]) -> Table:
     """A column for each task's headline and published metrics, a row for each run and each published system."""
-    columns = [(task, metric) for task in tasks for metric in reported_metrics(task)]
+    columns = [(task, metric) for task in tasks for metric in reported_metrics(runs, task)]
     ours = [
         TableRow(run.name, [_measured(run.entry(task.name), metric) for task, metric in columns], True) for run in runs
     ]
@@ -61,10 +61,37 @@ def _score_table(runs: Sequence[Run], tasks: Sequence[EvalTask]) -> Table:
     return Table([f"{task.title}, {metric_title(metric)}" for task, metric in columns], ours + published)
 
 
-def reported_metrics(task: EvalTask) -> list[str]:
-    """The headline, and what else the paper reports of the task."""
+def explanation(tables: Sequence[Table], tasks: Sequence[EvalTask]) -> str:
+    """Which rows are measured and which published; to stand after "Rows shaded" or "Rows in bold"."""
+    published = any(not row.ours for table in tables for row in table.rows)
+    text = "were measured, with their 95 % bootstrap intervals" + ("; the others are published." if published else ".")
+    other_data = [task.title for task in tasks if task.size is None and not task.paper_rows]
+    if other_data:
+        text += f" On data of one's own, which no published result is comparable with: {', '.join(other_data)}."
+    return text
+
+
+def headline_of(runs: Sequence[Run], task: EvalTask) -> str:
+    """The metric that runs are compared by: the task's own, or its stand-in if one of the runs had to do with that."""
+    stood_in = any((entry := run.entry(task.name)) and "instead_of" in entry for run in runs)
+    return task.stand_in if stood_in and task.stand_in is not None else task.metrics[0]
+
+
+def headline_note(entry: dict[str, Any]) -> str | None:
+    """Why a task's number is not the headline that it should be, if so."""
+    if "instead_of" in entry:
+        reason = entry["metrics"][entry["instead_of"]]["reason"]
+        return f"{entry['metric']} stands in for {entry['instead_of']}, which was {reason}"
+    return f"{entry['metric']} was {entry['reason']}" if entry.get("reason") else None
+
+
+def reported_metrics(runs: Sequence[Run], task: EvalTask) -> list[str]:
+    """The headline or what stands in for it, and what else the paper reports of the task or a run has of these."""
     published = {metric for row in task.paper_rows.values() for metric in row}
-    return [metric for metric in task.metrics if metric == task.metrics[0] or metric in published]
+    entries = [entry for run in runs if (entry := run.entry(task.name))]
+    measured = any(metric_entry(entry, task.metrics[0])["value"] is not None for entry in entries)
+    shown = published | {headline_of(runs, task)} | ({task.metrics[0]} if measured else set())
+    return [metric for metric in task.metrics if metric in shown]
 
 
 def metric_title(metric: str) -> str:
@@ -81,7 +108,7 @@ def scale_of(metric: str) -> float:
 
 def metric_entry(entry: dict[str, Any], metric: str | None = None) -> dict[str, Any]:
     """The value, interval and n of one metric of a task's results; by default of its headline."""
-    return entry["metrics"].get(metric or entry["metric"], {"value": None, "ci95": None, "n": 0})
+    return entry["metrics"].get(metric or entry.get("metric"), {"value": None, "ci95": None, "n": 0})
 
 
 def shown_value(entry: dict[str, Any], metric: str | None = None) -> str:

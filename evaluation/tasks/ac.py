@@ -16,18 +16,22 @@ PAPER_ROWS = {
     "FAVOR 13B without causal, diversity, sync": {"spider": 36.0},
 }
 
+PROMPT = "Please describe the audio."
+
 TASKS = (
     EvalTask(
         name="ac",
         title="AC",
         dataset="AudioCaps test",
         size=938,
-        read=captions.audiocaps("Please describe the audio."),
+        read=captions.audiocaps(PROMPT),
         annotation="audiocaps/test.csv",
         other_annotations=("AudioCaps/test.csv", "audiocaps_test.csv"),
+        prompt=PROMPT,
         generation={"max_new_tokens": 64, "do_sample": False},
         parse=parse_short,
         metrics=("spider", "spice", "cider_d", "meteor"),
+        stand_in="cider_d",
         paper_rows=PAPER_ROWS,
     ),
 )

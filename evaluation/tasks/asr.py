@@ -17,15 +17,18 @@ PAPER_ROWS = {
     "FAVOR 13B without causal, diversity, sync": {"wer": 3.1},
 }
 
+PROMPT = "Transcribe the speech into text."
+
 TASKS = (
     EvalTask(
         name="asr",
         title="ASR",
         dataset="LibriSpeech test-clean",
         size=2620,
-        read=speech.librispeech("Transcribe the speech into text."),
+        read=speech.librispeech(PROMPT),
         annotation="LibriSpeech/test-clean",
         other_annotations=("test-clean",),
+        prompt=PROMPT,
         generation={"max_new_tokens": 256, "do_sample": False},
         parse=parse_short,
         metrics=("wer",),

@@ -2,7 +2,7 @@
 """Matching of sound and picture: SpokenCOCO val2014 and VGGSS."""
 
 from ..answers import parse_short
-from ..readers import sounds
+from ..readers import own_data, sounds
 from ..task import EvalTask
 
 PAPER_ROWS = {
@@ -24,6 +24,7 @@ TASKS = (
         size=1000,
         read=sounds.matching,
         annotation="audiovisualmatching_combined.json",
+        complete=own_data.with_yes_or_no,
         generation={"max_new_tokens": 16, "do_sample": False},
         parse=parse_short,
         metrics=("yes_no", "unparsable"),

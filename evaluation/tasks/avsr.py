@@ -28,6 +28,7 @@ TASKS = (
         read=speech.how2(PROMPT),
         annotation="how2_test.json",
         other_annotations=("how2/dev5/text",),
+        prompt=PROMPT,
         generation={"max_new_tokens": 384, "do_sample": False},
         parse=parse_short,
         metrics=("wer",),

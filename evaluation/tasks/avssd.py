@@ -2,7 +2,7 @@
 """Sound sources in videos: VGGSS."""
 
 from ..answers import parse_text
-from ..readers import sounds
+from ..readers import own_data, sounds
 from ..task import EvalTask, JudgePrompt
 
 PAPER_ROWS = {
@@ -20,6 +20,8 @@ PAPER_ROWS = {
     "FAVOR 13B without causal, diversity, sync": {"judged_accuracy": 38.6},
 }
 
+PROMPT = "What is the source of the sound?"
+
 JUDGE = JudgePrompt(
     'Is the sound source mentioned in answer "{reference}" the same as the sound source mentioned in answer '
     '"{hypothesis}"? Answer "Yes" if they are the same, and "No" if they are different or one does not mention the '
@@ -33,9 +35,11 @@ TASKS = (
         title="AVSSD",
         dataset="VGGSS",
         size=850,
-        read=sounds.sound_sources("What is the source of the sound?"),
+        read=sounds.sound_sources(PROMPT),
         annotation="testdata_formatted.json",
         other_annotations=("vggss.json",),
+        prompt=PROMPT,
+        complete=own_data.with_class,
         generation={"max_new_tokens": 64, "do_sample": False},
         parse=parse_text,
         metrics=("judged_accuracy", "class_match"),

@@ -2,7 +2,7 @@
 """Ego4d questions with five options, published with the benchmark's files but not in the paper."""
 
 from ..answers import parse_short
-from ..readers import questions
+from ..readers import own_data, questions
 from ..task import EvalTask
 
 TASKS = (
@@ -13,6 +13,7 @@ TASKS = (
         size=899,
         read=questions.audio_visual_choices,
         annotation="ego4d_qa.json",
+        complete=own_data.with_options,
         generation={"max_new_tokens": 48, "do_sample": False},
         parse=parse_short,
         metrics=("choice_accuracy", "aveb_choice", "unparsable", "position_bias"),

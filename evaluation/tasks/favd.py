@@ -14,15 +14,18 @@ PAPER_ROWS = {
     "FAVOR 13B fine-tuned": {"bleu_1": 44.2, "bleu_4": 10.9, "meteor": 19.1},
 }
 
+PROMPT = "Describe the video and its sound in detail."
+
 TASKS = (
     EvalTask(
         name="favd",
         title="FAVD",
         dataset="FAVDBench",
         size=1000,
-        read=captions.video_captions("Describe the video and its sound in detail."),
+        read=captions.video_captions(PROMPT),
         annotation="FAVDBench/test.caption_coco_format.json",
         other_annotations=("test.caption_coco_format.json",),
+        prompt=PROMPT,
         generation={"max_new_tokens": 256, "do_sample": False},
         parse=parse_text,
         metrics=("bleu_1", "bleu_4", "meteor", "cider_d"),

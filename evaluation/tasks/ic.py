@@ -19,15 +19,18 @@ PAPER_ROWS = {
     "FAVOR 13B without causal, diversity, sync": {"cider_d": 71.9, "meteor": 26.0},
 }
 
+PROMPT = "Describe this image in one short sentence."
+
 TASKS = (
     EvalTask(
         name="ic",
         title="IC",
         dataset="Flickr30k test",
         size=1000,
-        read=captions.flickr30k("Describe this image in one short sentence."),
+        read=captions.flickr30k(PROMPT),
         annotation="flickr30k_captions.json",
         other_annotations=("dataset_flickr30k.json",),
+        prompt=PROMPT,
         generation={"max_new_tokens": 64, "do_sample": False},
         parse=parse_short,
         metrics=("cider_d", "meteor", "bleu_1", "bleu_4"),

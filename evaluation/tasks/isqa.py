@@ -2,7 +2,7 @@
 """Spoken questions about images: TextVQA and GQA, spoken by a synthetic voice (see `readers.spoken_questions`)."""
 
 from ..answers import parse_short
-from ..readers import spoken_questions
+from ..readers import own_data, spoken_questions
 from ..task import EvalTask
 
 PAPER_ROWS = {
@@ -23,6 +23,8 @@ TASKS = (
         size=2000,
         read=spoken_questions.spoken_questions,
         annotation="isqa.json",
+        prompt=spoken_questions.PROMPT,
+        complete=own_data.with_source,
         generation={"max_new_tokens": 16, "do_sample": False},
         parse=parse_short,
         metrics=("aveb_isqa", "standard_isqa"),

@@ -2,7 +2,7 @@
 """Reading in images: TextVQA."""
 
 from ..answers import parse_short
-from ..readers import questions
+from ..readers import own_data, questions
 from ..task import EvalTask
 
 PAPER_ROWS = {
@@ -28,6 +28,7 @@ TASKS = (
         read=questions.textvqa,
         annotation="textvqa.json",
         other_annotations=("TextVQA_0.5.1_val.json",),
+        complete=own_data.with_ten_answers,
         generation={"max_new_tokens": 16, "do_sample": False},
         parse=parse_short,
         metrics=("aveb_ocr", "textvqa_accuracy"),

@@ -15,18 +15,22 @@ PAPER_ROWS = {
     "FAVOR 13B fine-tuned on 10 %": {"meteor": 14.2, "cider_d": 46.9},
 }
 
+PROMPT = "Describe the video and its sound."
+
 TASKS = (
     EvalTask(
         name="valor",
         title="VALOR",
         dataset="VALOR-32k",
         size=3000,
-        read=captions.video_captions("Describe the video and its sound."),
+        read=captions.video_captions(PROMPT),
         annotation="VALOR-32K/desc_test.json",
         other_annotations=("desc_test.json", "test.caption_annotation.json"),
+        prompt=PROMPT,
         generation={"max_new_tokens": 96, "do_sample": False},
         parse=parse_text,
         metrics=("meteor", "cider_d", "bleu_4"),
+        stand_in="cider_d",
         paper_rows=PAPER_ROWS,
     ),
 )

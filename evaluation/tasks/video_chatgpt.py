@@ -7,7 +7,7 @@ has its own pairs of questions, whose two answers are judged together.
 """
 
 from ..answers import parse_text
-from ..readers import video_chatgpt
+from ..readers import own_data, video_chatgpt
 from ..task import EvalTask, JudgePrompt
 
 _INTRODUCTION = (
@@ -117,6 +117,7 @@ def _aspect(name: str, title: str, judge: JudgePrompt, file: str, size: int, pub
         read=video_chatgpt.question_pairs if name == "consistency" else video_chatgpt.questions,
         annotation=f"Video-ChatGPT/{file}",
         other_annotations=(file,),
+        complete=own_data.with_partner if name == "consistency" else None,
         generation={"max_new_tokens": 256, "do_sample": False},
         parse=parse_text,
         metrics=("judged_score",),

@@ -2,7 +2,7 @@
 """Questions about videos with five options: NExT-QA test."""
 
 from ..answers import parse_short
-from ..readers import questions
+from ..readers import own_data, questions
 from ..task import EvalTask
 
 PAPER_ROWS = {
@@ -28,6 +28,7 @@ TASKS = (
         read=questions.nextqa,
         annotation="nextqa_test.json",
         other_annotations=("NExT-QA/test.csv", "nextqa/test.csv"),
+        complete=own_data.with_options,
         generation={"max_new_tokens": 32, "do_sample": False},
         parse=parse_short,
         metrics=("aveb_choice", "choice_accuracy", "unparsable", "position_bias"),

@@ -8,12 +8,16 @@ d query width, L LLM width.
 import torch
 from torch import nn
 from transformers import PreTrainedConfig
+from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
 from transformers.modeling_utils import PreTrainedModel
 
 from .causal_qformer_favor import FavorBlockCausalModel, FavorCausalQFormer
 from .configuration_favor import FavorCausalQFormerConfig
-from .connector_streams_favor import FavorConnectorOutput, check_streams, length_mask
+from .connector_streams_favor import FavorConnectorOutput, check_streams, length_mask, zero_padded
 from .projector_favor import FavorProjector
+from .towers_favor import in_passes
+
+WINDOWS_A_PASS = 16  # through the causal Q-Former, without gradients: 80 s of video
 
 
 def build_connector(config: PreTrainedConfig) -> PreTrainedModel:
@@ -72,7 +76,7 @@ class FavorConnector(FavorBlockCausalModel):
             windows, frame_mask, item_of_window = self.split_unsynchronized_windows(
                 visual_features, audio_features, num_visual_frames, num_audio_frames
             )
-        states = self.causal_qformer(windows, frame_mask).last_hidden_state  # (windows of all items, N, d)
+        states = self.read_windows(windows, frame_mask)  # (windows of all items, N, d)
         return self.gather_items(states, item_of_window, num_items=len(num_visual_frames))
 
     @classmethod
@@ -118,13 +122,12 @@ class FavorConnector(FavorBlockCausalModel):
         elif self.config.modalities == "visual":
             audio = torch.zeros_like(audio)
         per_frame = self.config.audio_vectors_per_frame
-        audio = nn.functional.pad(audio, (0, 0, 0, -audio.shape[1] % per_frame))
+        audio = zero_padded(audio, 0, 0, 0, -audio.shape[1] % per_frame)
         audio = (
             audio.unflatten(1, (-1, per_frame)) if audio.shape[1] else audio[:, :, None].expand(-1, -1, per_frame, -1)
         )
         return tuple(
-            nn.functional.pad(stream, (0, 0, 0, self.config.vectors_per_frame - stream.shape[2]))
-            for stream in (visual, audio)
+            zero_padded(stream, 0, 0, 0, self.config.vectors_per_frame - stream.shape[2]) for stream in (visual, audio)
         )
 
     def split_windows(
@@ -135,7 +138,7 @@ class FavorConnector(FavorBlockCausalModel):
         K) frame mask, and (windows,) item indices.
         """
         length = self.config.window_frames or max(features.shape[1], 1)
-        features = nn.functional.pad(features, (0, 0, 0, 0, 0, -features.shape[1] % length))
+        features = zero_padded(features, 0, 0, 0, 0, 0, -features.shape[1] % length)
         frame_mask = length_mask(num_frames, features.shape[1])  # (B, T)
         frame_mask = frame_mask.unflatten(1, (-1, length))  # (B, W, k)
         filled = frame_mask.any(-1)  # (B, W)
@@ -164,6 +167,35 @@ class FavorConnector(FavorBlockCausalModel):
         order = torch.argsort(items, stable=True)
         return windows[order], frame_mask[order], items[order]
 
+    def read_windows(self, windows: torch.Tensor, frame_mask: torch.Tensor) -> torch.Tensor:
+        """(windows, k, p, D) to the (windows, N, d) query states; windows of as many real frames go together.
+
+        So no padding is computed: a picture costs one frame, not a window. In the released direction it is seen.
+        """
+        num_frames = frame_mask.sum(1)  # (windows,)
+        sees_padding = self.config.causal_attention == "released" and self.config.window_frames is not None
+        # With ZeRO-3 all processes must call a module equally often.
+        lengths = [] if sees_padding or is_deepspeed_zero3_enabled() else num_frames.unique().tolist()
+        if len(lengths) <= 1:
+            length = lengths[0] if lengths else windows.shape[1]
+            return self.read_in_passes(windows[:, :length], frame_mask[:, :length])
+        groups = [(num_frames == length).nonzero()[:, 0] for length in lengths]
+        states = [
+            self.read_in_passes(windows[group, :length], frame_mask[group, :length])
+            for group, length in zip(groups, lengths, strict=True)
+        ]
+        return torch.cat(states)[torch.cat(groups).argsort()]
+
+    def read_in_passes(self, windows: torch.Tensor, frame_mask: torch.Tensor) -> torch.Tensor:
+        """A bounded number of windows at a time; with gradients all at once, as activations are kept in any case."""
+
+        def read(some_windows: torch.Tensor, some_mask: torch.Tensor) -> torch.Tensor:
+            return self.causal_qformer(some_windows, some_mask).last_hidden_state
+
+        if torch.is_grad_enabled():
+            return read(windows, frame_mask)
+        return in_passes(read, WINDOWS_A_PASS, windows, frame_mask)
+
     def gather_items(self, states: torch.Tensor, item_of_window: torch.Tensor, num_items: int) -> FavorConnectorOutput:
         """Window states (sorted by item) back into one row an item."""
         num_windows = torch.bincount(item_of_window, minlength=num_items)
@@ -186,7 +218,7 @@ class FavorConnector(FavorBlockCausalModel):
 def synchronize_streams(visual: torch.Tensor, audio: torch.Tensor) -> torch.Tensor:
     """Eq. 1: (B, T_v, p, d) and (B, T_a, p, d) to (B, max(T_v, T_a), p, 2 d), visual first as in the released code."""
     longest = max(visual.shape[1], audio.shape[1])
-    streams = [nn.functional.pad(stream, (0, 0, 0, 0, 0, longest - stream.shape[1])) for stream in (visual, audio)]
+    streams = [zero_padded(stream, 0, 0, 0, 0, 0, longest - stream.shape[1]) for stream in (visual, audio)]
     return torch.cat(streams, dim=-1)
 
 

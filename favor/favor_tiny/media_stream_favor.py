@@ -6,10 +6,13 @@ are complete (inside a chunk, every vector depends on all of its sound). Only th
 and the states of the unfinished rest are kept: memory grows by `num_query_tokens` vectors a window.
 """
 
+from collections.abc import Iterable, Mapping
+
 import torch
 from torch import nn
 
 from .outputs_favor import FavorMediaOutput
+from .prefetch_favor import prefetched
 
 
 class FavorMediaStream:
@@ -85,6 +88,16 @@ class FavorMediaStream:
             if not complete[-1]:
                 self.open_chunk = input_features[:, -1:], input_features_mask[:, -1:]
         self._finish_windows()
+
+    def watch(self, pieces: Iterable[Mapping[str, torch.Tensor]]) -> None:
+        """Takes all pieces to the end, while a thread makes the next ones: decoding and encoding overlap.
+
+        Args:
+            pieces: what [`~FavorMediaStream.add`] takes, such as
+                `(window.inputs for window in processor.stream("film.mkv"))`; moved to the model's device.
+        """
+        for piece in prefetched(pieces, self.model.device):
+            self.add(**piece)
 
     @torch.no_grad()
     def encoded(self) -> FavorMediaOutput:

@@ -258,10 +258,6 @@ class FavorModel(FavorPreTrainedModel):
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("Give exactly one of `input_ids` and `inputs_embeds`.")
-        placeholders = self.placeholder_mask(input_ids, inputs_embeds)  # (batch, length)
-        if inputs_embeds is None:
-            # The placeholder may lie beyond the vocabulary, and its embedding is replaced anyway.
-            inputs_embeds = self.get_input_embeddings()(input_ids.masked_fill(placeholders, 0))
         media = (mm_encoder_outputs or {}).get("video")
         given = (pixel_values_videos, input_features, encoder_states)
         if media is None and any(stream is not None for stream in given):
@@ -275,7 +271,11 @@ class FavorModel(FavorPreTrainedModel):
                 encoder_states,
                 return_dict=True,
             )
-        inputs_embeds = insert_media(inputs_embeds, placeholders, None if media is None else media.pooler_output)
+        if media is None and past_key_values is not None and input_ids is not None and input_ids.shape[1] == 1:
+            # A decoding step: looking for placeholders would wait for the device, and keep it out of a CUDA graph.
+            inputs_embeds = self.get_input_embeddings()(input_ids)
+        else:
+            inputs_embeds = self.embed_inputs(input_ids, inputs_embeds, media)
         outputs = self.language_model(
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
@@ -292,6 +292,19 @@ class FavorModel(FavorPreTrainedModel):
             query_states=None if media is None else media.query_states,
             diversity_loss=None if media is None else media.diversity_loss,
         )
+
+    def embed_inputs(
+        self,
+        input_ids: torch.LongTensor | None,
+        inputs_embeds: torch.FloatTensor | None,
+        media: FavorMediaOutput | None,
+    ) -> torch.FloatTensor:
+        """(batch, length, text width), the placeholders' embeddings replaced by those of the encoded items."""
+        placeholders = self.placeholder_mask(input_ids, inputs_embeds)  # (batch, length)
+        if inputs_embeds is None:
+            # The placeholder may lie beyond the vocabulary, and its embedding is replaced anyway.
+            inputs_embeds = self.get_input_embeddings()(input_ids.masked_fill(placeholders, 0))
+        return insert_media(inputs_embeds, placeholders, None if media is None else media.pooler_output)
 
     def placeholder_mask(
         self, input_ids: torch.LongTensor | None, inputs_embeds: torch.FloatTensor | None

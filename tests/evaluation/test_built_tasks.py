@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation.aveb_mini.speech import speak
+from evaluation.build import main as build_command
 from evaluation.metrics import METRICS
 from evaluation.readers.sounds import build_matching
 from evaluation.readers.spoken_questions import build_isqa, tts_command
@@ -36,13 +37,14 @@ def write_wave(text: str, out: Path, word: str = "seven") -> None:
 
 
 def test_spoken_questions_are_built_read_and_scored(tmp_path):
-    path = build_isqa(TEXTVQA, GQA, tmp_path, write_wave, count=4)
+    path = build_isqa(TEXTVQA, GQA, tmp_path, {"seven": write_wave}, count=4)
     task = TASKS["isqa"]
     assert path == task.annotation_path(tmp_path)
     samples = task.read(path, None)
     assert [sample.extra["source"] for sample in samples] == ["textvqa"] * 4 + ["gqa"] * 4
     for sample in samples:
         assert sample.question == "Answer the question in the audio about the image."
+        assert sample.extra["voice"] == "seven"
         clip = load_media(sample.media["audio"])
         assert clip.audio is not None and clip.duration == pytest.approx(
             len(sample.extra["spoken"].split()) / 4, abs=0.1
@@ -58,7 +60,7 @@ def test_images_are_found_wherever_the_media_root_is(tmp_path):
     images.mkdir()
     for record in json.loads(TEXTVQA.read_text()) + json.loads(GQA.read_text()):
         (images / record["image"]).touch()
-    path = build_isqa(TEXTVQA, GQA, tmp_path / "isqa", write_wave, images, images, count=6)
+    path = build_isqa(TEXTVQA, GQA, tmp_path / "isqa", {"seven": write_wave}, images, images, count=6)
     assert not missing_media(TASKS["isqa"].read(path, None))
     images.rename(tmp_path / "moved")
     assert not missing_media(TASKS["isqa"].read(path, tmp_path / "moved"))
@@ -68,8 +70,9 @@ def test_the_same_seed_draws_the_same_and_goes_on_where_it_stopped(tmp_path):
     write_textvqa(tmp_path / "textvqa.json", 20)
     write_gqa(tmp_path / "gqa.json", 20)
 
-    def build(folder, seed, speaker):
-        return build_isqa(tmp_path / "textvqa.json", tmp_path / "gqa.json", folder, speaker, count=5, seed=seed)
+    def build(folder, seed, *speakers):
+        voices = {f"voice {number}": speaker for number, speaker in enumerate(speakers)}
+        return build_isqa(tmp_path / "textvqa.json", tmp_path / "gqa.json", folder, voices, count=5, seed=seed)
 
     said: list[str] = []
 
@@ -87,8 +90,15 @@ def test_the_same_seed_draws_the_same_and_goes_on_where_it_stopped(tmp_path):
         build(tmp_path / "a", 0, stop_after_three)
     first = build(tmp_path / "a", 0, say).read_text()
     assert len(said) == len(set(said)) == 10
-    assert build(tmp_path / "b", 0, [say, say]).read_text() == first
-    assert build(tmp_path / "c", 1, say).read_text() != first
+    assert build(tmp_path / "b", 0, say).read_text() == first
+    two = json.loads(build(tmp_path / "d", 0, say, say).read_text())
+    assert {record["voice"] for record in two} == {"voice 0", "voice 1"}
+    said.clear()
+    other = build(tmp_path / "a", 1, say).read_text()  # in the same folder: nothing of the first questions is taken
+    assert other != first and len(said) >= 8
+    names = [Path(record["image"][1]).name for record in json.loads(first) + json.loads(other)]
+    texts = [record["text"] for record in json.loads(first) + json.loads(other)]
+    assert len({*zip(names, texts, strict=True)}) == len(set(names))
 
 
 def test_any_command_speaks_and_no_shell_reads_the_text(tmp_path):
@@ -119,9 +129,68 @@ def test_commands_that_cannot_speak_are_named(tmp_path):
         code = "import sys; sys.stderr.write('no voice'); sys.exit(3)"
         tts_command(f'{sys.executable} -c "{code}" {{out}} {{text}}')("what", tmp_path / "a.wav")
     with pytest.raises(ValueError, match="Nothing was written to"):
-        build_isqa(TEXTVQA, GQA, tmp_path, lambda text, out: None, count=1)
+        build_isqa(TEXTVQA, GQA, tmp_path, {"mute": lambda text, out: None}, count=1)
     with pytest.raises(ValueError, match="has 6 questions, and 7 are to be drawn"):
-        build_isqa(TEXTVQA, GQA, tmp_path, write_wave, count=7)
+        build_isqa(TEXTVQA, GQA, tmp_path, {"seven": write_wave}, count=7)
+
+
+# A text-to-speech command: eSpeak NG of the package espeakng-loader, called as VOICE OUT TEXT.
+TEXT_TO_SPEECH = """
+import ctypes, sys, wave
+import espeakng_loader
+voice, out, text = (argument.encode() for argument in sys.argv[1:])
+library = ctypes.CDLL(espeakng_loader.get_library_path())
+rate = library.espeak_Initialize(2, 0, espeakng_loader.get_data_path().encode(), 0)
+chunks = []
+callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+def collect(samples, count, events):
+    chunks.append(ctypes.string_at(samples, 2 * count) if samples else b"")
+    return 0
+collect = callback(collect)
+library.espeak_SetSynthCallback(collect)
+library.espeak_SetVoiceByName(voice)
+library.espeak_Synth(text + b"\\0", len(text) + 1, 0, 0, 0, 1, None, None)
+with wave.open(out.decode(), "wb") as file:
+    file.setparams((1, 2, rate, 0, "NONE", ""))
+    file.writeframes(b"".join(chunks))
+"""
+
+
+def test_the_command_builds_spoken_questions_with_espeak(tmp_path, capsys):
+    (tmp_path / "speak.py").write_text(TEXT_TO_SPEECH)
+    voices = [
+        f"--voice={name}={sys.executable} {tmp_path / 'speak.py'} {name} {{out}} {{text}}" for name in ("en", "en-us")
+    ]
+    arguments = ["isqa", str(TEXTVQA), str(GQA), str(tmp_path / "out"), *voices, "--count", "2", "--seed", "3"]
+    assert build_command(arguments) == 0
+    printed = capsys.readouterr()
+    path = Path(printed.out.strip())
+    assert path == TASKS["isqa"].annotation_path(tmp_path / "out") and "4/4" in printed.err
+    samples = TASKS["isqa"].read_samples(path, None)
+    assert len(samples) == 4 and {sample.extra["voice"] for sample in samples} <= {"en", "en-us"}
+    times = [Path(sample.media["audio"]).stat().st_mtime_ns for sample in samples]
+    for sample in samples:
+        clip = load_media(sample.media["audio"])
+        assert np.abs(clip.audio).max() > 0.1 and clip.duration > 0.1 * len(sample.extra["spoken"].split())
+    assert build_command(arguments) == 0  # nothing is spoken again
+    assert [Path(sample.media["audio"]).stat().st_mtime_ns for sample in samples] == times
+
+
+def test_the_command_draws_pairs_and_names_bad_input(tmp_path, capsys):
+    lists = [str(path) for path in write_lists(tmp_path, 10)]
+    assert build_command(["avm", *lists, str(tmp_path / "out"), "--count", "6", "--seed", "2"]) == 0
+    path = Path(capsys.readouterr().out.strip())
+    assert json.loads(path.read_text()) == build_matching(*map(Path, lists), tmp_path / "again.json", 6, 2)
+    assert len(TASKS["avm"].read_samples(path, None)) == 12
+    for arguments, message in (
+        (["avm", *lists, str(tmp_path / "out")], "lists 10 clips, and 500 are to be drawn"),
+        (["isqa", str(TEXTVQA), str(GQA), str(tmp_path), "--voice", "espeak-ng"], "is not NAME=COMMAND"),
+        (["isqa", str(TEXTVQA), str(GQA), str(tmp_path), "--voice", "a=espeak-ng {text}"], "has no {out}"),
+        (["isqa", str(tmp_path / "no.json"), str(GQA), str(tmp_path), "--voice", "a=x {out} {text}"], "no.json"),
+    ):
+        assert build_command(arguments) == 2
+        errors = capsys.readouterr().err
+        assert message in errors and errors.count("\n") == 1
 
 
 def write_lists(folder: Path, count: int) -> tuple[Path, Path]:

@@ -12,6 +12,7 @@ import torch
 from evaluation.metrics import METRICS
 from evaluation.query_similarity import cosine_similarities, mean_similarity, measure_queries
 from evaluation.report import write_report
+from evaluation.report.runs import read_run
 from evaluation.report.tables import scale_of, score_tables
 from evaluation.sample import EvalSample
 from evaluation.tasks import TASKS
@@ -110,6 +111,45 @@ def test_a_run_stands_beside_the_published_rows(tmp_path):
         assert fact in report
         assert fact.strip("| ") in (tmp_path / "report.html").read_text()
     assert json.loads((tmp_path / "report.json").read_text())["tables"][0]["rows"][0]["name"] == "mine"
+
+
+def test_data_of_ones_own_stands_beside_no_published_result(tmp_path):
+    entry = json.loads((write_run(tmp_path / "run", 0.625) / "results.json").read_text())["tasks"]["toy"]
+    own = {**entry, "own_data": True, "dataset": "mine/toy.jsonl", "published_samples": None}
+    write_report(tmp_path, [write_run(tmp_path / "own", 0.5, tasks={"toy": own})])
+    for report in ((tmp_path / "report.md").read_text(), (tmp_path / "report.html").read_text()):
+        assert "mine/toy.jsonl" in report and "FAVOR 13B" not in report and "are published" not in report
+        assert "no published result is comparable with: TOY." in report
+    write_report(tmp_path, [tmp_path / "run"])
+    report = (tmp_path / "report.md").read_text()
+    assert "| FAVOR 13B | 50 |" in report and "the others are published." in report and "one's own" not in report
+
+
+def test_a_stand_in_has_its_own_column_and_says_for_what(tmp_path, monkeypatch):
+    monkeypatch.setitem(
+        TASKS,
+        "toy",
+        toy_task(
+            metrics=("toy_unavailable", "toy_exact"),
+            stand_in="toy_exact",
+            paper_rows={"FAVOR 13B": {"toy_unavailable": 50.0}},
+        ),
+    )
+    with_java = write_run(tmp_path / "java", 0.625)
+    entry = json.loads((with_java / "results.json").read_text())["tasks"]["toy"]
+    without = write_run(tmp_path / "without", 0.25, tasks={"toy": {**entry, "instead_of": "toy_unavailable"}})
+    results = json.loads((without / "results.json").read_text())
+    results["not_run"] = {"asr": "no file"}
+    (without / "results.json").write_text(json.dumps(results))
+    write_report(tmp_path, [without, with_java])
+    report = (tmp_path / "report.md").read_text()
+    assert "| system | TOY, toy_unavailable ↑ | TOY, toy_exact ↑ |" in report
+    assert "| FAVOR 13B | 50 | - |" in report
+    for page in (report, Page((tmp_path / "report.html").read_text()).text):
+        assert "toy_exact stands in for toy_unavailable, which was not computed: METEOR needs Java" in page
+        assert "Not run for want of annotations: asr." in page
+    tables = score_tables([read_run(with_java)], [toy_task()])
+    assert tables[0].header == ["TOY, toy_exact ↑"]
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(tmp_path, media_dir):

@@ -25,6 +25,8 @@ from evaluation.runner import (
 from evaluation.sample import EvalSample
 from evaluation.sample_log import SampleLog, part_path, read_samples
 from evaluation.scoring import score_task, write_results
+from evaluation.task import available_tasks
+from evaluation.tasks import TASKS
 
 from .toy_tasks import ExactAnswer, UnavailableMetric, toy_task
 
@@ -65,7 +67,7 @@ def write_toy(folder: Path, count: int, media: dict[int, dict[str, str]] | None 
         for index in range(count)
     ]
     random.Random(0).shuffle(lines)
-    (folder / "toy.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / "toy_questions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return folder
 
 
@@ -101,6 +103,52 @@ def test_results_say_how_the_number_came_about(tmp_path):
     assert [record["id"] for record in records] == [f"{index:02d}" for index in range(10)]
     assert records[0]["answer"] == "q0" and records[0]["raw"] == " q0. "
     assert records[0]["scores"] == {"toy_exact": {"correct": 1.0, "samples": 1.0}}
+
+
+def test_what_stands_in_for_a_headline_is_named(tmp_path):
+    folder, out = write_toy(tmp_path, 10), tmp_path / "out"
+    run(folder, out, Echo())
+    work = prepare_task(toy_task(), folder, None, FULL)
+    task = toy_task(metrics=("toy_unavailable", "toy_exact"), stand_in="toy_exact")
+    entry = score_task(task, work, out)
+    assert (entry["metric"], entry["instead_of"], entry["value"]) == ("toy_exact", "toy_unavailable", 0.5)
+    assert entry["metrics"]["toy_unavailable"]["reason"] == "not computed: METEOR needs Java"
+    entry = score_task(toy_task(metrics=("toy_unavailable", "toy_exact")), work, out)
+    assert (entry["metric"], entry["value"], entry["reason"]) == (
+        "toy_unavailable",
+        None,
+        "not computed: METEOR needs Java",
+    )
+    assert "instead_of" not in score_task(toy_task(stand_in="toy_unavailable"), work, out)
+
+
+@pytest.mark.parametrize("name", [name for name, task in TASKS.items() if task.stand_in])
+def test_what_stands_in_needs_no_program(name):
+    samples = [EvalSample(str(index), [], {}, [text]) for index, text in enumerate(("a dog", "two bells"))]
+    assert TASKS[name].stand_in in TASKS[name].metrics[1:]
+    assert METRICS[TASKS[name].stand_in].sample_statistics(samples, ["a dog", "a bell"])
+
+
+def test_all_are_the_tasks_whose_annotations_are_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds annotations of no task.*--annotations"):
+        available_tasks("all", tmp_path)
+    for name in ("avm.jsonl", "textvqa.json"):
+        (tmp_path / name).touch()
+    tasks, not_run = available_tasks("all", tmp_path)
+    assert [task.name for task in tasks] == ["ocr", "avm"]
+    assert set(not_run) == set(TASKS) - {"ocr", "avm"}
+    assert "test-clean" in not_run["asr"] and "asr.jsonl" in not_run["asr"]
+    assert [task.name for task in available_tasks("asr,avm", tmp_path)[0]] == ["asr", "avm"]
+
+
+def test_left_out_tasks_are_in_the_results_until_they_are_run(tmp_path):
+    folder, out = write_toy(tmp_path, 4), tmp_path / "out"
+    run(folder, out, Echo())
+    finish(folder, out)
+    assert json.loads((out / "results.json").read_text())["not_run"] == {}
+    write_results(out, {}, {"asr": "no file", "toy": "no file"})
+    assert json.loads((out / "results.json").read_text())["not_run"] == {"asr": "no file"}
+    assert finish(folder, out)["not_run"] == {"asr": "no file"}
 
 
 @pytest.mark.parametrize("num_processes", [2, 3])
@@ -213,7 +261,7 @@ def test_unreadable_media_fail_the_run_unless_allowed(tmp_path):
 
 def test_two_samples_of_one_id_are_refused(tmp_path):
     folder = write_toy(tmp_path, 2)
-    (folder / "toy.jsonl").write_text((folder / "toy.jsonl").read_text() * 2)
+    (folder / "toy_questions.jsonl").write_text((folder / "toy_questions.jsonl").read_text() * 2)
     with pytest.raises(ValueError, match="two samples have the id '00'"):
         prepare_task(toy_task(), folder, None, FULL)
     with pytest.raises(FileNotFoundError, match="--annotations"):

@@ -57,7 +57,7 @@ def toy_task(name: str = "toy", **changes) -> EvalTask:
         "dataset": "Toy",
         "size": 100,
         "read": read_toy,
-        "annotation": "toy.jsonl",
+        "annotation": "toy_questions.jsonl",
         "generation": {"max_new_tokens": 8, "do_sample": False},
         "parse": lambda raw, sample: raw.strip().rstrip("."),
         "metrics": ("toy_exact", "toy_unavailable"),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from evaluation.readers.own_data import write_samples
 from evaluation.tasks import TASKS
 from favor.cli import main
 
@@ -183,6 +184,33 @@ def test_bad_input_is_one_line(benchmark, tmp_path, capsys):
     assert "no_such_option" in fails(capsys, *vqa, "--generate", "no_such_option=1")
     assert "no finished run" in fails(capsys, "eval", "--report-only", str(benchmark), "--out", str(tmp_path / "r"))
     assert "whole multiple" in fails(capsys, *options(benchmark, tmp_path / "b", "--tasks", "vqa"), "--fps", "3")
+
+
+def test_all_are_the_tasks_that_are_there(benchmark, tmp_path, capsys):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "textvqa.json").write_bytes((benchmark / "textvqa.json").read_bytes())
+    write_samples(data / "avm.jsonl", TASKS["avm"].read(TASKS["avm"].annotation_path(benchmark), benchmark / "media"))
+    constant = ["--system", "constant", "--answer", "Yes", "--media-root", str(benchmark / "media")]
+    arguments = ["eval", "--annotations", str(data), *constant, "--out", str(tmp_path / "out")]
+    assert main(arguments) == 0
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert list(results["tasks"]) == ["avm", "ocr"]
+    assert set(results["not_run"]) == set(TASKS) - {"avm", "ocr"}
+    line = f"Not run, {data} has no annotations of them: asr, ac, "
+    assert capsys.readouterr().err.count(line) == 1
+    assert "how2" in fails(capsys, *arguments, "--tasks", "avm,avsr")
+    empty = ["eval", "--annotations", str(tmp_path), *constant, "--out", str(tmp_path / "none")]
+    assert "holds annotations of no task" in fails(capsys, *empty)
+
+
+def test_captions_of_sound_without_java_are_scored_by_cider(benchmark, tmp_path, capsys):
+    results = evaluate(benchmark, tmp_path / "out", "--tasks", "ac", "--system", "constant", "--answer", "a bell")
+    entry = results["tasks"]["ac"]
+    assert (entry["metric"], entry["instead_of"], entry["n"]) == ("cider_d", "spider", 3)
+    reason = entry["metrics"]["spider"]["reason"]
+    assert reason.startswith("not computed: spice needs")
+    assert f"ac: cider_d stands in for spider, which was {reason}" in capsys.readouterr().out
 
 
 def test_missing_media_are_counted_and_fail_the_run(benchmark, tmp_path, capsys):

@@ -10,6 +10,9 @@ import tarfile
 
 import pytest
 
+from evaluation.aveb_mini.dataset import write_split
+from hub_upload.dataset_repo import read_splits
+
 from .hub_client import HubClient
 from .hub_server import READER
 
@@ -190,7 +193,6 @@ def test_the_code_of_the_card_runs(form, hub, client):
 
 
 def test_shards_are_deterministic_and_of_the_size_asked_for(questions_dir, tmp_path):
-    from hub_upload.dataset_repo import read_splits
     from hub_upload.dataset_shards import write_parquet, write_webdataset
 
     splits = read_splits(questions_dir)
@@ -209,8 +211,14 @@ def write_manifest(folder, *rows):
     (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
+def test_a_benchmarks_annotations_are_published_and_are_no_split(hub, client, tmp_path):
+    write_split(tmp_path / "bench", "test", count=2, seed=0, tasks="vqa,isqa", workers=1, progress=False)
+    assert [split.name for split in read_splits(tmp_path / "bench")] == ["test"]
+    assert client.favor("push-dataset", tmp_path / "bench", "org/bench", *LICENCE).status == 0
+    assert {"test.jsonl", "test_scenes.jsonl", "vqa.jsonl", "isqa.jsonl"} <= set(hub.files("dataset", "org/bench"))
+
+
 def test_muting_survives_where_a_column_cannot_hold_it(tmp_path, media_dir):
-    from hub_upload.dataset_repo import read_splits
     from hub_upload.dataset_shards import write_parquet
 
     messages = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]

@@ -9,7 +9,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from modeling_favor import FavorCausalQFormerConfig, FavorConnector
+from modeling_favor import FavorCausalQFormerConfig, FavorConnector, connector_favor
 from modeling_favor.connector_favor import FavorConnectorOutput, diversity_loss
 
 from .tiny_models import randomized
@@ -77,12 +77,24 @@ def run(connector: FavorConnector, inputs: dict[str, torch.Tensor]) -> FavorConn
 
 
 def windows_read(connector: FavorConnector, inputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    """The windows and the frame mask that the causal Q-Former gets."""
+    """All windows and their frame masks, as the connector cuts them."""
     read = []
-    hook = connector.causal_qformer.register_forward_pre_hook(lambda _module, arguments: read.append(arguments))
+    method = connector.read_windows
+    connector.read_windows = lambda *arguments: read.append(arguments) or method(*arguments)
+    run(connector, inputs)
+    connector.read_windows = method
+    return read[0]
+
+
+def windows_computed(connector: FavorConnector, inputs: dict[str, torch.Tensor]) -> list[tuple[int, int]]:
+    """(windows, frames of each) of every call of the causal Q-Former."""
+    shapes = []
+    hook = connector.causal_qformer.register_forward_pre_hook(
+        lambda _module, arguments: shapes.append(tuple(arguments[0].shape[:2]))
+    )
     run(connector, inputs)
     hook.remove()
-    return read[0]
+    return shapes
 
 
 def plain_windows(
@@ -264,3 +276,50 @@ def test_another_number_of_vectors_a_picture_is_refused():
 def test_no_stream_at_all_is_refused():
     with pytest.raises(ValueError, match="neither `visual` nor `audio`"):
         tiny_connector()()
+
+
+@pytest.mark.parametrize(
+    ("direction", "shapes"), [("previous", [(1, 1), (2, 2), (2, 3)]), ("released", [(5, 3)]), ("none", None)]
+)
+def test_padding_of_windows_is_not_computed(direction, shapes):
+    """Windows of 3, 3 and 2 frames, one of 2 and a picture; in the released direction padding is seen."""
+    batch = streams([(8, 3), (2, 0), (1, 1)])
+    connector = tiny_connector(causal_attention=direction)
+    assert windows_computed(connector, batch) == (shapes or [(1, 1), (2, 2), (2, 3)])
+
+
+def test_with_zero3_windows_go_together(monkeypatch):
+    """Where every process must call a module equally often, whatever the lengths of its clips."""
+    connector, batch = tiny_connector(), streams([(8, 3), (2, 0), (1, 1)])
+    expected = run(connector, batch).embeddings
+    monkeypatch.setattr(connector_favor, "is_deepspeed_zero3_enabled", lambda: True)
+    assert windows_computed(connector, batch) == [(5, 3)]
+    torch.testing.assert_close(run(connector, batch).embeddings, expected)
+
+
+@pytest.mark.parametrize("direction", CAUSAL)
+@pytest.mark.parametrize("window_frames", [3, None])
+def test_windows_of_other_lengths_change_nothing(direction, window_frames):
+    """Nor for gradients, and every item keeps its place."""
+    lengths = [(8, 3), (0, 0), (2, 0), (1, 1), (6, 15)]
+    sizes = Sizes(3, 2, window_frames)
+    connector, batch = tiny_connector(sizes, causal_attention=direction), streams(lengths, sizes)
+    together = connector(**batch)
+    together.query_states.square().sum().backward()
+    gradient = connector.audio_projection.weight.grad.clone()
+    connector.zero_grad()
+    for row, length in enumerate(lengths):
+        if any(length):
+            alone = connector(**single(batch, row))
+            alone.query_states.square().sum().backward()
+            own = together.query_states[row, : alone.query_states.shape[1]]
+            torch.testing.assert_close(own, alone.query_states[0], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(gradient, connector.audio_projection.weight.grad, atol=1e-4, rtol=1e-4)
+
+
+def test_windows_in_passes_are_as_all_at_once(monkeypatch):
+    monkeypatch.setattr(connector_favor, "WINDOWS_A_PASS", 2)
+    connector, batch = tiny_connector(), streams([(9, 15), (6, 0)])
+    at_once = connector(**batch)
+    assert windows_computed(connector, batch) == [(2, 3), (2, 3), (1, 3)]
+    torch.testing.assert_close(run(connector, batch).embeddings, at_once.embeddings.detach())

@@ -1,0 +1,243 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""The HTTP server: OpenAI's chat completions over a [`ChatEngine`], with bounds on everything that a client sends.
+
+A request is refused as early as it can be: host, key and queue before its body is read, the body while it is read.
+"""
+
+import asyncio
+import hmac
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect
+
+from .answer import Answer
+from .answer_exchange import CLIENT_GONE, AnswerExchange, ClientGone, StreamedAnswer
+from .chat_engine import ChatEngine, TooManyRequests
+from .chat_request import ChatRequest, parse_chat_request
+from .completions import Completion, model_entry
+from .media_access import MediaAccess
+from .metrics import Metrics
+from .request_errors import RequestError, failed, timed_out, too_busy, too_large, unauthorised
+
+LOG = logging.getLogger("favor.serving")
+LOCAL_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
+RETRY_SECONDS = 1
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """
+    Attributes:
+        model_name: what clients call the model.
+        api_key: what they must send; None: nothing, and only requests to this machine's own name are answered.
+        media_folder: the only one whose files they may name.
+        max_body_bytes: of a request.
+        max_pending: requests that may be read, wait or be answered at a time.
+        max_tokens: of an answer.
+        timeout: seconds from a request's arrival to its answer's end.
+    """
+
+    model_name: str
+    api_key: str | None = None
+    media_folder: Path | None = None
+    max_body_bytes: int = 64 << 20
+    max_pending: int = 64
+    max_tokens: int = 1024
+    timeout: float = 300.0
+
+
+def build_app(engine: ChatEngine, settings: ServerSettings) -> FastAPI:
+    """The application; it closes the engine when it shuts down."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await run_in_threadpool(engine.close)
+
+    app = FastAPI(title="FAVOR", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    chats = ChatEndpoint(engine, settings)
+    started = int(time.time())
+    if settings.api_key is None:  # a web page must not reach a server without a key by a name of its own
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=LOCAL_HOSTS)
+
+    @app.post("/v1/chat/completions")
+    async def chat_completions(request: Request) -> Response:
+        return await chats.answer(request)
+
+    @app.get("/v1/models")
+    async def models(request: Request) -> dict[str, Any]:
+        check_key(request, settings.api_key)
+        return {"object": "list", "data": [model_entry(settings.model_name, started)]}
+
+    @app.get("/v1/models/{name:path}")
+    async def model(request: Request, name: str) -> dict[str, Any]:
+        check_key(request, settings.api_key)
+        check_model(name, settings.model_name)
+        return model_entry(settings.model_name, started)
+
+    @app.get("/health")
+    async def health() -> JSONResponse:
+        return JSONResponse({"status": "ok" if engine.alive else "stopped"}, 200 if engine.alive else 503)
+
+    @app.get("/metrics")
+    async def metrics(request: Request) -> Response:
+        check_key(request, settings.api_key)
+        return Response(chats.metrics.text(), media_type="text/plain; version=0.0.4")
+
+    @app.exception_handler(RequestError)
+    async def refused(_: Request, error: RequestError) -> JSONResponse:
+        return JSONResponse(error.body(), error.status, error.headers)
+
+    @app.exception_handler(HTTPException)
+    async def no_such_thing(_: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse(RequestError(error.status_code, str(error.detail)).body(), error.status_code)
+
+    return app
+
+
+def check_key(request: Request, api_key: str | None) -> None:
+    """Raises `RequestError` unless the request carries the key; the time it takes does not depend on the key."""
+    if api_key is None:
+        return
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), api_key.encode()):
+        raise unauthorised()
+
+
+def check_model(asked_for: str | None, name: str) -> None:
+    """Raises `RequestError` if a request is for another model."""
+    if asked_for not in (None, name):
+        message = f"The model {asked_for!r} is not here; this server answers with {name!r}."
+        raise RequestError(404, message, code="model_not_found", param="model")
+
+
+class ChatEndpoint:
+    """POST /v1/chat/completions."""
+
+    def __init__(self, engine: ChatEngine, settings: ServerSettings):
+        self.engine, self.settings = engine, settings
+        self.access = MediaAccess(settings.media_folder)
+        self.metrics = Metrics(engine)
+        self.open_requests = 0
+
+    async def answer(self, request: Request) -> Response:
+        """The response to one request; every way out is counted."""
+        arrived = time.monotonic()
+        completion = Completion(f"chatcmpl-{uuid.uuid4().hex}", self.settings.model_name)
+        try:
+            check_key(request, self.settings.api_key)
+            if self.open_requests >= self.settings.max_pending:
+                raise too_busy(self.open_requests, RETRY_SECONDS)
+        except RequestError as error:
+            self._count(error.status, arrived)
+            raise
+        self.open_requests += 1
+        status, streamed = 500, False
+        try:
+            async with asyncio.timeout(self.settings.timeout):
+                response = await self._respond(request, completion, arrived)
+            status, streamed = 200, isinstance(response, StreamedAnswer)
+            response.headers["x-request-id"] = completion.id
+            return response
+        except RequestError as error:
+            status = error.status
+            raise
+        except TimeoutError:
+            status = 504
+            raise timed_out(self.settings.timeout) from None
+        except (ClientGone, ClientDisconnect):
+            status = CLIENT_GONE
+            return Response(status_code=CLIENT_GONE)  # nobody reads it
+        except Exception as error:
+            LOG.exception("Request %s failed.", completion.id)
+            raise failed(completion.id) from error
+        finally:
+            if not streamed:
+                self._close(status, arrived)
+
+    async def _respond(self, request: Request, completion: Completion, arrived: float) -> Response:
+        asked = await run_in_threadpool(parse_chat_request, await self._body(request))
+        check_model(asked.model, self.settings.model_name)
+        answer, events = await self._ask(asked)
+        exchange = AnswerExchange(request, answer, events)
+        try:
+            # What is wrong with the question shows here, before the status is sent.
+            piece = first = await self._next(exchange)
+            if first is not None:
+                self.metrics.first_piece.observe(time.monotonic() - arrived)
+            while piece is not None and not asked.stream:
+                piece = await self._next(exchange)
+        except BaseException:
+            exchange.close()
+            raise
+        if asked.stream:
+            usage = asked.stream_options is not None and asked.stream_options.include_usage
+            seconds = self.settings.timeout - (time.monotonic() - arrived)
+            return StreamedAnswer(exchange, completion, first, usage, seconds, lambda code: self._close(code, arrived))
+        exchange.close()
+        return JSONResponse(completion.whole(answer))
+
+    async def _ask(self, asked: ChatRequest) -> tuple[Answer, asyncio.Queue]:
+        settings = asked.settings(self.settings.max_tokens, self.engine.default_new_tokens)
+        chat = await run_in_threadpool(asked.chat, self.access)
+        asked.messages.clear()  # base64 of all media
+        loop = asyncio.get_running_loop()
+        events: asyncio.Queue = asyncio.Queue()
+
+        def sink(event: Any) -> None:
+            loop.call_soon_threadsafe(events.put_nowait, event)
+
+        try:
+            return self.engine.ask(chat, settings, asked.load_audio_from_video, sink), events
+        except TooManyRequests:
+            raise too_busy(self.engine.pending, RETRY_SECONDS) from None
+
+    async def _next(self, exchange: AnswerExchange) -> str | None:
+        """The next piece; what the engine found wrong with the question is the client's mistake."""
+        try:
+            return await exchange.next()
+        except (ValueError, OSError) as error:
+            message = self.access.without_folder(" ".join(str(error).split()))
+            # By name: the processor may be a model folder's own code, whose classes are not this package's.
+            about_media = any(kind.__name__ == "MediaError" for kind in type(error).__mro__)
+            code = "invalid_media" if about_media else "invalid_request"
+            raise RequestError(400, message, code=code, param="messages") from error
+
+    async def _body(self, request: Request) -> bytes:
+        """The body, never more of it than may be.
+
+        Raises `RequestError` for one that is too large or not announced as JSON, which a web page of another site
+        cannot send without being asked.
+        """
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            raise RequestError(415, "The body must be JSON: send 'Content-Type: application/json'.")
+        limit = self.settings.max_body_bytes
+        announced = request.headers.get("content-length", "0")
+        if not announced.isdigit() or int(announced) > limit:
+            raise too_large(limit)
+        body = bytearray()
+        async for piece in request.stream():
+            body += piece
+            if len(body) > limit:
+                raise too_large(limit)
+        return bytes(body)
+
+    def _close(self, status: int, arrived: float) -> None:
+        self.open_requests -= 1
+        self._count(status, arrived)
+
+    def _count(self, status: int, arrived: float) -> None:
+        self.metrics.requests.labels(str(status)).inc()
+        self.metrics.latency.observe(time.monotonic() - arrived)

@@ -1,0 +1,60 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""What GET /metrics tells, in Prometheus' text format."""
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from .chat_engine import ChatEngine
+
+SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+
+class Metrics:
+    """Counts requests, and reads the engine's own counts when asked."""
+
+    def __init__(self, engine: ChatEngine):
+        self.engine = engine
+        registry = self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "favor_requests",
+            "Chat requests that have ended, by HTTP status; 499: the client has gone.",
+            ["status"],
+            registry=registry,
+        )
+        self.latency = Histogram(
+            "favor_request_seconds", "From a request's arrival to its last byte.", buckets=SECONDS, registry=registry
+        )
+        self.first_piece = Histogram(
+            "favor_first_piece_seconds",
+            "From a request's arrival to its answer's first piece.",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        registry.register(self)
+
+    def text(self) -> bytes:
+        """The page."""
+        return generate_latest(self.registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """The engine's counts, for prometheus_client."""
+        engine, clips = self.engine, self.engine.clips
+        for name, value, about in (
+            ("favor_requests_pending", engine.pending, "Questions taken and not ended."),
+            ("favor_requests_waiting", engine.waiting, "Questions that wait for a batch."),
+            ("favor_requests_generating", engine.generating, "Questions whose answer is being generated."),
+            ("favor_cache_bytes", clips.bytes, "Bytes of encoded clips."),
+            ("favor_cache_max_bytes", clips.max_bytes, "Bound of favor_cache_bytes."),
+        ):
+            yield GaugeMetricFamily(name, about, value)
+        for name, value, about in (
+            ("favor_prompt_tokens", engine.prompt_tokens, "Tokens of prompts, query tokens included."),
+            ("favor_completion_tokens", engine.completion_tokens, "Tokens generated."),
+            ("favor_batches", engine.batches, "Calls of generate."),
+            ("favor_batched_questions", engine.batched_questions, "Questions in those calls."),
+            ("favor_cache_hits", clips.hits, "Clips that were known."),
+            ("favor_cache_misses", clips.misses, "Clips that were read and encoded."),
+        ):
+            yield CounterMetricFamily(name, about, value)

@@ -1,0 +1,149 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""`favor serve` as a process, asked by the official `openai` client: favor-tiny's right answers, and a clean end."""
+
+import base64
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import openai
+import pytest
+
+from evaluation.aveb_mini.scene import sample_scene
+from evaluation.aveb_mini.sound import render_sound
+from evaluation.aveb_mini.video_file import write_sound
+from favor.cli import main
+from favor.demo import Sample, render_samples
+from favor.serve import MEDIA_LIMITS, media_limits, model_name
+
+REPOSITORY = Path(__file__).parents[2]
+KEY = "a-secret-key"
+SEED = 4242  # no training run uses it
+FIRST_SOUND = "Which sound is heard first?"
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory) -> tuple[Path, list[Sample]]:
+    """A folder of eight clips, and four questions about each."""
+    folder = tmp_path_factory.mktemp("rendered")
+    return folder, render_samples(folder, 8, SEED)
+
+
+@pytest.fixture(scope="module")
+def client(rendered):
+    """Of a server with the bundled model."""
+    command = [sys.executable, "-m", "favor", "serve", "--port", "0", "--media-folder", str(rendered[0])]
+    environment = {**os.environ, "FAVOR_API_KEY": KEY}
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as server:
+        address = server.stdout.readline().split()[-1]
+        yield openai.OpenAI(base_url=address, api_key=KEY, max_retries=0, timeout=120)
+        server.send_signal(signal.SIGINT)
+        printed, errors = server.communicate(timeout=30)
+        assert printed == ""
+        assert errors.splitlines() == ["Loading the model ..."]  # and no key, no file, no question
+        assert server.returncode == 130
+
+
+def ask(client: openai.OpenAI, url: str, question: str, **more):
+    parts = [{"type": "video_url", "video_url": {"url": url}}, {"type": "text", "text": question}]
+    messages = [{"role": "user", "content": parts}]
+    return client.chat.completions.create(model="favor-tiny", messages=messages, temperature=0, **more)
+
+
+def test_32_questions_at_once_are_answered_rightly(client, rendered):
+    folder, samples = rendered
+    assert len(samples) == 32
+    with ThreadPoolExecutor(32) as clients:
+        completions = list(clients.map(lambda sample: ask(client, sample.clip, sample.question), samples))
+    answers = [completion.choices[0].message.content for completion in completions]
+    right = [answer == sample.reference for answer, sample in zip(answers, samples, strict=True)]
+    assert sum(right) >= 29
+    assert {completion.choices[0].finish_reason for completion in completions} == {"stop"}
+    assert all(completion.media["audio_seconds"] > 0 for completion in completions)
+    alone = [ask(client, sample.clip, sample.question).choices[0].message.content for sample in samples[:8]]
+    assert alone == answers[:8]
+
+
+def test_streamed_and_by_data_url(client, rendered):
+    folder, samples = rendered
+    right = []
+    for sample in samples[::8]:
+        url = "data:video/mp4;base64," + base64.b64encode((folder / sample.clip).read_bytes()).decode()
+        stream = ask(client, url, sample.question, stream=True)
+        answer = "".join(chunk.choices[0].delta.content or "" for chunk in stream)
+        right.append(answer == sample.reference)
+    assert right == [True] * 4
+
+
+def test_sounds(client, tmp_path):
+    scenes = (sample_scene("test", SEED, index) for index in range(200))
+    right = []
+    for scene in [scene for scene in scenes if scene.medium == "audio" and len(scene.events) > 1][:4]:
+        write_sound(tmp_path / "sound.wav", render_sound(scene), 16000)
+        data = base64.b64encode((tmp_path / "sound.wav").read_bytes()).decode()
+        parts = [
+            {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}},
+            {"type": "text", "text": FIRST_SOUND},
+        ]
+        completion = client.chat.completions.create(
+            model="favor-tiny", messages=[{"role": "user", "content": parts}], temperature=0
+        )
+        right.append(completion.choices[0].message.content == scene.events[0].kind)
+    assert right == [True] * 4
+
+
+def test_a_conversation(client, rendered):
+    folder, samples = rendered
+    first = [{"type": "video_url", "video_url": {"url": samples[0].clip}}, {"type": "text", "text": FIRST_SOUND}]
+    messages: list = [{"role": "user", "content": first}]
+    for question in ("What colour is the shape at the start?", FIRST_SOUND):
+        completion = client.chat.completions.create(model="favor-tiny", messages=messages, max_tokens=12)
+        messages += [completion.choices[0].message, {"role": "user", "content": question}]
+    assert client.chat.completions.create(model="favor-tiny", messages=messages, max_tokens=12).choices
+
+
+def test_wrong_key(client):
+    with pytest.raises(openai.AuthenticationError):
+        client.with_options(api_key="wrong").models.list()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--host", "0.0.0.0"], "set FAVOR_API_KEY"),
+        (["--media-folder", "missing"], "--media-folder missing is no folder"),
+        (["--max-pending", "0"], "--max-pending must be positive; got 0"),
+        (["--timeout", "nan"], "--timeout must be positive"),
+        (["--cache-mb", "-1"], "--cache-mb must be 0 or more"),
+        (["--media-limit", "max_frames"], "NAME=VALUE"),
+        (["--media-limit", "max_frames=many"], "with a number"),
+        (["--media-limit", "max_fun=1"], "max_fun"),
+        (["--port", "99999"], "Cannot listen"),
+        (["--model", str(REPOSITORY / "docs"), "--port", "0"], "no config.json"),
+    ],
+)
+def test_bad_usage_is_one_line(arguments, message, capsys, monkeypatch):
+    monkeypatch.delenv("FAVOR_API_KEY", raising=False)
+    assert main(["serve", *arguments]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("favor: error: ") and message in last
+
+
+def test_unknown_options_end_with_status_2(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", "--trust-everyone"])
+    assert ended.value.code == 2
+    assert "--trust-everyone" in capsys.readouterr().err
+
+
+def test_media_limits_and_names(tmp_path):
+    assert media_limits([]) == MEDIA_LIMITS
+    assert media_limits(["max_tracks=4", "max_duration=0.5"]) == {**MEDIA_LIMITS, "max_tracks": 4, "max_duration": 0.5}
+    assert [model_name(name) for name in (None, "org/favor-13b", str(tmp_path))] == [
+        *("favor-tiny", "org/favor-13b", tmp_path.name)
+    ]
