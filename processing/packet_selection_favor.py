@@ -88,7 +88,7 @@ class PacketSelection:
         """
         if not self.trusted:
             return
-        if frame.pts is None or frame.is_corrupt or any(pts < frame.pts for pts in self.awaited):
+        if frame.pts is None or frame.is_corrupt or min(self.awaited, default=frame.pts) < frame.pts:
             raise UntrustedTimestamps
         self.awaited.discard(frame.pts)
 

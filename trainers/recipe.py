@@ -8,11 +8,13 @@ from typing import Any
 import yaml
 
 from .favor_sft_config import FavorSFTConfig
+from .recipe_model import FRESH_PARTS
 
 SECTIONS = {
     "seed",
     "model",
     "config",
+    "fresh_parts",
     "media_options",
     "output_dir",
     "resume",
@@ -52,6 +54,11 @@ def read_recipe(path: str | Path, overrides: dict[str, str] | None = None) -> di
         raise ValueError(f"{path}: give either `model` (a folder or Hub id) or `from_scratch`.")
     if "config" in recipe and "model" not in recipe:
         raise ValueError(f"{path}: `config` changes the config of a `model`; from_scratch has a config of its own.")
+    parts = recipe.get("fresh_parts") or []
+    if not isinstance(parts, list) or not {*parts} <= {*FRESH_PARTS} or (parts and "model" not in recipe):
+        raise ValueError(
+            f"{path}: `fresh_parts` lists parts of a `model` ({', '.join(sorted(FRESH_PARTS))}), but it is {parts!r}."
+        )
     check_sections(recipe, path)
     for section in (recipe, *(recipe.get("stages") or [])):
         for name in STRATEGIES & set(section.get("sft") or {}):

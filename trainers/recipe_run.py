@@ -1,7 +1,6 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Runs a training recipe, from data to a saved model, in one process or several, or goes on where it was stopped."""
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,9 @@ from typing import Any
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
-from transformers import PreTrainedConfig, set_seed
+from transformers import set_seed
 from transformers.utils import logging
 
-from modeling_favor import FavorConfig, FavorForConditionalGeneration
 from processing import FavorProcessor
 from processing.media_options_favor import check_media_options
 
@@ -24,6 +22,7 @@ from .encoder_cache import encode_dataset
 from .favor_sft_config import FavorSFTConfig
 from .favor_sft_trainer import FavorSFTTrainer, lora_config
 from .manifest import keep_shares
+from .recipe_model import load_model
 from .scratch_model import build_from_scratch
 from .tower_pretraining import label_scenes, pretrain_towers
 from .trained_modules import favor_of, set_connector_dtype
@@ -138,7 +137,8 @@ def start_model(recipe: dict[str, Any], dataset: Any, args: FavorSFTConfig) -> t
                     processor.qformer_tokenizer.save_pretrained(known / "qformer_tokenizer")
                 mark_complete(known)
     else:
-        model, processor = load_model(recipe["model"], recipe.get("config"))
+        fresh_parts, seed = recipe.get("fresh_parts") or [], recipe.get("seed", 0)
+        model, processor = load_model(recipe["model"], recipe.get("config"), fresh_parts, seed)
     if recipe.get("media_options"):
         processor.media_options = check_media_options({**processor.media_options, **recipe["media_options"]})
     return model, processor
@@ -313,35 +313,3 @@ def keep_recipe(recipe: dict[str, Any], output_dir: Path, args: FavorSFTConfig) 
             file.replace(f"{file}.bak")
     output_dir.mkdir(parents=True, exist_ok=True)
     file.write_text(yaml.safe_dump(ours, sort_keys=False), encoding="utf-8")
-
-
-def load_model(name_or_path: str, changes: dict[str, Any] | None = None) -> tuple[Any, FavorProcessor]:
-    """A trained model and its processor, from a folder or the Hub, with some values of its config changed.
-
-    Raises `ValueError` for a value that the config does not have.
-    """
-    processor = FavorProcessor.from_pretrained(name_or_path)
-    if not changes:
-        return FavorForConditionalGeneration.from_pretrained(name_or_path), processor
-    config = FavorConfig.from_pretrained(name_or_path)
-    change_config(config, changes)
-    config = FavorConfig(**config.to_dict())  # checks the values against each other
-    for name, value in config.processor_values().items():
-        setattr(processor, name, value)
-    return FavorForConditionalGeneration.from_pretrained(name_or_path, config=config), processor
-
-
-def change_config(config: PreTrainedConfig, changes: dict[str, Any], section: str = "config") -> None:
-    """Sets values of a config and, nested, of its parts."""
-    fields = {field.name for field in dataclasses.fields(config)}
-    for name, value in changes.items():
-        if name not in fields:
-            own = sorted(fields - {field.name for field in dataclasses.fields(PreTrainedConfig)})
-            raise ValueError(f"{section} of the model has no {name!r}; it has {', '.join(own)}.")
-        part = getattr(config, name)
-        if not isinstance(part, PreTrainedConfig):
-            setattr(config, name, value)
-        elif isinstance(value, dict):
-            change_config(part, value, f"{section}.{name}")
-        else:
-            raise ValueError(f"{section}.{name} must be a mapping of what to change in it, but it is {value!r}.")

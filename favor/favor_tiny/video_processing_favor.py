@@ -108,18 +108,23 @@ class FavorVideoProcessor(VideoProcessorMixin):
         height, width = size.height, size.width
         if do_resize and (height is None or width is None):
             raise ValueError(f"size must hold height and width, but it is {dict(size)}.")
-        pixels = []
-        for video in videos:
-            if height is not None and width is not None and do_resize:
-                video = resize_frames(video, height, width)
-            video = video.to(torch.float32, copy=True)  # the steps below work in place: one copy of a long video
-            if do_rescale:
-                video.mul_(rescale_factor)
-            if do_normalize:
-                video.sub_(torch.tensor(image_mean, device=video.device).view(-1, 1, 1))
-                video.div_(torch.tensor(image_std, device=video.device).view(-1, 1, 1))
-            pixels.append(video)
-        data = pixels if return_tensors is None else torch.nn.utils.rnn.pad_sequence(pixels, batch_first=True)
+        if height is not None and width is not None and do_resize:
+            videos = [resize_frames(video, height, width) for video in videos]
+        mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (image_mean, image_std))
+        pixels = [torch.empty(video.shape, dtype=torch.float32, device=video.device) for video in videos]
+        if return_tensors is not None:
+            longest = max((len(video) for video in videos), default=0)
+            data = torch.zeros(len(videos), longest, *videos[0].shape[1:], device=videos[0].device)
+            pixels = [row[: len(video)] for row, video in zip(data, videos, strict=True)]
+        for video, output in zip(videos, pixels, strict=True):
+            for picture, values in zip(video, output, strict=True):  # one at a time: it stays in the processor's cache
+                values.copy_(picture)
+                if do_rescale:
+                    values.mul_(rescale_factor)
+                if do_normalize:
+                    values.sub_(mean.to(values.device)).div_(std.to(values.device))
+        if return_tensors is None:
+            data = pixels
         return BatchFeature({"pixel_values_videos": data}, tensor_type=return_tensors)
 
 

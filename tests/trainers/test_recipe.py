@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from huggingface_hub.errors import StrictDataclassError
 
@@ -15,7 +16,8 @@ from processing import FavorProcessor
 from tests.conftest import frames
 from trainers import FavorSFTConfig, FavorSFTTrainer
 from trainers.recipe import read_recipe
-from trainers.recipe_run import load_model, run_recipe
+from trainers.recipe_model import load_model
+from trainers.recipe_run import run_recipe
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "favor-tiny.yaml"
 
@@ -127,6 +129,9 @@ def write(path: Path, **changes) -> Path:
         ({"train_data": None}, "`train_data` is missing"),
         ({"model": None, "from_scratch": {}, "config": {"frame_rate": 1.0}}, "from_scratch has a config of its own"),
         ({"config": 3}, "`config` must be a mapping"),
+        ({"fresh_parts": "connector"}, "`fresh_parts` lists parts of a `model`"),
+        ({"fresh_parts": ["audio_tower"]}, "connector, language_model"),
+        ({"model": None, "from_scratch": {}, "fresh_parts": ["connector"]}, "parts of a `model`"),
     ],
 )
 def test_mistakes_are_named(changes, said, tmp_path):
@@ -152,6 +157,30 @@ def test_a_models_config_is_changed_as_a_recipe_says_and_the_processor_follows(t
     assert model.model.connector.causal_qformer.layers[0].causal_attention is None
     unchanged, _ = load_model(str(tiny_model_dir))
     assert unchanged.config.connector_config.window_frames == 4
+
+
+def test_fresh_parts_begin_from_weights_that_the_seed_draws_and_may_have_another_shape(tiny_model_dir):
+    trained, _ = load_model(str(tiny_model_dir))
+    connector = {"connector_config": {"window_frames": 2, "num_query_tokens": 3}}
+    model, processor = load_model(str(tiny_model_dir), connector, ["connector", "language_model"], seed=1)
+    again, _ = load_model(str(tiny_model_dir), connector, ["connector", "language_model"], seed=1)
+    other, _ = load_model(str(tiny_model_dir), connector, ["connector"], seed=2)
+    before, weights, same, different = (m.state_dict() for m in (trained, model, again, other))
+    assert weights["model.connector.causal_qformer.query_tokens"].shape[-2] == processor.num_query_tokens == 3
+    assert all(torch.equal(weights[name], same[name]) for name in weights)
+    drawn = {
+        name for name in weights if weights[name].shape != before[name].shape or (weights[name] != before[name]).any()
+    }
+    assert {name.split(".")[1] for name in drawn if name.startswith("model.")} == {"connector", "language_model"}
+    redrawn = {name for name in weights if (weights[name] != different[name]).any()}
+    assert any("connector" in name for name in redrawn)
+    assert all(torch.equal(different[name], before[name]) for name in before if "connector" not in name)
+
+
+def test_a_change_that_trained_weights_do_not_fit_is_named(tiny_model_dir):
+    changes = {"text_config": {"intermediate_size": 24}}
+    with pytest.raises(ValueError, match="language_model.* has another shape than the changed config says"):
+        load_model(str(tiny_model_dir), changes, ["connector"])
 
 
 @pytest.mark.parametrize(

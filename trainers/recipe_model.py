@@ -1,0 +1,73 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""Loads the trained model that a recipe begins with, with what the recipe changes in its config and draws anew."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from transformers import AutoModel, PreTrainedConfig
+
+from modeling_favor import FavorConfig, FavorForConditionalGeneration
+from modeling_favor.connector_favor import build_connector
+from modeling_favor.language_head_favor import build_language_head
+from processing import FavorProcessor
+
+# Part of `fresh_parts` -> its weights' names.
+FRESH_PARTS = {"connector": ("model.connector.",), "language_model": ("model.language_model.", "lm_head.")}
+
+
+def load_model(
+    name_or_path: str, changes: dict[str, Any] | None = None, fresh_parts: Sequence[str] = (), seed: int = 0
+) -> tuple[Any, FavorProcessor]:
+    """A trained model and its processor, from a folder or the Hub, with some values of its config changed.
+
+    Args:
+        fresh_parts: "connector" and "language_model" begin from random weights, drawn with `seed`.
+
+    Raises `ValueError` for a value that the config does not have, and for one that does not fit the trained weights.
+    """
+    processor = FavorProcessor.from_pretrained(name_or_path)
+    config = FavorConfig.from_pretrained(name_or_path)
+    change_config(config, changes or {})
+    config = FavorConfig(**config.to_dict())  # checks the values against each other
+    if changes:
+        for name, value in config.processor_values().items():
+            setattr(processor, name, value)
+    model, report = FavorForConditionalGeneration.from_pretrained(
+        name_or_path, config=config, ignore_mismatched_sizes=bool(fresh_parts), output_loading_info=True
+    )
+    drawn = tuple(prefix for part in fresh_parts for prefix in FRESH_PARTS[part])
+    unfit = [name for name, *_ in sorted(report["mismatched_keys"]) if not name.startswith(drawn)]
+    if unfit:
+        raise ValueError(f"config: {unfit[0]} of {name_or_path} has another shape than the changed config says.")
+    renew_parts(model, fresh_parts, seed)
+    return model, processor
+
+
+def renew_parts(model: FavorForConditionalGeneration, parts: Sequence[str], seed: int) -> None:
+    """Draws the weights of these parts anew."""
+    torch.manual_seed(seed)
+    if "connector" in parts:
+        model.model.connector = build_connector(model.config.connector_config)
+    if "language_model" in parts:
+        model.model.language_model = AutoModel.from_config(model.config.text_config)
+        model.lm_head = build_language_head(model.config.text_config, model.config.lm_head_bias)
+        model._init_weights(model.lm_head)
+        model.tie_weights()
+
+
+def change_config(config: PreTrainedConfig, changes: dict[str, Any], section: str = "config") -> None:
+    """Sets values of a config and, nested, of its parts."""
+    fields = {field.name for field in dataclasses.fields(config)}
+    for name, value in changes.items():
+        if name not in fields:
+            own = sorted(fields - {field.name for field in dataclasses.fields(PreTrainedConfig)})
+            raise ValueError(f"{section} of the model has no {name!r}; it has {', '.join(own)}.")
+        part = getattr(config, name)
+        if not isinstance(part, PreTrainedConfig):
+            setattr(config, name, value)
+        elif isinstance(value, dict):
+            change_config(part, value, f"{section}.{name}")
+        else:
+            raise ValueError(f"{section}.{name} must be a mapping of what to change in it, but it is {value!r}.")
