@@ -1,0 +1,352 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""The page on the ablation study: what shows and what does not, by a stated rule, tables, and pictures."""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from evaluation.tasks import TASKS
+
+from .ablations_claims import (
+    CLAIMS,
+    PAPER_ROWS,
+    RULE,
+    SIMILARITY,
+    Comparison,
+    gain_of,
+    outcome,
+    paper_gain,
+    paper_value,
+    verdict,
+)
+from .ablations_pictures import (
+    DIFFERENCES,
+    FIGURE_3,
+    FIGURE_4,
+    FIGURE_5,
+    FRAME_RATES,
+    WEIGHTS,
+    WINDOWS,
+    draw_pictures,
+)
+from .ablations_scores import FULL, Estimate, Study, metric_title
+
+NOTHING = "-"
+MINUS = "\N{MINUS SIGN}"
+SINGLE_MODAL = ("asr", "ac", "ic", "ocr", "vqa", "video_qa")  # table 9; the others are table 10
+ROWS = (
+    "without-causal-attention",
+    "without-windows",
+    "without-synchronisation",
+    "without-diversity-loss",
+    "video-llama-like",
+    "audio-only",
+    "visual-only",
+)
+CONTROLS = ("text-only", "audio-only", "visual-only", FULL)
+NEED_BOTH = ("isqa", "avssd", "avm")  # of which one stream by itself says nothing
+OBJECTS = "avssd"  # whose chance is among what is seen, and not in the text
+SECTION = "## Controls"
+
+
+def write_page(raw: Path, page: Path, pictures: Path, notes: Path | None = None, controls: Path | None = None) -> None:
+    """Writes the page, its pictures and, where asked, the section Controls of another page.
+
+    Args:
+        raw: raw.json of the study.
+        notes: Markdown that becomes the section "What was tried".
+        controls: page whose section "Controls" is written anew.
+
+    Raises `ValueError` if the study has no full model, or `controls` no such section.
+    """
+    study = Study(raw)
+    page.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(os.path.relpath(pictures.resolve(), page.parent.resolve())).as_posix()
+    drawn = {title: f"![{title}]({folder}/{name})" for title, name in draw_pictures(study, pictures).items()}
+    sections = ["# Ablations on AVEB-mini", introduction(study), claims_section(study)]
+    sections += [differences_section(study), drawn.get(DIFFERENCES, ""), scores_section(study)]
+    sections += [windows_section(study), frame_rates_section(study), drawn.get(FIGURE_3, "")]
+    sections += [weights_section(study), drawn.get(FIGURE_4, ""), drawn.get(FIGURE_5, "")]
+    if notes is not None:
+        sections.append(f"## What was tried\n\n{notes.read_text(encoding='utf-8').strip()}")
+    page.write_text("\n\n".join(section for section in sections if section) + "\n", encoding="utf-8")
+    if controls is not None:
+        replace_section(controls, SECTION, controls_section(study))
+
+
+def introduction(study: Study) -> str:
+    """How the numbers came about."""
+    seeds = study.distinct("seed")
+    questions, period = span(study.distinct("n")), span(study.distinct("date"))
+    trained = {(score["variant"], score["seed"]): score["seconds"] for score in study.scores}
+    hours = sum(seconds for (variant, _), seconds in trained.items() if not variant.startswith("fps-")) / 3600
+    versions = study.scores[0]["versions"]
+    packages = [f"{name} {versions[name]}" for name in ("favor", "torch", "transformers") if name in versions]
+    overrides = study.raw["settings"]["overrides"]
+    changed = f", with {listed(f'`{entry}`' for entry in overrides)}" if overrides else ""
+    return f"""The ablations of the paper's tables 5, 9 and 10 and its figures 3 to 5, on the rendered benchmark of
+[aveb-mini.md](aveb-mini.md). A variant is `recipes/ablation.yaml` with other values in its config
+(`modeling_favor/presets.json`); encoders are favor-tiny's and frozen, connector and language model begin from random
+weights.
+
+```bash
+{study.raw["command"]}
+```
+
+{count(len(study.variants), "variant")}, {count(len(seeds), "seed")} ({listed(seeds)}),
+{listed(study.distinct("steps"))} steps each{changed}; {questions} questions a task.
+{listed(study.distinct("machine"))}, CPU, one thread a run, {period}; {hours:.1f} hours of training in all;
+{listed(packages)}.
+
+Numbers are means over seeds with the half width of their 95 % t interval; of differences, Welch's. The interval says
+what other seeds would change, not other questions: all runs answer the same. With few seeds it is wide, so that a
+claim that does not show here may still hold. Intervals are not corrected for their number: of twenty comparisons
+without any difference, one is expected to exclude zero. Plus is better and minus worse in all differences, also of
+word error rates, but of cosines, which are as they are."""
+
+
+def claims_section(study: Study) -> str:
+    """Claim by claim: the measured differences with the paper's own, and the verdict."""
+    rows = [
+        (
+            f"**{claim.title}** ({claim.source})",
+            [
+                shown_comparisons(study, claim.comparisons),
+                f"**{verdict([outcome(study, comparison) for comparison in claim.comparisons])}**",
+            ],
+        )
+        for claim in CLAIMS
+    ]
+    claims = table("claim", ["differences to the full model", "here"], rows)
+    return f"## What the paper claims, and what shows here\n\n{RULE}\n\n{claims}"
+
+
+def shown_comparisons(study: Study, comparisons: Sequence[Comparison]) -> str:
+    """For example "`without-windows`: AVSR **-8.6 ± 2.2** (paper -0.4), Video QA ..."."""
+    groups = groupby(comparisons, key=lambda comparison: comparison.variant)
+    texts = [(variant, [shown_comparison(study, comparison) for comparison in group]) for variant, group in groups]
+    return "; ".join(f"`{variant}`: {', '.join(parts)}" for variant, parts in texts)
+
+
+def shown_comparison(study: Study, comparison: Comparison) -> str:
+    gain = gain_of(study, comparison)
+    title = TASKS[comparison.task].title + (", cosine" if comparison.quantity == SIMILARITY else "")
+    here = "not measured" if gain is None else shown_gain(gain, comparison.quantity)
+    if gain is not None and gain.half_width is None:
+        here += " (one seed: no interval)"
+    paper = paper_gain(comparison.variant, comparison.task) if comparison.quantity == "value" else None
+    return f"{title} {here}" + ("" if paper is None else f" (paper {signed(paper)})")
+
+
+def scores_section(study: Study) -> str:
+    """Means over seeds, in two tables as the paper's."""
+    parts = ["## Scores"]
+    for tasks in task_groups(study):
+        rows = [
+            (variant, [shown(study.mean(variant, task)) for task in tasks])
+            for variant in study.variants
+            if not variant.startswith("fps-")
+        ]
+        rows += [
+            (f"*paper, {PAPER_ROWS[variant]}*", [paper_number(variant, task) for task in tasks])
+            for variant in PAPER_ROWS
+            if variant in study.variants and any(paper_value(variant, task) is not None for task in tasks)
+        ]
+        parts.append(table("", [metric_title(study, task) for task in tasks], rows))
+    other = [
+        f"{TASKS[task].title} ({study.metrics[task]} here)"
+        for task in study.tasks
+        if study.metrics[task] != TASKS[task].metrics[0]
+    ]
+    if other:
+        parts.append(f"The paper's numbers are of other data, and of another metric for {listed(other)}.")
+    return "\n\n".join(parts)
+
+
+def differences_section(study: Study) -> str:
+    """Differences to the full model; bold where the interval excludes zero, the paper's beside them."""
+    parts = ["## Differences to the full model", "In points; **bold** where the interval excludes zero."]
+    for tasks in task_groups(study):
+        rows = []
+        for variant in ROWS:
+            if variant not in study.variants:
+                continue
+            rows.append((variant, [shown_gain(study.gain(variant, task)) for task in tasks]))
+            paper = [paper_gain(variant, task) for task in tasks]
+            if any(gain is not None for gain in paper):
+                rows.append(("*paper*", [NOTHING if gain is None else f"*{signed(gain)}*" for gain in paper]))
+        parts.append(table("", [TASKS[task].title for task in tasks], rows))
+    return "\n\n".join(parts)
+
+
+def windows_section(study: Study) -> str:
+    def name(variant: str) -> str:
+        queries = study.fact(variant, "num_query_tokens")
+        return f"k {study.fact(variant, 'window_frames')}, N {queries}, {variant}"
+
+    return sweep_section(study, "Window size with N / k fixed (figure 3 a, b)", WINDOWS, name)
+
+
+def frame_rates_section(study: Study) -> str:
+    title = "Pictures a second at inference (figure 3 c)"
+    return sweep_section(study, title, FRAME_RATES, lambda variant: f"{study.fact(variant, 'fps'):g}, {variant}")
+
+
+def weights_section(study: Study) -> str:
+    """Scores along lambda, and the mean cosine of the queries of a window."""
+
+    def name(variant: str) -> str:
+        return f"{study.fact(variant, 'diversity_loss_weight'):g}, {variant}"
+
+    scores = sweep_section(study, "Weight of the diversity loss, lambda (figures 4 and 5)", WEIGHTS, name)
+    if not scores:
+        return ""
+    rows = [
+        (name(variant), [shown(study.mean(variant, task, SIMILARITY), 3) for task in study.tasks])
+        for variant in WEIGHTS
+        if variant in study.variants
+    ]
+    titles = [TASKS[task].title for task in study.tasks]
+    return f"{scores}\n\nMean cosine between the queries of a window:\n\n{table('', titles, rows)}"
+
+
+def sweep_section(study: Study, title: str, variants: Sequence[str], name: Callable[[str], str]) -> str:
+    """Scores along a sweep; empty if it was not run."""
+    present = [variant for variant in variants if variant in study.variants]
+    if len(present) < 2:
+        return ""
+    rows = [(name(variant), [shown(study.mean(variant, task)) for task in study.tasks]) for variant in present]
+    return f"## {title}\n\n" + table("", [metric_title(study, task) for task in study.tasks], rows)
+
+
+def controls_section(study: Study) -> str:
+    """What text alone and one stream alone score, for the page on the benchmark."""
+    present = [variant for variant in CONTROLS if variant in study.variants]
+    header = ["chance", *present, "questions"]
+    rows = []
+    for task in study.tasks:
+        cells = [shown_control(study, variant, task) for variant in present]
+        questions = max(entry["n"] for variant in present for entry in study.entries(variant, task))
+        level = study.raw["chance"].get(task)
+        rows.append(
+            (metric_title(study, task), [NOTHING if level is None else f"{100 * level:.1f}", *cells, str(questions)])
+        )
+    return f"""Each model was trained, and is tested, with no more than its column says
+([ablations.md](ablations.md)). Means over {count(len(study.distinct("seed")), "seed")}, with the half width of
+the wider of two 95 % intervals: over seeds (t), and over questions (mean of the runs' bootstrap intervals).
+
+{table("task", header, rows)}
+
+Chance is the mean of 1 / (number of options), 1 / 2 for yes or no, and for `avssd` 1 / (number of objects that light
+up), which the text does not name; the other answers are free.
+
+{chr(10).join(control_findings(study, present))}"""
+
+
+def control_findings(study: Study, present: Sequence[str]) -> list[str]:
+    """What the controls say, decided by the wider interval."""
+    chances = {task: 100 * level for task, level in study.raw["chance"].items() if task in study.tasks}
+    from_text = [task for task in chances if task != OBJECTS]
+    found = []
+    if "text-only" in present and from_text:
+        above = [task for task in from_text if low_end(study, "text-only", task) > chances[task]]
+        found.append(f"- Above chance from the text alone: {listed(above) or 'none'} (of {listed(from_text)}).")
+    for variant in ("audio-only", "visual-only"):
+        both = [task for task in NEED_BOTH if task in study.tasks]
+        if variant not in present or not both:
+            continue
+        guessed = [task for task in both if task in chances]
+        above = [task for task in guessed if low_end(study, variant, task) > chances[task]]
+        reached = [task for task in both if not separated(study, variant, task)]
+        found.append(
+            f"- Tasks that need both streams, {variant}: above chance {listed(above) or 'none'} "
+            f"(of {listed(guessed)}); not below the full model {listed(reached) or 'none'} (of {listed(both)})."
+        )
+    return found
+
+
+def separated(study: Study, variant: str, task: str) -> bool:
+    """Whether the variant is below the full model, by the interval over seeds of their difference."""
+    gain = study.gain(variant, task)
+    return gain is not None and gain.sign < 0
+
+
+def low_end(study: Study, variant: str, task: str) -> float:
+    mean = study.mean(variant, task)
+    return float("-inf") if mean is None else mean.mean - wider(study, variant, task)
+
+
+def wider(study: Study, variant: str, task: str) -> float:
+    mean = study.mean(variant, task)
+    over_seeds = mean.half_width if mean is not None and mean.half_width is not None else 0.0
+    return max(over_seeds, study.question_half_width(variant, task))
+
+
+def shown_control(study: Study, variant: str, task: str) -> str:
+    mean = study.mean(variant, task)
+    return NOTHING if mean is None else f"{mean.mean:.1f} ± {wider(study, variant, task):.1f}"
+
+
+def replace_section(page: Path, heading: str, text: str) -> None:
+    """Writes a section of a page anew. Raises `ValueError` if the page has none of that heading."""
+    content = page.read_text(encoding="utf-8")
+    pattern = rf"^{re.escape(heading)}\n.*?(?=^## |\Z)"
+    if not re.search(pattern, content, re.MULTILINE | re.DOTALL):
+        raise ValueError(f"{page} has no section {heading!r}.")
+    written = re.sub(
+        pattern, lambda _: f"{heading}\n\n{text.strip()}\n\n", content, count=1, flags=re.MULTILINE | re.DOTALL
+    )
+    page.write_text(written.rstrip() + "\n", encoding="utf-8")
+
+
+def task_groups(study: Study) -> list[list[str]]:
+    groups = [
+        [task for task in study.tasks if task in SINGLE_MODAL],
+        [task for task in study.tasks if task not in SINGLE_MODAL],
+    ]
+    return [group for group in groups if group]
+
+
+def paper_number(variant: str, task: str) -> str:
+    value = paper_value(variant, task)
+    return NOTHING if value is None else f"*{value:.1f}*"
+
+
+def shown(estimate: Estimate | None, decimals: int = 1) -> str:
+    if estimate is None:
+        return NOTHING
+    half_width = "" if estimate.half_width is None else f" ± {estimate.half_width:.{decimals}f}"
+    return f"{estimate.mean:.{decimals}f}{half_width}"
+
+
+def shown_gain(gain: Estimate | None, quantity: str = "value") -> str:
+    if gain is None:
+        return NOTHING
+    decimals = 3 if quantity == SIMILARITY else 1
+    half_width = "" if gain.half_width is None else f" ± {gain.half_width:.{decimals}f}"
+    text = signed(gain.mean, decimals) + half_width
+    return f"**{text}**" if gain.sign else text
+
+
+def signed(value: float, decimals: int = 1) -> str:
+    return f"{round(value, decimals) + 0.0:+.{decimals}f}".replace("-", MINUS)  # + 0.0: of -0.0 too
+
+
+def table(corner: str, header: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]]) -> str:
+    lines = [f"| {corner} | {' | '.join(header)} |", "|---" * (len(header) + 1) + "|"]
+    return "\n".join([*lines, *(f"| {name} | {' | '.join(cells)} |" for name, cells in rows)])
+
+
+def span(values: Sequence[object]) -> str:
+    """Of sorted values: "200", or "198 to 200"."""
+    return str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"
+
+
+def listed(entries: Iterable[object]) -> str:
+    return ", ".join(str(entry) for entry in entries)
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
