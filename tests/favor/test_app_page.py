@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -137,7 +138,8 @@ def colour_during(sound: str) -> str:
 
 def wait_until_gone(page: Page, served: Served, files: list[Path]) -> None:
     """The web server notices a closed tab after a moment."""
-    for _ in range(300):
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
         if not any(file.exists() for file in files):
             return
         page.wait_for_timeout(100)
