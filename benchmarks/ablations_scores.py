@@ -6,18 +6,16 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from scipy.stats import t as student_t
 
 from evaluation.report.tables import scale_of
 from evaluation.tasks import TASKS
 
 FULL = "full"
 LEVEL = 0.95
-ANGLES = 200_001
 
 
 @dataclass(frozen=True)
@@ -132,13 +130,6 @@ def difference(values: Sequence[float], baseline: Sequence[float]) -> Estimate:
     return Estimate(mean, t_quantile(freedom) * math.sqrt(first + second), min(counts))
 
 
-@cache
-def t_quantile(freedom: float, level: float = LEVEL) -> float:
-    """The t between whose negative and itself Student's distribution has the share `level`.
-
-    With t = sqrt(freedom) * tan(angle) the density becomes cos(angle) ** (freedom - 1), which is summed.
-    """
-    angles = np.linspace(0.0, math.pi / 2, ANGLES)
-    density = np.cos(angles) ** (freedom - 1)
-    share = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
-    return float(math.sqrt(freedom) * math.tan(np.interp(level, share / share[-1], angles)))
+def t_quantile(freedom: float) -> float:
+    """The t between whose negative and itself 95 % of Student's distribution lie."""
+    return float(student_t.ppf((1 + LEVEL) / 2, freedom))
