@@ -20,6 +20,14 @@ OTHER_SCENE = sample_scene("test", 2310, 33)  # one beep
 MAX_UPLOAD_MB = 1
 ENDLESS = "Count."
 BOX = ".favor-timeline .box"
+COUNT_RECORDED = """() => {
+  window.recorded = 0;
+  const start = MediaRecorder.prototype.start;
+  MediaRecorder.prototype.start = function (...options) {
+    this.addEventListener("dataavailable", (event) => { if (event.data.size) window.recorded += 1; });
+    return start.apply(this, options);
+  };
+}"""
 
 
 class EngineThatCanBeSlow:
@@ -264,8 +272,9 @@ def test_the_camera_is_recorded(open_page, served):
     page.get_by_text("Click to Access Webcam").first.click()
     record = page.get_by_role("button", name="start recording")
     page.wait_for_function("[...document.querySelectorAll('video')].some((video) => video.currentTime > 0.5)")
+    page.evaluate(COUNT_RECORDED)
     record.click()
-    page.wait_for_timeout(5000)  # nothing on the page tells when the recorder runs; a busy machine starts it late
+    page.wait_for_function("recorded >= 15", timeout=120_000)  # 3 s; a busy machine's encoders begin late
     record.click()
     expect(page.locator(BOX).first).to_be_visible()
     expect(page.locator(".favor-player b")).to_have_text("Recording")

@@ -38,7 +38,13 @@ def client(rendered):
     command = [sys.executable, "-m", "favor", "serve", "--port", "0", "--media-folder", str(rendered[0])]
     environment = {**os.environ, "FAVOR_API_KEY": KEY}
     with subprocess.Popen(
-        command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=REPOSITORY,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # shells ignore it in background jobs
     ) as server:
         address = server.stdout.readline().split()[-1]
         yield openai.OpenAI(base_url=address, api_key=KEY, max_retries=0, timeout=120)
