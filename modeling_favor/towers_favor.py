@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 from transformers import AutoModel, PreTrainedConfig
+from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.blip_2.modeling_blip_2 import Blip2QFormerModel, Blip2VisionModel
 from transformers.models.instructblip.modeling_instructblip import InstructBlipQFormerModel, InstructBlipVisionModel
@@ -37,7 +38,12 @@ def build_audio_tower(config: PreTrainedConfig) -> PreTrainedModel:
 
 
 def in_passes(encode: Callable[..., torch.Tensor], size: int, *inputs: torch.Tensor) -> torch.Tensor:
-    """`encode(*inputs)` over at most `size` rows at a time, joined; rows must not depend on each other."""
+    """`encode(*inputs)` over at most `size` rows at a time, joined; rows must not depend on each other.
+
+    With DeepSpeed ZeRO-3 all at once: it waits until every process has called a module equally often.
+    """
+    if is_deepspeed_zero3_enabled():
+        return encode(*inputs)
     rows = zip(*(tensor.split(size) for tensor in inputs), strict=True)
     return torch.cat([encode(*some) for some in rows])
 

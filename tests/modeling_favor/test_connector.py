@@ -9,7 +9,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from modeling_favor import FavorCausalQFormerConfig, FavorConnector, connector_favor
+from modeling_favor import FavorCausalQFormerConfig, FavorConnector, connector_favor, towers_favor
 from modeling_favor.connector_favor import FavorConnectorOutput, diversity_loss
 
 from .tiny_models import randomized
@@ -295,6 +295,19 @@ def test_with_zero3_windows_go_together(monkeypatch):
     monkeypatch.setattr(connector_favor, "is_deepspeed_zero3_enabled", lambda: True)
     assert windows_computed(connector, batch) == [(5, 3)]
     torch.testing.assert_close(run(connector, batch).embeddings, expected)
+
+
+def test_with_zero3_encoders_read_all_at_once(monkeypatch):
+    calls = []
+
+    def encode(rows):
+        calls.append(len(rows))
+        return 2 * rows
+
+    assert towers_favor.in_passes(encode, 2, torch.arange(5)).tolist() == [0, 2, 4, 6, 8]
+    monkeypatch.setattr(towers_favor, "is_deepspeed_zero3_enabled", lambda: True)
+    assert towers_favor.in_passes(encode, 2, torch.arange(5)).tolist() == [0, 2, 4, 6, 8]
+    assert calls == [2, 2, 1, 5]
 
 
 @pytest.mark.parametrize("direction", CAUSAL)
