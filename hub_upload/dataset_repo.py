@@ -97,8 +97,10 @@ def dataset_repository(
 
 
 def read_splits(folder: Path) -> list[Split]:
-    """The manifests of a folder, training data first. Others, such as `test_scenes.jsonl`, or `asr.jsonl` with the
-    references of a benchmark's task, are none."""
+    """The manifests of a folder, training data first.
+
+    Other files, such as `test_scenes.jsonl`, or `asr.jsonl` with the references of a benchmark's task, are none.
+    """
     if not folder.is_dir():
         raise FileNotFoundError(f"Data set folder {str(folder)!r} does not exist.")
     splits = []

@@ -321,6 +321,14 @@ class FavorProcessor(RunningVideoMixin, ProcessorMixin):
                 features[item, : len(chunks[0])], mask[item, : len(chunks[1])] = chunks
         return {"input_features": features, "input_features_mask": mask}, audio_vector_counts(mask)
 
+    @property
+    def _limits_instructions(self) -> bool:
+        return self.qformer_tokenizer.model_max_length < 1 << 20  # beyond: the tokenizer knows no limit
+
+    def instruction_ids(self, instruction: str) -> list[int]:
+        """The visual Q-Former's tokens of one instruction, cut at the longest that it takes."""
+        return self.qformer_tokenizer([instruction], truncation=self._limits_instructions)["input_ids"][0]
+
     def _instruction_inputs(self, items: list[PromptItem], instructions: str | Sequence[str] | None) -> dict:
         if self.qformer_tokenizer is None or not items:
             return {}
@@ -333,9 +341,12 @@ class FavorProcessor(RunningVideoMixin, ProcessorMixin):
                 f"{len(instructions)} instructions were given for {len(items)} items. "
                 "Give one string, or one for each item."
             )
-        limited = self.qformer_tokenizer.model_max_length < 1 << 20  # beyond: the tokenizer knows no limit
         tokens = self.qformer_tokenizer(
-            list(instructions), padding=True, padding_side="right", truncation=limited, return_tensors="pt"
+            list(instructions),
+            padding=True,
+            padding_side="right",
+            truncation=self._limits_instructions,
+            return_tensors="pt",
         )
         return {"qformer_input_ids": tokens["input_ids"], "qformer_attention_mask": tokens["attention_mask"]}
 

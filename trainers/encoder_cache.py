@@ -325,13 +325,10 @@ class ClipEncoder:
 def instruction_ids(model: torch.nn.Module, processor: Any, messages: list[dict]) -> list[int] | None:
     """Token ids of the turn that holds the item, as the processor gives them to the visual Q-Former."""
     reads = getattr(model.model.visual_qformer, "reads_instruction", model.model.visual_qformer is not None)
-    tokenizer = getattr(processor, "qformer_tokenizer", None)
     turn = next((turn["content"] for turn in messages if isinstance(turn["content"], list)), None)
-    if not reads or tokenizer is None or turn is None:
+    if not reads or processor.qformer_tokenizer is None or turn is None:
         return None
-    text = " ".join(turn[-1]["text"].split())
-    limited = tokenizer.model_max_length < 1 << 20  # beyond: the tokenizer knows no limit
-    return tokenizer([text], truncation=limited)["input_ids"][0]
+    return processor.instruction_ids(" ".join(turn[-1]["text"].split()))
 
 
 def token_row(

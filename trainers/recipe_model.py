@@ -29,9 +29,9 @@ def load_model(
     """
     processor = FavorProcessor.from_pretrained(name_or_path)
     config = FavorConfig.from_pretrained(name_or_path)
-    change_config(config, changes or {})
-    config = FavorConfig(**config.to_dict())  # checks the values against each other
     if changes:
+        change_config(config, changes)
+        config = FavorConfig(**config.to_dict())  # checks the values against each other
         for name, value in config.processor_values().items():
             setattr(processor, name, value)
     model, report = FavorForConditionalGeneration.from_pretrained(
@@ -48,11 +48,12 @@ def load_model(
 def renew_parts(model: FavorForConditionalGeneration, parts: Sequence[str], seed: int) -> None:
     """Draws the weights of these parts anew."""
     torch.manual_seed(seed)
+    config, dtype = model.config, model.dtype
     if "connector" in parts:
-        model.model.connector = build_connector(model.config.connector_config)
+        model.model.connector = build_connector(config.connector_config).to(dtype)
     if "language_model" in parts:
-        model.model.language_model = AutoModel.from_config(model.config.text_config)
-        model.lm_head = build_language_head(model.config.text_config, model.config.lm_head_bias)
+        model.model.language_model = AutoModel.from_config(config.text_config).to(dtype)
+        model.lm_head = build_language_head(config.text_config, config.lm_head_bias).to(dtype)
         model._init_weights(model.lm_head)
         model.tie_weights()
 

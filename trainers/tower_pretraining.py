@@ -25,7 +25,7 @@ NOT_LABELLED = -100
 
 @dataclass
 class LabelledScene:
-    """A decoded clip, and its line of the scenes file: lists with one label a picture, by name, and `events`."""
+    """A decoded clip, and its line of the scenes file: lists with one label a picture, by name, and `ground_truth`."""
 
     clip: DecodedClip
     labels: dict

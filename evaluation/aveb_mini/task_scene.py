@@ -91,12 +91,18 @@ class TaskScene(ABC):
         return {kind: f"media/{self.name}{_SUFFIXES[kind]}" for kind in self.media}
 
     def pictures(self) -> np.ndarray:
-        """All frames, (frames, 128, 128, 3) uint8, at 8 a second; a still has one."""
-        raise NotImplementedError
+        """All frames, (frames, 128, 128, 3) uint8, at 8 a second; a still has one.
+
+        Raises `NotImplementedError` of a task whose `media` have no pictures.
+        """
+        raise NotImplementedError(f"{self.task} has no pictures; its media are {', '.join(self.media)}.")
 
     def sound(self) -> np.ndarray:
-        """The sound track, (samples,) float32 mono in [-1, 1] at 16 kHz."""
-        raise NotImplementedError
+        """The sound track, (samples,) float32 mono in [-1, 1] at 16 kHz.
+
+        Raises `NotImplementedError` of a task whose `media` have no sound.
+        """
+        raise NotImplementedError(f"{self.task} has no sound; its media are {', '.join(self.media)}.")
 
     def labels(self) -> dict[str, list[str | None]]:
         """Label lists by name, one value a half second, or one for a still; what is not labelled has no list."""

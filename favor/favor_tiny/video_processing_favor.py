@@ -110,21 +110,18 @@ class FavorVideoProcessor(VideoProcessorMixin):
             raise ValueError(f"size must hold height and width, but it is {dict(size)}.")
         if height is not None and width is not None and do_resize:
             videos = [resize_frames(video, height, width) for video in videos]
-        mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (image_mean, image_std))
-        pixels = [torch.empty(video.shape, dtype=torch.float32, device=video.device) for video in videos]
-        if return_tensors is not None:
-            longest = max((len(video) for video in videos), default=0)
-            data = torch.zeros(len(videos), longest, *videos[0].shape[1:], device=videos[0].device)
-            pixels = [row[: len(video)] for row, video in zip(data, videos, strict=True)]
-        for video, output in zip(videos, pixels, strict=True):
-            for picture, values in zip(video, output, strict=True):  # one at a time: it stays in the processor's cache
-                values.copy_(picture)
-                if do_rescale:
-                    values.mul_(rescale_factor)
-                if do_normalize:
-                    values.sub_(mean.to(values.device)).div_(std.to(values.device))
         if return_tensors is None:
-            data = pixels
+            data = rows = [torch.empty(video.shape, dtype=torch.float32, device=video.device) for video in videos]
+        else:
+            longest = max(len(video) for video in videos)
+            data = torch.zeros(len(videos), longest, *videos[0].shape[1:], device=videos[0].device)
+            rows = [row[: len(video)] for row, video in zip(data, videos, strict=True)]
+        factor = rescale_factor if do_rescale else 1.0
+        shift_and_scale = (image_mean, image_std) if do_normalize else (0.0, 1.0)
+        for video, row in zip(videos, rows, strict=True):
+            mean, std = (torch.tensor(values, device=video.device).view(-1, 1, 1) for values in shift_and_scale)
+            for picture, values in zip(video, row, strict=True):  # one at a time: it stays in the processor's cache
+                values.copy_(picture).mul_(factor).sub_(mean).div_(std)
         return BatchFeature({"pixel_values_videos": data}, tensor_type=return_tensors)
 
 

@@ -260,7 +260,7 @@ class ChatEngine:
     def _next_batch(self, left_over: list[Question]) -> list[Question]:
         """Takes questions that go together, the oldest first; waits for them unless there are some left over.
 
-        None when the engine is closed.
+        Empty when the engine is closed.
         """
         with self._changed:
             if left_over:

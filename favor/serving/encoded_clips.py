@@ -161,8 +161,6 @@ class EncodedClips:
 
     def _instruction_ids(self, instruction: str, processor: Any) -> list[int] | None:
         """What the visual Q-Former reads of an instruction; None if it reads nothing."""
-        tokenizer = processor.qformer_tokenizer
-        if not self.reads_instruction or tokenizer is None:
+        if not self.reads_instruction or processor.qformer_tokenizer is None:
             return None
-        limited = tokenizer.model_max_length < 1 << 20  # beyond: the tokenizer knows no limit
-        return tokenizer([instruction], truncation=limited)["input_ids"][0]
+        return processor.instruction_ids(instruction)
