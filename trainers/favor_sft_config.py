@@ -1,6 +1,7 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Arguments of `FavorSFTTrainer`: TRL's, and FAVOR's own."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ from trl import SFTConfig
 
 SCHEDULES = ("constant", "linear_warmup", "linear_decay")
 CONNECTOR_DTYPES = ("float32", "bfloat16")
+MUON_OPTIMIZERS = ("adamw_torch", "adamw_torch_fused")  # that Muon may stand beside
 
 
 @dataclass
@@ -33,6 +35,14 @@ class FavorSFTConfig(SFTConfig):
             `"lm_head"`. Not with a `peft_config`, which says itself what is trained.
         connector_dtype (`str`, defaults to `"float32"`): "float32" or "bfloat16", in which the connector is kept and
             trained, whatever the language model's dtype.
+
+    Parameters that control the optimizer:
+        muon_learning_rate (`float`, *optional*): the weight matrices inside the layers are trained by
+            `torch.optim.Muon` at this rate (momentum 0.95, `weight_decay`; an update is scaled by sqrt(max(1, rows /
+            columns))), all else, that is embeddings, position tables, query tokens, `lm_head`, biases and norms, by
+            AdamW at `learning_rate`. One schedule scales both rates; `learning_rate` in the logs is AdamW's. With a
+            LoRA, Muon trains its A and B, each as a matrix of its own, and the matrices of `modules_to_save` (the
+            connector). Needs `optim="adamw_torch"` or `"adamw_torch_fused"`; not with FSDP or DeepSpeed.
 
     Parameters that control the data:
         max_length (`int`, *optional*): the collator cuts text beyond so many tokens; media are never cut.
@@ -69,6 +79,9 @@ class FavorSFTConfig(SFTConfig):
     )
     connector_dtype: str = field(
         default="float32", metadata={"help": "float32 or bfloat16: of the connector's weights."}
+    )
+    muon_learning_rate: float | None = field(
+        default=None, metadata={"help": "Train the weight matrices inside the layers by Muon, at this rate."}
     )
     sort_steps_by_length: bool = field(
         default=False, metadata={"help": "Sort each optimisation step's samples by `length`: less padding."}
@@ -116,6 +129,7 @@ class FavorSFTConfig(SFTConfig):
                     f"{name}={getattr(self, name)} is not possible in FAVOR training: {reason}; leave it out."
                 )
         self.check_choices()
+        self.check_muon()
 
     def check_choices(self) -> None:
         """Raises `ValueError` for a value that an option of ours does not have."""
@@ -133,4 +147,19 @@ class FavorSFTConfig(SFTConfig):
             raise ValueError(
                 f"diversity_loss_schedule={self.diversity_loss_schedule!r} needs diversity_loss_schedule_steps, the "
                 f"steps over which the weight changes, but it is {self.diversity_loss_schedule_steps}."
+            )
+
+    def check_muon(self) -> None:
+        """Raises `ValueError` for a rate that is none, and for an optimizer that Muon cannot stand beside."""
+        rate = self.muon_learning_rate
+        if rate is None:
+            return
+        if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate < math.inf:
+            raise ValueError(
+                f"muon_learning_rate must be a number above 0, but it is {rate!r}; leave it out to train without Muon."
+            )
+        if self.optim not in MUON_OPTIMIZERS:
+            raise ValueError(
+                f"muon_learning_rate={rate} is not possible with optim={self.optim.value!r}: Muon trains weight "
+                f"matrices alone, beside AdamW. Set optim to {' or '.join(MUON_OPTIMIZERS)}, or leave Muon out."
             )

@@ -18,6 +18,7 @@ from .diversity_weight import diversity_units, scheduled_weight
 from .eval_answers import evaluate_answers
 from .favor_data_collator import FavorDataCollator
 from .favor_sft_config import FavorSFTConfig
+from .muon import add_muon, check_muon
 from .step_length_sampler import StepLengthSampler
 from .trained_modules import encoders, favor_of, set_connector_dtype, train_only
 from .training_checks import check_datasets, check_encoders_frozen, check_launch, check_peft_config, check_same_streams
@@ -89,12 +90,23 @@ class FavorSFTTrainer(SFTTrainer):
         if args.freeze_encoders:
             check_encoders_frozen(self.model)
         self.check_eval_answers()
+        check_muon(self)
         mixture = mixture_of(train_dataset)
         if mixture is not None:
             self.add_callback(MixtureEpochs(mixture))
         backbone = self.unwrapped_favor().model
         backbone.register_forward_hook(self.keep_diversity_loss)
         backbone.language_model.register_forward_pre_hook(self.touch_media_weights, with_kwargs=True)
+
+    def create_optimizer(self, model=None):
+        """As inherited; with `muon_learning_rate`, AdamW leaves the weight matrices inside the layers to Muon."""
+        is_new, rate = self.optimizer is None, self.args.muon_learning_rate
+        super().create_optimizer(model)
+        if is_new and rate is not None:
+            self.optimizer = add_muon(
+                self.optimizer, self.model if model is None else model, rate, self.args.weight_decay
+            )
+        return self.optimizer
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """TRL's cross-entropy, and this micro-batch's part of the whole step's weighted diversity loss."""

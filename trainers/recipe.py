@@ -2,11 +2,13 @@
 """Reads a training recipe, one YAML file from data to a saved model, and finds its mistakes before anything runs."""
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from .connector_pretraining import SETTINGS as CONNECTOR_SETTINGS
 from .favor_sft_config import FavorSFTConfig
 from .recipe_model import FRESH_PARTS
 
@@ -22,16 +24,35 @@ SECTIONS = {
     "eval_data",
     "from_scratch",
     "tower_pretraining",
+    "connector_pretraining",
     "cache_encoder_states",
     "lora",
     "sft",
     "stages",
 }
 STAGE_SECTIONS = {"sft", "family_shares", "train_data"}
-MAPPINGS = {"config", "media_options", "from_scratch", "tower_pretraining", "lora", "sft", "family_shares"}
+MAPPINGS = {
+    "config",
+    "media_options",
+    "from_scratch",
+    "tower_pretraining",
+    "connector_pretraining",
+    "lora",
+    "sft",
+    "family_shares",
+}
 STRATEGIES = {"save_strategy", "eval_strategy", "logging_strategy"}
 LORA_OPTIONS = {"rank", "alpha", "dropout", "merge"}
 CACHE_OPTIONS = {"cache_dir", "dtype", "identify_files_by", "workers"}
+
+
+class RecipeLoader(yaml.SafeLoader):
+    """Reads 1e-4 as a number, as YAML 1.2 says; PyYAML alone takes it for text."""
+
+
+RecipeLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
 
 
 def read_recipe(path: str | Path, overrides: dict[str, str] | None = None) -> dict[str, Any]:
@@ -42,11 +63,11 @@ def read_recipe(path: str | Path, overrides: dict[str, str] | None = None) -> di
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such recipe.")
-    recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
+    recipe = yaml.load(path.read_text(encoding="utf-8"), RecipeLoader)
     if not isinstance(recipe, dict):
         raise ValueError(f"{path}: a recipe is a mapping with the sections {', '.join(sorted(SECTIONS))}.")
     for key, value in (overrides or {}).items():
-        override(recipe, key, yaml.safe_load(value), path)
+        override(recipe, key, yaml.load(value, RecipeLoader), path)
     unknown = set(recipe) - SECTIONS
     if unknown:
         raise ValueError(f"{path}: unknown {', '.join(sorted(unknown))}; a recipe has {', '.join(sorted(SECTIONS))}.")
@@ -119,6 +140,7 @@ def check_sections(recipe: dict[str, Any], path: Path) -> None:
             f"{path}: `cache_encoder_states` is true or a mapping with {', '.join(sorted(CACHE_OPTIONS))}, but it is "
             f"{cache!r}."
         )
+    check_connector_pretraining(recipe, path)
     options = {field.name for field in dataclasses.fields(FavorSFTConfig)} - {"output_dir", "seed"}
     for section in (recipe, *stages):
         unknown = set(section.get("sft") or {}) - options
@@ -129,3 +151,17 @@ def check_sections(recipe: dict[str, Any], path: Path) -> None:
         raise ValueError(
             f"{path}: unknown {', '.join(sorted(unknown))} in stages; a stage has {', '.join(sorted(STAGE_SECTIONS))}."
         )
+
+
+def check_connector_pretraining(recipe: dict[str, Any], path: Path) -> None:
+    """Raises `ValueError` if its settings are not complete, or if there is nothing that it could read."""
+    settings = recipe.get("connector_pretraining")
+    if settings is None:
+        return
+    if set(settings) != CONNECTOR_SETTINGS:
+        raise ValueError(
+            f"{path}: `connector_pretraining` has {', '.join(sorted(CONNECTOR_SETTINGS))}, all of them, but it is "
+            f"{settings!r}."
+        )
+    if not recipe.get("cache_encoder_states"):
+        raise ValueError(f"{path}: `connector_pretraining` reads encoder states; set `cache_encoder_states`, too.")

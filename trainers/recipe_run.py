@@ -16,6 +16,7 @@ from processing.media_options_favor import check_media_options
 
 from .bad_samples import BAD_SAMPLES
 from .complete_checkpoints import fault_of, mark_complete, unmark
+from .connector_pretraining import pretrain_connector, words_of_scenes
 from .data_mixture import load_training_data, mixture_of
 from .decoded_clips import DecodedClip, decode_clips
 from .encoder_cache import encode_dataset
@@ -32,6 +33,7 @@ logger = logging.get_logger(__name__)
 
 ENCODERS = ("vision_tower.", "visual_qformer.", "audio_tower.")
 TOWERS_FILE = "pretrained_towers.safetensors"
+CONNECTOR_FILE = "pretrained_connector.safetensors"
 TOKENIZERS = "tokenizers"
 STAGE_END = "finished"
 STAGE_RECORD = "stage_record.json"
@@ -69,8 +71,10 @@ def run_recipe(recipe: dict[str, Any], name: str | None = None) -> Path:
     for number in range(finished, len(stages)):
         stage, args = stages[number], arguments[number]
         rows = load_data(stage["train_data"], recipe, args) if "train_data" in stage else dataset
-        rows = keep_shares(rows, stage.get("family_shares") or {}, seed)
-        rows, collator = encoded(recipe, model, processor, rows, clips, args)
+        samples = keep_shares(rows, stage.get("family_shares") or {}, seed)
+        rows, collator = encoded(recipe, model, processor, samples, clips, args)
+        if number == 0 and recipe.get("connector_pretraining"):
+            start_connector(recipe, model, processor, samples, rows, collator, args)
         eval_rows = None
         if eval_dataset is not None:
             eval_rows, eval_collator = encoded(recipe, model, processor, eval_dataset, clips, args)
@@ -126,7 +130,9 @@ def start_model(recipe: dict[str, Any], dataset: Any, args: FavorSFTConfig) -> t
         known = Path(recipe["output_dir"]) / TOKENIZERS
         with args.main_process_first(desc="tokenisers"):
             reused = fault_of(known) is None and (bool(recipe.get("resume")) or args.local_process_index > 0)
-            texts = (turn["content"] for messages in dataset["messages"] for turn in messages)
+            texts = [turn["content"] for messages in dataset["messages"] for turn in messages]
+            if recipe.get("connector_pretraining"):
+                texts += words_of_scenes(recipe["connector_pretraining"]["scenes"])
             model, processor = build_from_scratch(
                 recipe["from_scratch"], texts, recipe.get("seed", 0), known if reused else None
             )
@@ -160,11 +166,41 @@ def prepare_clips(
             return decode_clips(dataset, processor) if in_memory else clips
         clips = decode_clips(dataset, processor)
         report = train_towers(model, processor, dataset, clips, settings, recipe.get("seed", 0))
-        (folder / "tower_pretraining.json").write_text(json.dumps(report, indent=2), encoding="utf-8")
-        weights = {k: v.contiguous() for k, v in model.model.state_dict().items() if k.startswith(ENCODERS)}
-        save_file(weights, folder / (TOWERS_FILE + ".partial"))
-        (folder / (TOWERS_FILE + ".partial")).replace(known)
+        keep_pretrained(model.model, ENCODERS, known, report)
     return clips
+
+
+def start_connector(
+    recipe: dict[str, Any],
+    model: Any,
+    processor: FavorProcessor,
+    samples: Any,
+    rows: Any,
+    collator: Any,
+    args: FavorSFTConfig,
+) -> None:
+    """The connector as [`pretrain_connector`] leaves it, once for all processes."""
+    if len(rows) != len(samples) or mixture_of(samples) is not None:
+        raise ValueError(
+            "connector_pretraining needs one manifest all of whose samples are good: set on_bad_sample to raise."
+        )
+    known, backbone = Path(recipe["output_dir"]) / CONNECTOR_FILE, favor_of(model).model
+    with args.main_process_first(desc="connector"):
+        if known.is_file() and (recipe.get("resume") or args.local_process_index > 0):
+            backbone.load_state_dict(load_file(known), strict=False)
+            return
+        settings, seed = recipe["connector_pretraining"], recipe.get("seed", 0)
+        report = pretrain_connector(favor_of(model), processor, samples, rows, collator, settings, seed)
+        keep_pretrained(backbone, ("connector.",), known, report)
+
+
+def keep_pretrained(backbone: Any, parts: tuple[str, ...], file: Path, report: dict[str, float]) -> None:
+    """Writes the weights of these parts, whole or not at all, and beside them what they had learnt."""
+    file.with_suffix(".json").write_text(json.dumps(report, indent=2), encoding="utf-8")
+    weights = {name: value.contiguous() for name, value in backbone.state_dict().items() if name.startswith(parts)}
+    partial = file.with_suffix(".partial")
+    save_file(weights, partial)
+    partial.replace(file)
 
 
 def train_towers(

@@ -5,7 +5,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
-from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import (
+    AddedToken,
+    Regex,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 from transformers import GenerationConfig, PreTrainedTokenizerFast, WhisperFeatureExtractor
 
 import processing
@@ -86,8 +96,12 @@ def scratch_config(
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
-    """Byte-level BPE: any text can be encoded, words of the training text are one token each."""
+    """Byte-level BPE: any text can be encoded, words of the training text are one token each.
+
+    An answer's first word is the same token as elsewhere in a text, though the chat template puts no space before it.
+    """
     tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.Replace(Regex(r"ASSISTANT:(?=\w)"), "ASSISTANT: ")
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.train_from_iterator(

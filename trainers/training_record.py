@@ -17,6 +17,7 @@ FILE = "training_record.json"
 PACKAGES = ("favor", "torch", "transformers", "trl", "peft", "accelerate", "datasets")
 HYPERPARAMETERS = (
     "learning_rate",
+    "muon_learning_rate",
     "lr_scheduler_type",
     "lr_scheduler_kwargs",
     "warmup_steps",

@@ -10,6 +10,7 @@ from pathlib import Path
 from .benchmark import TASK_SCENES, annotation_lines, manifest_lines, render_task_scene, scene_line
 from .clips import ClipScene
 from .difficulty import find_difficulty
+from .half_second_words import half_second_words
 from .picture import render_frames
 from .questions import TASK_OF, TASKS, Question, sample_questions
 from .scene import FRAME_RATE, SAMPLING_RATE, Scene, SoundEvent, half_second_labels, sample_scene
@@ -77,7 +78,8 @@ def write_split(
         load_loader()  # fails before anything is written
     media.mkdir(parents=True, exist_ok=True)
     _render_all(everything, out_dir, workers, progress)
-    _write_lines(scenes_path, (_scene_line(s) if isinstance(s, Scene) else scene_line(s) for s in everything))
+    lines = (_scene_line(s) if isinstance(s, Scene) else scene_line(s) for s in everything)
+    _write_lines(scenes_path, ({**line, "half_second_words": half_second_words(line)} for line in lines))
     moments = (_question_line(s, item) for s in scenes for item in sample_questions(s, families, every_question))
     lessons = (line for name in names for item in items[name] for line in manifest_lines(item, every_question))
     _write_lines(questions_path, itertools.chain(moments, lessons))

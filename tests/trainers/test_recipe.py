@@ -36,7 +36,7 @@ def test_the_recipe_of_favor_tiny_runs(training_dir, tmp_path, capsys):
     }
     arguments = [part for key, value in changes.items() for part in (f"--{key}", str(value))]
     assert main(["sft", str(RECIPE), *arguments]) == 0
-    report = json.loads((tmp_path / "run" / "tower_pretraining.json").read_text())
+    report = json.loads((tmp_path / "run" / "pretrained_towers.json").read_text())
     assert set(report) == {"colour", "shape", "screen_word", "sound"}
     model = FavorForConditionalGeneration.from_pretrained(tmp_path / "run")
     processor = FavorProcessor.from_pretrained(tmp_path / "run")
@@ -137,6 +137,15 @@ def write(path: Path, **changes) -> Path:
 def test_mistakes_are_named(changes, said, tmp_path):
     with pytest.raises(ValueError, match=said):
         read_recipe(write(tmp_path / "recipe.yaml", **changes))
+
+
+@pytest.mark.parametrize("text, number", [("1e-4", 1e-4), ("2E+1", 20.0), ("-.5e3", -500.0), ("3.e1", 30.0)])
+def test_numbers_with_an_exponent_are_numbers(text, number, tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(f"model: m\noutput_dir: 1e4x\ntrain_data: e5\nsft: {{learning_rate: {text}}}\n")
+    recipe = read_recipe(path, {"sft.weight_decay": text})
+    assert recipe["sft"] == {"learning_rate": number, "weight_decay": number}
+    assert (recipe["output_dir"], recipe["train_data"]) == ("1e4x", "e5")
 
 
 def test_overrides_reach_nested_keys(tmp_path):

@@ -1,0 +1,140 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""Connector pre-training: queries learn their words, nothing else changes, and a recipe keeps what was learnt."""
+
+import copy
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from modeling_favor import FavorForConditionalGeneration
+from tests.conftest import tiny_settings
+from trainers import load_manifest
+from trainers.connector_pretraining import pretrain_connector, word_tokens, words_of_samples
+from trainers.encoder_cache import encode_dataset, join_states
+from trainers.recipe import read_recipe
+from trainers.recipe_run import run_recipe
+from trainers.scratch_model import build_from_scratch
+
+WORDS_A_HALF_SECOND = 4
+SETTINGS = {"steps": 200, "batch_size": 8, "learning_rate": 1e-2, "diversity_loss_weight": 0.1}
+
+
+def settings_with_enough_queries() -> dict:
+    settings = copy.deepcopy(tiny_settings())
+    connector = settings["config"]["connector_config"]
+    connector["initializer_range"] = 0.1  # to be trained
+    connector["num_query_tokens"] = WORDS_A_HALF_SECOND * connector["window_frames"]
+    return settings | {"vocab_size": 600}
+
+
+@pytest.fixture
+def encoded(training_dir):
+    """A random model whose tokenizer knows the words, and the eight clips in its encoders' states."""
+    scenes = [json.loads(line) for line in (training_dir / "train_scenes.jsonl").read_text().splitlines()]
+    said = [" ".join(row) for scene in scenes for row in scene["half_second_words"]]
+    model, processor = build_from_scratch(settings_with_enough_queries(), [*said, "red nothing nothing"] * 20, seed=0)
+    dataset = load_manifest(training_dir / "train.jsonl")
+    rows, collator = encode_dataset(model, processor, dataset, workers=0, progress=False)
+    return model, processor, dataset, rows, collator
+
+
+def test_each_query_learns_its_word_and_nothing_else_is_trained(encoded, training_dir):
+    model, processor, dataset, rows, collator = encoded
+    scenes = training_dir / "train_scenes.jsonl"
+    before = copy.deepcopy(model.state_dict())
+    report = pretrain_connector(model, processor, dataset, rows, collator, {"scenes": scenes, **SETTINGS}, seed=0)
+    after = model.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed and all(name.startswith("model.connector.") for name in changed)
+    words = words_of_samples(scenes, dataset, model.config.connector_config)
+    vocabulary = sorted({word for said in words for word in said})
+    embeddings = model.get_input_embeddings().weight[word_tokens(processor.tokenizer, vocabulary)]
+    right = []
+    model.eval()
+    for place, said in enumerate(words):
+        with torch.no_grad():
+            output = model.model.connector(**join_states([collator.states(rows[place])]))
+        nearest = torch.cdist(output.embeddings[0], embeddings).argmin(-1).tolist()
+        right += [vocabulary[found] == word for found, word in zip(nearest, said, strict=False)]
+    assert sum(right) / len(right) > 0.9  # of a handful of clips, by heart
+    assert report["words"] > 0.8
+
+
+def test_the_recipe_teaches_the_connector_once(training_dir, tmp_path):
+    recipe = {
+        "output_dir": str(tmp_path / "run"),
+        "train_data": str(training_dir / "train.jsonl"),
+        "from_scratch": settings_with_enough_queries(),
+        "connector_pretraining": {"scenes": str(training_dir / "train_scenes.jsonl"), **SETTINGS, "steps": 2},
+        "cache_encoder_states": True,
+        "sft": {"max_steps": 1, "report_to": "none", "save_strategy": "no", "learning_rate": 0.0},
+    }
+    taught = load_file(run_recipe(recipe) / "pretrained_connector.safetensors")
+    model = FavorForConditionalGeneration.from_pretrained(tmp_path / "run")
+    connector = {name: value for name, value in model.model.state_dict().items() if name.startswith("connector.")}
+    assert set(taught) == set(connector)
+    for name, value in taught.items():
+        torch.testing.assert_close(connector[name], value, rtol=0, atol=0)
+    assert json.loads((tmp_path / "run" / "pretrained_connector.json").read_text()).keys() == {"words"}
+    recipe["connector_pretraining"]["steps"] = 10**9  # a resumed run must not begin them
+    run_recipe(recipe | {"resume": True})
+
+
+def test_words_that_do_not_fit_are_named(encoded, training_dir, tmp_path):
+    model, processor, dataset, *_ = encoded
+    config = copy.deepcopy(model.config.connector_config)
+    config.num_query_tokens = 7
+    with pytest.raises(ValueError, match="4 words a half second, but the connector has 7 queries"):
+        words_of_samples(training_dir / "train_scenes.jsonl", dataset, config)
+    with pytest.raises(ValueError, match="'antidisestablishment' is more than one token"):
+        word_tokens(processor.tokenizer, ["red", "antidisestablishment"])
+    lines = (training_dir / "train_scenes.jsonl").read_text().splitlines()
+    few = tmp_path / "few_scenes.jsonl"
+    few.write_text(lines[0] + "\n")
+    with pytest.raises(ValueError, match="has no words of"):
+        words_of_samples(few, dataset, model.config.connector_config)
+    few.write_text(json.dumps({**json.loads(lines[0]), "half_second_words": None}) + "\n")
+    with pytest.raises(ValueError, match="render the data anew"):
+        words_of_samples(few, dataset, model.config.connector_config)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"connector_pretraining": {"steps": 3}}, "all of them"),
+        ({"cache_encoder_states": False}, "set `cache_encoder_states`"),
+    ],
+)
+def test_a_recipe_that_cannot_be_followed(change, message, tmp_path):
+    import yaml
+
+    recipe = {
+        "model": "anything",
+        "output_dir": "out",
+        "train_data": "train.jsonl",
+        "cache_encoder_states": True,
+        "connector_pretraining": {"scenes": "scenes.jsonl", **SETTINGS},
+    }
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    read_recipe(tmp_path / "recipe.yaml")
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe | change))
+    with pytest.raises(ValueError, match=message):
+        read_recipe(tmp_path / "recipe.yaml")
+
+
+def test_an_answer_begins_with_the_token_that_its_word_is_elsewhere(encoded):
+    _, processor, *_ = encoded
+    tokenizer = processor.tokenizer
+    chat = [{"role": "user", "content": "red"}, {"role": "assistant", "content": "red"}]
+    tokens = tokenizer.apply_chat_template(
+        chat, chat_template=processor.chat_template, return_dict=True, return_assistant_tokens_mask=True
+    )
+    answer = [token for token, mine in zip(tokens["input_ids"], tokens["assistant_masks"], strict=True) if mine]
+    assert answer == [*word_tokens(tokenizer, ["red"]).tolist(), tokenizer.eos_token_id]
+    assert tokenizer.decode(answer, skip_special_tokens=True).strip() == "red"
+    prompt = tokenizer.apply_chat_template(
+        chat[:1], chat_template=processor.chat_template, return_dict=True, add_generation_prompt=True
+    )
+    assert tokens["input_ids"][: len(prompt["input_ids"])] == prompt["input_ids"]
