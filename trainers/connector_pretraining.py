@@ -20,6 +20,7 @@ from .tower_pretraining import NOT_LABELLED, balanced_batches, fit
 FILLER = "nothing"  # what is said of a window's half seconds beyond a clip's end
 LOGIT_GAP = 20.0  # between a word's own embedding and that of another, on average
 SOURCES = ("video", "image", "audio")
+OFF_WEIGHT = 4.0  # of the squared distance to the word, in units of that between two words
 SETTINGS = {"scenes", "steps", "batch_size", "learning_rate", "diversity_loss_weight"}
 
 
@@ -52,7 +53,7 @@ def pretrain_connector(
     targets = [torch.tensor([place_of[word] for word in said]) for said in words]
     embeddings = model.get_input_embeddings().weight[word_tokens(processor.tokenizer, vocabulary)].detach()
     distances = torch.cdist(embeddings, embeddings).square()
-    scale = LOGIT_GAP / distances[~torch.eye(len(vocabulary), dtype=torch.bool)].mean()
+    distance = distances[~torch.eye(len(vocabulary), dtype=torch.bool)].mean()
     connector = model.model.connector
 
     def loss_of(batch: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
@@ -63,8 +64,11 @@ def pretrain_connector(
             row[:tokens] = place_of[FILLER]
             row[: len(targets[place])] = targets[place][:tokens]
         said = target != NOT_LABELLED
-        logits = -scale * torch.cdist(output.embeddings[said], embeddings).square()  # (words said, vocabulary)
-        loss = nn.functional.cross_entropy(logits, target[said])
+        squared = torch.cdist(output.embeddings[said], embeddings).square() / distance  # (words said, vocabulary)
+        logits = -LOGIT_GAP * squared
+        # The cross-entropy leaves free whatever is at right angles to all words, which the language model would read.
+        off = squared.gather(1, target[said][:, None]).mean()
+        loss = nn.functional.cross_entropy(logits, target[said]) + OFF_WEIGHT * off
         right = (logits.argmax(-1) == target[said]).float().mean().item()
         return loss + settings["diversity_loss_weight"] * output.diversity_loss, {"words": right}
 

@@ -51,15 +51,19 @@ def test_each_query_learns_its_word_and_nothing_else_is_trained(encoded, trainin
     words = words_of_samples(scenes, dataset, model.config.connector_config)
     vocabulary = sorted({word for said in words for word in said})
     embeddings = model.get_input_embeddings().weight[word_tokens(processor.tokenizer, vocabulary)]
-    right = []
+    right, off = [], []
     model.eval()
     for place, said in enumerate(words):
         with torch.no_grad():
             output = model.model.connector(**join_states([collator.states(rows[place])]))
-        nearest = torch.cdist(output.embeddings[0], embeddings).argmin(-1).tolist()
+        distances = torch.cdist(output.embeddings[0], embeddings).square()
+        nearest = distances.argmin(-1).tolist()
+        off += distances.min(-1).values.tolist()
         right += [vocabulary[found] == word for found, word in zip(nearest, said, strict=False)]
     assert sum(right) / len(right) > 0.9  # of a handful of clips, by heart
     assert report["words"] > 0.8
+    between = torch.pdist(embeddings).square().mean().item()
+    assert sum(off) / len(off) < 0.2 * between  # near the word, not just nearest to it
 
 
 def test_the_recipe_teaches_the_connector_once(training_dir, tmp_path):
