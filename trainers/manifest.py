@@ -2,6 +2,7 @@
 """Reads training manifests: one JSON line a sample, media paths relative to the file."""
 
 import json
+import math
 import random
 import re
 from collections.abc import Iterator, Mapping
@@ -199,17 +200,20 @@ def keep_shares(dataset: Dataset, shares: dict[str, float], seed: int) -> Datase
 
     Args:
         dataset: with a `family` column.
-        shares: from 0 to 1, by family.
+        shares: by family; 0.5 keeps half of its samples, 2.5 has each of them two or three times.
         seed: of the choice.
 
-    Raises `ValueError` for a share outside 0 to 1, and for a family that the dataset does not have.
+    Raises `ValueError` for a share below 0, and for a family that the dataset does not have.
     """
     families = dataset["family"] if "family" in dataset.column_names else []
     unknown = set(shares) - set(families)
     if unknown:
         raise ValueError(f"The data has no family {', '.join(sorted(unknown))}; it has {sorted(set(families))}.")
-    if any(not 0 <= share <= 1 for share in shares.values()):
-        raise ValueError(f"Shares must lie between 0 and 1, but they are {shares}.")
+    if any(not 0 <= share < math.inf for share in shares.values()):
+        raise ValueError(f"Shares must be 0 or more, but they are {shares}.")
     rng = random.Random(seed)
-    kept = [number for number, family in enumerate(families) if rng.random() < shares.get(family, 1.0)]
+    kept: list[int] = []
+    for number, family in enumerate(families):
+        times, rest = divmod(shares.get(family, 1.0), 1.0)
+        kept += [number] * (int(times) + (rng.random() < rest))
     return dataset.select(kept) if shares else dataset

@@ -30,7 +30,7 @@ SECTIONS = {
     "sft",
     "stages",
 }
-STAGE_SECTIONS = {"sft", "family_shares", "train_data"}
+STAGE_SECTIONS = {"sft", "family_shares", "train_data", "words_for_media"}
 MAPPINGS = {
     "config",
     "media_options",
@@ -140,6 +140,9 @@ def check_sections(recipe: dict[str, Any], path: Path) -> None:
             f"{path}: `cache_encoder_states` is true or a mapping with {', '.join(sorted(CACHE_OPTIONS))}, but it is "
             f"{cache!r}."
         )
+    for stage in stages:
+        if not isinstance(stage.get("words_for_media", ""), str):
+            raise ValueError(f"{path}: `words_for_media` is a file's name, but it is {stage['words_for_media']!r}.")
     check_connector_pretraining(recipe, path)
     options = {field.name for field in dataclasses.fields(FavorSFTConfig)} - {"output_dir", "seed"}
     for section in (recipe, *stages):

@@ -15,8 +15,9 @@ from processing import FavorProcessor
 from processing.media_options_favor import check_media_options
 
 from .bad_samples import BAD_SAMPLES
+from .clip_words import tell_in_words, words_of_scenes
 from .complete_checkpoints import fault_of, mark_complete, unmark
-from .connector_pretraining import pretrain_connector, words_of_scenes
+from .connector_pretraining import pretrain_connector
 from .data_mixture import load_training_data, mixture_of
 from .decoded_clips import DecodedClip, decode_clips
 from .encoder_cache import encode_dataset
@@ -67,16 +68,21 @@ def run_recipe(recipe: dict[str, Any], name: str | None = None) -> Path:
     lora = dict(recipe.get("lora") or {})
     merge = lora.pop("merge", False)
     peft_config = None if recipe.get("lora") is None or finished else lora_config(**lora)
+    first_with_media = next((n for n, stage in enumerate(stages) if "words_for_media" not in stage), None)
 
     for number in range(finished, len(stages)):
         stage, args = stages[number], arguments[number]
         rows = load_data(stage["train_data"], recipe, args) if "train_data" in stage else dataset
         samples = keep_shares(rows, stage.get("family_shares") or {}, seed)
-        rows, collator = encoded(recipe, model, processor, samples, clips, args)
-        if number == 0 and recipe.get("connector_pretraining"):
+        in_words = stage.get("words_for_media")
+        if in_words:
+            rows, collator = tell_in_words(processor, samples, in_words, favor_of(model).config.connector_config)
+        else:
+            rows, collator = encoded(recipe, model, processor, samples, clips, args)
+        if number == first_with_media and recipe.get("connector_pretraining"):
             start_connector(recipe, model, processor, samples, rows, collator, args)
         eval_rows = None
-        if eval_dataset is not None:
+        if eval_dataset is not None and not in_words:
             eval_rows, eval_collator = encoded(recipe, model, processor, eval_dataset, clips, args)
             share_states(collator, eval_collator)
         if favor_of(model) is model:
@@ -110,6 +116,8 @@ def stage_arguments(recipe: dict[str, Any], stage: dict[str, Any], folder: Path)
     options = {**(recipe.get("sft") or {}), **(stage.get("sft") or {})}
     if recipe.get("eval_data") and "eval_strategy" not in options:
         options["eval_strategy"] = "epoch"
+    if "words_for_media" in stage:
+        options |= {"allow_text_only": True, "eval_strategy": "no"}
     return FavorSFTConfig(output_dir=str(folder), seed=recipe.get("seed", 0), **options)
 
 
@@ -131,8 +139,8 @@ def start_model(recipe: dict[str, Any], dataset: Any, args: FavorSFTConfig) -> t
         with args.main_process_first(desc="tokenisers"):
             reused = fault_of(known) is None and (bool(recipe.get("resume")) or args.local_process_index > 0)
             texts = [turn["content"] for messages in dataset["messages"] for turn in messages]
-            if recipe.get("connector_pretraining"):
-                texts += words_of_scenes(recipe["connector_pretraining"]["scenes"])
+            for scenes in word_files(recipe):
+                texts += words_of_scenes(scenes)
             model, processor = build_from_scratch(
                 recipe["from_scratch"], texts, recipe.get("seed", 0), known if reused else None
             )
@@ -148,6 +156,13 @@ def start_model(recipe: dict[str, Any], dataset: Any, args: FavorSFTConfig) -> t
     if recipe.get("media_options"):
         processor.media_options = check_media_options({**processor.media_options, **recipe["media_options"]})
     return model, processor
+
+
+def word_files(recipe: dict[str, Any]) -> list[str]:
+    """The files of half-second words that a recipe reads, each once."""
+    files = [stage.get("words_for_media") for stage in recipe.get("stages") or []]
+    files.append((recipe.get("connector_pretraining") or {}).get("scenes"))
+    return sorted({file for file in files if file})
 
 
 def prepare_clips(

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from .scene import STEP
+from .task_scene import NOTHING, SILENCE
 
-NOTHING, SILENCE = "nothing", "silence"
 CELLS = (1, 2, 3, 4)  # of a still; each has the place of a half second
 
 
@@ -19,16 +19,14 @@ def half_second_words(line: Mapping[str, Any]) -> list[list[str]]:
     goes on with them while a sound lasts; signs are a colour and a word in the first two rows.
 
     Args:
-        line: of `{split}_scenes.jsonl`.
+        line: of `{split}_scenes.jsonl`, with `ground_truth` (seconds) and the labels of its task.
     """
     truth = line["ground_truth"]
     heard = bool(line.get("audio") or line.get("video"))
-    steps = 1
-    if heard:
-        steps = max(1, round(truth["duration"] / STEP))
+    steps = max(1, round(truth["duration"] / STEP)) if heard else 1
     still = "lit_colour" not in line and ("cell_1_colour" in line or "upper_sign_colour" in line)
     rows = -(-steps // len(CELLS)) * len(CELLS) if still else steps
-    words = [[NOTHING, NOTHING, SILENCE if heard else NOTHING, SILENCE if heard else NOTHING] for _ in range(rows)]
+    words = [[NOTHING] * 4 for _ in range(rows)]
     for step, row in enumerate(words):
         if heard:
             row[2:] = [_heard(truth, step * STEP + quarter) for quarter in (STEP / 4, 3 * STEP / 4)]
@@ -39,29 +37,27 @@ def half_second_words(line: Mapping[str, Any]) -> list[list[str]]:
 def _show(line: Mapping[str, Any], step: int, row: list[str]) -> None:
     """Writes what is seen in a half second into its row."""
 
-    def label(name: str, place: int = step) -> str:
-        values = line.get(name) or [None]
-        return (values[place] if place < len(values) else None) or NOTHING
+    def labels(*names: str, place: int = step) -> list[str]:
+        return [line[name][place] or NOTHING for name in names]
 
     cell = CELLS[step % len(CELLS)]
     if "lit_colour" in line:
-        row[:2] = label("lit_colour"), label("lit_shape")
+        row[:2] = labels("lit_colour", "lit_shape")
     elif "cell_1_colour" in line:
-        row[:2] = label(f"cell_{cell}_colour", 0), label(f"cell_{cell}_shape", 0)
+        row[:2] = labels(f"cell_{cell}_colour", f"cell_{cell}_shape", place=0)
     elif "upper_sign_colour" in line and step < 2:
         half = ("upper", "lower")[step]
-        row[:2] = label(f"{half}_sign_colour", 0), label(f"{half}_sign_word", 0)
+        row[:2] = labels(f"{half}_sign_colour", f"{half}_sign_word", place=0)
     elif "colour" in line:
-        row[:2] = label("colour"), label("shape")
-        row[2:] = label("sound"), label("screen_word")
+        row[:] = labels("colour", "shape", "sound", "screen_word")
     elif "screen_word" in line:
-        row[0] = label("screen_word")
+        row[:1] = labels("screen_word")
 
 
 def _heard(truth: Mapping[str, Any], time: float) -> str:
     """The sound at a time; noise where a word is drowned in it."""
-    drowned = [isinstance(word, Mapping) and word.get("drowned", False) for word in truth.get("words") or ()]
-    for place, event in enumerate(truth.get("events") or ()):
+    drowned = [word.get("drowned", False) for word in truth.get("words", ())] or [False] * len(truth["events"])
+    for event, unheard in zip(truth["events"], drowned, strict=True):
         if event["start"] <= time < event["end"]:
-            return "noise" if place < len(drowned) and drowned[place] else event["word"] or event["kind"]
+            return "noise" if unheard else event["word"] or event["kind"]
     return SILENCE

@@ -2,9 +2,17 @@
 """A handful of rendered clips with questions, to train on."""
 
 import copy
+import json
 
 import pytest
 import torch
+
+from tests.conftest import tiny_settings
+from trainers import load_manifest
+from trainers.encoder_cache import encode_dataset
+from trainers.scratch_model import build_from_scratch
+
+WORDS_A_HALF_SECOND = 4
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +31,24 @@ def model_and_processor(tiny_parts):
     model, processor = tiny_parts
     torch.manual_seed(0)
     return copy.deepcopy(model), processor
+
+
+@pytest.fixture
+def settings_with_enough_queries():
+    """A recipe's `from_scratch` section for a model with a query for each word, and a tokenizer of whole words."""
+    settings = copy.deepcopy(tiny_settings())
+    connector = settings["config"]["connector_config"]
+    connector["initializer_range"] = 0.1  # to be trained
+    connector["num_query_tokens"] = WORDS_A_HALF_SECOND * connector["window_frames"]
+    return settings | {"vocab_size": 600}
+
+
+@pytest.fixture
+def encoded(training_dir, settings_with_enough_queries):
+    """A random model whose tokenizer knows the words, and the eight clips in its encoders' states."""
+    scenes = [json.loads(line) for line in (training_dir / "train_scenes.jsonl").read_text().splitlines()]
+    said = [" ".join(row) for scene in scenes for row in scene["half_second_words"]]
+    model, processor = build_from_scratch(settings_with_enough_queries, [*said, "red nothing nothing"] * 20, seed=0)
+    dataset = load_manifest(training_dir / "train.jsonl")
+    rows, collator = encode_dataset(model, processor, dataset, workers=0, progress=False)
+    return model, processor, dataset, rows, collator

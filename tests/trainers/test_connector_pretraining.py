@@ -6,38 +6,17 @@ import json
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
 from modeling_favor import FavorForConditionalGeneration
-from tests.conftest import tiny_settings
-from trainers import load_manifest
-from trainers.connector_pretraining import pretrain_connector, word_tokens, words_of_samples
-from trainers.encoder_cache import encode_dataset, join_states
+from trainers.clip_words import word_tokens, words_of_samples
+from trainers.connector_pretraining import pretrain_connector
+from trainers.encoder_cache import join_states
 from trainers.recipe import read_recipe
 from trainers.recipe_run import run_recipe
-from trainers.scratch_model import build_from_scratch
 
-WORDS_A_HALF_SECOND = 4
 SETTINGS = {"steps": 200, "batch_size": 8, "learning_rate": 1e-2, "diversity_loss_weight": 0.1}
-
-
-def settings_with_enough_queries() -> dict:
-    settings = copy.deepcopy(tiny_settings())
-    connector = settings["config"]["connector_config"]
-    connector["initializer_range"] = 0.1  # to be trained
-    connector["num_query_tokens"] = WORDS_A_HALF_SECOND * connector["window_frames"]
-    return settings | {"vocab_size": 600}
-
-
-@pytest.fixture
-def encoded(training_dir):
-    """A random model whose tokenizer knows the words, and the eight clips in its encoders' states."""
-    scenes = [json.loads(line) for line in (training_dir / "train_scenes.jsonl").read_text().splitlines()]
-    said = [" ".join(row) for scene in scenes for row in scene["half_second_words"]]
-    model, processor = build_from_scratch(settings_with_enough_queries(), [*said, "red nothing nothing"] * 20, seed=0)
-    dataset = load_manifest(training_dir / "train.jsonl")
-    rows, collator = encode_dataset(model, processor, dataset, workers=0, progress=False)
-    return model, processor, dataset, rows, collator
 
 
 def test_each_query_learns_its_word_and_nothing_else_is_trained(encoded, training_dir):
@@ -66,11 +45,11 @@ def test_each_query_learns_its_word_and_nothing_else_is_trained(encoded, trainin
     assert sum(off) / len(off) < 0.2 * between  # near the word, not just nearest to it
 
 
-def test_the_recipe_teaches_the_connector_once(training_dir, tmp_path):
+def test_the_recipe_teaches_the_connector_once(training_dir, settings_with_enough_queries, tmp_path):
     recipe = {
         "output_dir": str(tmp_path / "run"),
         "train_data": str(training_dir / "train.jsonl"),
-        "from_scratch": settings_with_enough_queries(),
+        "from_scratch": settings_with_enough_queries,
         "connector_pretraining": {"scenes": str(training_dir / "train_scenes.jsonl"), **SETTINGS, "steps": 2},
         "cache_encoder_states": True,
         "sft": {"max_steps": 1, "report_to": "none", "save_strategy": "no", "learning_rate": 0.0},
@@ -86,24 +65,6 @@ def test_the_recipe_teaches_the_connector_once(training_dir, tmp_path):
     run_recipe(recipe | {"resume": True})
 
 
-def test_words_that_do_not_fit_are_named(encoded, training_dir, tmp_path):
-    model, processor, dataset, *_ = encoded
-    config = copy.deepcopy(model.config.connector_config)
-    config.num_query_tokens = 7
-    with pytest.raises(ValueError, match="4 words a half second, but the connector has 7 queries"):
-        words_of_samples(training_dir / "train_scenes.jsonl", dataset, config)
-    with pytest.raises(ValueError, match="'antidisestablishment' is more than one token"):
-        word_tokens(processor.tokenizer, ["red", "antidisestablishment"])
-    lines = (training_dir / "train_scenes.jsonl").read_text().splitlines()
-    few = tmp_path / "few_scenes.jsonl"
-    few.write_text(lines[0] + "\n")
-    with pytest.raises(ValueError, match="has no words of"):
-        words_of_samples(few, dataset, model.config.connector_config)
-    few.write_text(json.dumps({**json.loads(lines[0]), "half_second_words": None}) + "\n")
-    with pytest.raises(ValueError, match="render the data anew"):
-        words_of_samples(few, dataset, model.config.connector_config)
-
-
 @pytest.mark.parametrize(
     "change, message",
     [
@@ -112,8 +73,6 @@ def test_words_that_do_not_fit_are_named(encoded, training_dir, tmp_path):
     ],
 )
 def test_a_recipe_that_cannot_be_followed(change, message, tmp_path):
-    import yaml
-
     recipe = {
         "model": "anything",
         "output_dir": "out",
@@ -126,19 +85,3 @@ def test_a_recipe_that_cannot_be_followed(change, message, tmp_path):
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe | change))
     with pytest.raises(ValueError, match=message):
         read_recipe(tmp_path / "recipe.yaml")
-
-
-def test_an_answer_begins_with_the_token_that_its_word_is_elsewhere(encoded):
-    _, processor, *_ = encoded
-    tokenizer = processor.tokenizer
-    chat = [{"role": "user", "content": "red"}, {"role": "assistant", "content": "red"}]
-    tokens = tokenizer.apply_chat_template(
-        chat, chat_template=processor.chat_template, return_dict=True, return_assistant_tokens_mask=True
-    )
-    answer = [token for token, mine in zip(tokens["input_ids"], tokens["assistant_masks"], strict=True) if mine]
-    assert answer == [*word_tokens(tokenizer, ["red"]).tolist(), tokenizer.eos_token_id]
-    assert tokenizer.decode(answer, skip_special_tokens=True).strip() == "red"
-    prompt = tokenizer.apply_chat_template(
-        chat[:1], chat_template=processor.chat_template, return_dict=True, add_generation_prompt=True
-    )
-    assert tokens["input_ids"][: len(prompt["input_ids"])] == prompt["input_ids"]

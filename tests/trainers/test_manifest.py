@@ -119,5 +119,8 @@ def test_shares_thin_out_families_reproducibly(tmp_path):
     assert len(keep_shares(dataset, {}, seed=1)) == 400
     with pytest.raises(ValueError, match="no family lnog; it has"):
         keep_shares(dataset, {"lnog": 0.5}, seed=1)
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        keep_shares(dataset, {"long": 2.0}, seed=1)
+    often = keep_shares(dataset, {"long": 2.5}, seed=1)["family"].count("long")
+    assert 450 < often < 550  # each twice or three times
+    for share in (-0.1, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match="must be 0 or more"):
+            keep_shares(dataset, {"long": share}, seed=1)
