@@ -107,11 +107,13 @@ def media_tokens(config: FavorConfig, seconds: float, num_frames: int | None = N
 
 
 def cache_bytes(config: FavorConfig, tokens: int) -> int:
-    """Keys and values of one sequence in every layer, bf16."""
+    """Keys and values of one sequence in every attention layer, bf16; short convolutions keep next to nothing."""
     text = config.text_config
+    kinds = getattr(text, "layer_types", None) or ["full_attention"] * text.num_hidden_layers
+    layers = sum(kind != "conv" for kind in kinds)
     heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
     head_dim = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-    return tokens * text.num_hidden_layers * heads * head_dim * 2 * BF16_BYTES
+    return tokens * layers * heads * head_dim * 2 * BF16_BYTES
 
 
 def weights_table(names: list[str]) -> str:

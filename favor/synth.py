@@ -48,6 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="ask all that can be asked of an item, for training; else a few questions, the task's own among them",
     )
+    parser.add_argument(
+        "--no-media",
+        action="store_true",
+        help="write questions and scenes alone, for a training stage that reads words in place of media",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -63,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
         workers=args.workers,
         every_question=args.every_question,
         difficulty=args.difficulty,
+        render=not args.no_media,
     )
     print(path)
     return 0

@@ -15,7 +15,7 @@ from .outgoing_files import read_json
 
 Row = tuple[str, str]
 RECORD = "training_record.json"
-RECIPE_SECTIONS = ("train_data", "seed", "tower_pretraining", "lora", "sft")
+RECIPE_SECTIONS = ("train_data", "seed", "tower_pretraining", "connector_pretraining", "lora", "sft")
 NOT_SHOWN = {"output_dir", "logging_dir", "report_to", "run_name", "hub_token", "hub_model_id", "push_to_hub"}
 
 

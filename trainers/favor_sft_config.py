@@ -48,9 +48,10 @@ class FavorSFTConfig(SFTConfig):
         max_length (`int`, *optional*): the collator cuts text beyond so many tokens; media are never cut.
         on_bad_sample (`str`, defaults to `"raise"`): "skip" leaves samples out that cannot be used, and reports them.
         allow_text_only (`bool`, defaults to `False`): train on data of which no sample has media.
-        sort_steps_by_length (`bool`, defaults to `False`): sort the samples of each optimisation step by their
-            `length` column (tokens), so that its micro-batches (`gradient_accumulation_steps`) are padded less. The
-            gradient stays the same.
+        sort_steps_by_length (`int`, defaults to 0): over so many optimisation steps samples are sorted by their
+            `length` column (tokens). 1 (or `True`): within each step, so that its micro-batches
+            (`gradient_accumulation_steps`) are padded less and its gradient stays the same. More: steps hold samples
+            of similar length and come in random order, the same for any number of processes.
 
     Parameters that control the evaluation:
         eval_answers (`int`, defaults to 0): so many samples of the evaluation data are answered at each evaluation;
@@ -83,8 +84,8 @@ class FavorSFTConfig(SFTConfig):
     muon_learning_rate: float | None = field(
         default=None, metadata={"help": "Train the weight matrices inside the layers by Muon, at this rate."}
     )
-    sort_steps_by_length: bool = field(
-        default=False, metadata={"help": "Sort each optimisation step's samples by `length`: less padding."}
+    sort_steps_by_length: int = field(
+        default=0, metadata={"help": "Sort samples by `length` within so many optimisation steps: less padding."}
     )
     on_bad_sample: Literal["raise", "skip"] = field(
         default="raise", metadata={"help": "raise, or skip: leave samples out that cannot be used, and report them."}
@@ -143,6 +144,10 @@ class FavorSFTConfig(SFTConfig):
             if getattr(self, name) not in known:
                 values = ", ".join(str(value) for value in known if value is not None)
                 raise ValueError(f"{name} must be one of {values}, but it is {getattr(self, name)!r}.")
+        if not isinstance(self.sort_steps_by_length, int) or self.sort_steps_by_length < 0:
+            raise ValueError(
+                f"sort_steps_by_length is a number of steps, 0 or more, but it is {self.sort_steps_by_length!r}."
+            )
         if self.diversity_loss_schedule != "constant" and not (self.diversity_loss_schedule_steps or 0) > 0:
             raise ValueError(
                 f"diversity_loss_schedule={self.diversity_loss_schedule!r} needs diversity_loss_schedule_steps, the "

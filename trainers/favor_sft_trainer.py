@@ -263,7 +263,8 @@ class FavorSFTTrainer(SFTTrainer):
         if not self.args.sort_steps_by_length:
             return super()._get_train_sampler(train_dataset)
         step_size = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
-        sampler = StepLengthSampler(sample_lengths(dataset, self.processing_class), step_size, self.args.seed)
+        lengths, group_steps = sample_lengths(dataset, self.processing_class), int(self.args.sort_steps_by_length)
+        sampler = StepLengthSampler(lengths, step_size, self.args.seed, group_steps)
         self.add_callback(SamplerEpochs(sampler))
         return sampler
 

@@ -72,9 +72,9 @@ def run_recipe(recipe: dict[str, Any], name: str | None = None) -> Path:
 
     for number in range(finished, len(stages)):
         stage, args = stages[number], arguments[number]
-        rows = load_data(stage["train_data"], recipe, args) if "train_data" in stage else dataset
-        samples = keep_shares(rows, stage.get("family_shares") or {}, seed)
         in_words = stage.get("words_for_media")
+        rows = load_data(stage["train_data"], recipe, args, media=not in_words) if "train_data" in stage else dataset
+        samples = keep_shares(rows, stage.get("family_shares") or {}, seed)
         if in_words:
             rows, collator = tell_in_words(processor, samples, in_words, favor_of(model).config.connector_config)
         else:
@@ -121,13 +121,18 @@ def stage_arguments(recipe: dict[str, Any], stage: dict[str, Any], folder: Path)
     return FavorSFTConfig(output_dir=str(folder), seed=recipe.get("seed", 0), **options)
 
 
-def load_data(spec: Any, recipe: dict[str, Any], args: FavorSFTConfig, repeat_streams: bool = True) -> Any:
-    """A manifest or a mixture (see [`load_training_data`]); missing files may be skipped where bad samples are."""
+def load_data(
+    spec: Any, recipe: dict[str, Any], args: FavorSFTConfig, repeat_streams: bool = True, media: bool = True
+) -> Any:
+    """A manifest or a mixture (see [`load_training_data`]); files may be missing where bad samples are skipped.
+
+    `media`: whether they are read at all.
+    """
     return load_training_data(
         spec,
         seed=recipe.get("seed", 0),
         batch_size=args.per_device_train_batch_size * args.world_size,
-        check_files=args.on_bad_sample == "raise",
+        check_files=media and args.on_bad_sample == "raise",
         repeat_streams=repeat_streams,
     )
 

@@ -33,6 +33,7 @@ def write_split(
     progress: bool = True,
     every_question: bool = False,
     difficulty: str = "standard",
+    render: bool = True,
 ) -> Path:
     """Renders `count` items of each chosen task, and writes what is asked about them.
 
@@ -54,6 +55,8 @@ def write_split(
         every_question: ask all that can be asked of an item, for training; else a few questions, those of the
             benchmark among them.
         difficulty: "easy", "standard" or "hard" (see `difficulty.py`); says nothing to "moments".
+        render: False writes no media, only what would be asked about them and what they would hold: for a training
+            stage that reads `half_second_words` in their place.
 
     Returns:
         The path of `{split}.jsonl`.
@@ -74,10 +77,12 @@ def write_split(
     media = out_dir / "media"
     if questions_path.exists() or (media.exists() and any(media.iterdir())):
         raise ValueError(f"out_dir {str(out_dir)!r} already holds a rendered split; remove it or choose another.")
-    if any(event.word for scene in everything for event in _events(scene)):
+    if render and any(event.word for scene in everything for event in _events(scene)):
         load_loader()  # fails before anything is written
-    media.mkdir(parents=True, exist_ok=True)
-    _render_all(everything, out_dir, workers, progress)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    if render:
+        media.mkdir(exist_ok=True)
+        _render_all(everything, out_dir, workers, progress)
     lines = (_scene_line(s) if isinstance(s, Scene) else scene_line(s) for s in everything)
     _write_lines(scenes_path, ({**line, "half_second_words": half_second_words(line)} for line in lines))
     moments = (_question_line(s, item) for s in scenes for item in sample_questions(s, families, every_question))

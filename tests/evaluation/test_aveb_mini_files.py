@@ -61,6 +61,12 @@ def sound_of(path: Path) -> np.ndarray:
     return samples / 32768 if samples.dtype == np.int16 else samples
 
 
+def test_without_media_the_same_is_written_about_them(folder: Path, tmp_path: Path) -> None:
+    write_split(tmp_path, "test", COUNT, SEED, tasks="all", progress=False, render=False)
+    files = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*")}
+    assert files == {path.relative_to(folder): path.read_bytes() for path in folder.glob("*.jsonl")}
+
+
 def loudness(samples: np.ndarray, start: float, end: float) -> float:
     return float(np.sqrt(np.mean(samples[round(start * 16000) : round(end * 16000)] ** 2)))
 

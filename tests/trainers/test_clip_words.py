@@ -3,6 +3,7 @@
 
 import copy
 import json
+import shutil
 
 import pytest
 import torch
@@ -75,6 +76,31 @@ def test_a_stage_in_words_trains_before_the_connector_does(training_dir, setting
     recipe["connector_pretraining"]["steps"] = 10**9  # a resumed run must not begin them
     recipe["stages"][0]["sft"]["max_steps"] = 10**9
     run_recipe(recipe | {"resume": True})
+
+
+def test_a_stage_in_words_needs_no_media(training_dir, settings_with_enough_queries, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in ("train.jsonl", "train_scenes.jsonl"):
+        shutil.copy(training_dir / name, data)
+    in_words = {"train_data": str(data / "train.jsonl"), "words_for_media": str(data / "train_scenes.jsonl")}
+    recipe = {
+        "output_dir": str(tmp_path / "run"),
+        "train_data": str(training_dir / "train.jsonl"),
+        "from_scratch": settings_with_enough_queries,
+        "sft": {"max_steps": 1, "report_to": "none", "save_strategy": "no"},
+        "stages": [in_words],
+    }
+    run_recipe(recipe)
+    record = json.loads((tmp_path / "run" / "training_record.json").read_text())
+    assert record["data"]["samples"] == len(read_lines(data / "train.jsonl"))
+    del recipe["stages"][0]["words_for_media"]
+    with pytest.raises(ValueError, match="does not exist beside the manifest"):
+        run_recipe(recipe)
+
+
+def read_lines(path):
+    return path.read_text().splitlines()
 
 
 def test_words_for_media_name_a_file(tmp_path):

@@ -38,3 +38,24 @@ def test_sorting_costs_less_padding():
         return sum(max(order[i : i + size]) * size for i in range(0, len(order), size))
 
     assert padded(order) < 0.8 * padded(lengths)
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=90), st.integers(1, 8), st.integers(2, 5), st.integers(0, 5))
+def test_steps_of_a_group_hold_samples_of_similar_length(lengths, step_size, group_steps, seed):
+    order = list(StepLengthSampler(lengths, step_size, seed, group_steps))
+    assert sorted(order) == list(range(len(lengths)))
+    size = step_size * group_steps
+    drawn = torch.randperm(len(lengths), generator=torch.Generator().manual_seed(seed)).split(size)
+    for start, group in zip(range(0, len(order), size), drawn, strict=True):
+        chosen = order[start : start + size]
+        assert sorted(chosen) == sorted(group.tolist())
+        steps = [[lengths[i] for i in chosen[at : at + step_size]] for at in range(0, len(chosen), step_size)]
+        steps.sort(key=lambda step: (step[0], step[-1]), reverse=True)
+        assert [length for step in steps for length in step] == sorted((lengths[i] for i in group), reverse=True)
+
+
+def test_the_steps_of_a_group_come_in_random_order():
+    lengths = list(range(1000))
+    order = list(StepLengthSampler(lengths, step_size=10, seed=0, group_steps=50))
+    first = [order[at] for at in range(0, 500, 10)]
+    assert first not in (sorted(first), sorted(first, reverse=True))

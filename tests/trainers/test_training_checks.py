@@ -71,6 +71,7 @@ def test_what_would_break_training_in_silence_is_refused(options, said, make):
         ({"completion_only_loss": False}, "leaves everything but the answers out"),
         ({"diversity_loss_schedule": "cosine"}, "constant, linear_warmup, linear_decay"),
         ({"diversity_loss_schedule": "linear_decay"}, "needs diversity_loss_schedule_steps"),
+        ({"sort_steps_by_length": -1}, "sort_steps_by_length is a number of steps, 0 or more"),
         ({"diversity_loss_reduction": "max"}, "mean, sum"),
         ({"connector_dtype": "float16"}, "float32, bfloat16"),
         ({"on_bad_sample": "ignore"}, "raise, skip"),
