@@ -21,6 +21,7 @@ from benchmarks.model_measures import Spread, peak_memory, slope, time_in_turn
 from benchmarks.model_peers import BUILDERS, PEERS, Sizes, build, clip_inputs, freeze_towers
 from benchmarks.model_plain_connector import READINGS
 from benchmarks.model_start import STAGES, first_token_table, imports_of_others, measure_first_token, measure_load
+from modeling_favor.presets_favor import preset_config
 
 TINY = Sizes(text_width=64, text_layers=1, tower_width=32, tower_layers=1, audio_chunk_seconds=2)
 CONNECTOR = {
@@ -182,7 +183,8 @@ def test_the_gpu_benchmark_runs_on_the_cpu(capsys, monkeypatch, tmp_path):
     gpu.main()
     results = json.loads(out.read_text())
     assert results["dtype"] == "torch.bfloat16"
-    assert results["prompt tokens"] == gpu.TEXT_TOKENS + 8
+    window = preset_config("favor-tiny").connector_config.num_query_tokens
+    assert results["prompt tokens"] == gpu.TEXT_TOKENS + window
     assert set(results["tokens a second"]) == {"dynamic", "static"}
     assert "say nothing of a GPU" in capsys.readouterr().out
 

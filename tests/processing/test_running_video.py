@@ -69,7 +69,7 @@ def test_a_sound_alone_and_a_muted_video_can_be_watched(favor_tiny, files):
     for window in processor.stream(files["sound"]):
         assert "pixel_values_videos" not in window.inputs
         stream.add(**window.inputs)
-    assert stream.num_tokens == 16  # 2.5 s: two windows of 8 tokens
+    assert stream.num_tokens == 2 * model.config.connector_config.num_query_tokens  # 2.5 s: two windows
     assert all("input_features" not in w.inputs for w in processor.stream(files["long"], load_audio_from_video=False))
 
 
