@@ -14,7 +14,7 @@ import torch
 from datasets import Dataset
 
 from .favor_data_collator import pad_text
-from .sample_tokens import tokenize_sample
+from .sample_tokens import IGNORED_LABEL, tokenize_sample
 
 FILLER = "nothing"  # what is said of a window's half seconds beyond a clip's end
 SOURCES = ("video", "image", "audio")
@@ -45,13 +45,17 @@ def tell_in_words(processor: Any, dataset: Dataset, scenes: str | Path, config: 
     vocabulary = sorted({FILLER, *(word for said in words for word in said)})
     token_of = dict(zip(vocabulary, word_tokens(processor.tokenizer, vocabulary).tolist(), strict=True))
     columns: dict[str, list] = {"input_ids": [], "labels": [], "length": []}
+    texts: dict[tuple, tuple[list[int], list[int]]] = {}  # most are asked of many clips
     for sample, said in zip(dataset, words, strict=True):
-        said = said + [FILLER] * (-len(said) % config.num_query_tokens)
-        ids, labels = tokenize_sample(processor, sample, len(said))
-        told = iter(said)
-        ids = [token_of[next(told)] if token == processor.video_token_id else token for token in ids]
-        for name, value in (("input_ids", ids), ("labels", labels), ("length", len(ids))):
-            columns[name].append(value)
+        key = (json.dumps(sample["messages"]), *(sample.get(kind) is not None for kind in SOURCES))
+        if key not in texts:
+            texts[key] = tokenize_sample(processor, sample, placeholders=1)
+        ids, labels = texts[key]
+        place = ids.index(processor.video_token_id)
+        told = [token_of[word] for word in said] + [token_of[FILLER]] * (-len(said) % config.num_query_tokens)
+        columns["input_ids"].append([*ids[:place], *told, *ids[place + 1 :]])
+        columns["labels"].append([*labels[:place], *[IGNORED_LABEL] * len(told), *labels[place + 1 :]])
+        columns["length"].append(len(ids) - 1 + len(told))
     return Dataset.from_dict(columns), WordCollator(processor.tokenizer.pad_token_id)
 
 

@@ -117,7 +117,7 @@ def stage_arguments(recipe: dict[str, Any], stage: dict[str, Any], folder: Path)
     if recipe.get("eval_data") and "eval_strategy" not in options:
         options["eval_strategy"] = "epoch"
     if "words_for_media" in stage:
-        options |= {"allow_text_only": True, "eval_strategy": "no"}
+        options |= {"allow_text_only": True, "eval_strategy": "no", "load_best_model_at_end": False}
     return FavorSFTConfig(output_dir=str(folder), seed=recipe.get("seed", 0), **options)
 
 

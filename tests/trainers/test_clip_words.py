@@ -59,7 +59,10 @@ def test_a_stage_in_words_trains_before_the_connector_does(training_dir, setting
         "from_scratch": settings_with_enough_queries,
         "connector_pretraining": {"scenes": scenes, **pretraining},
         "cache_encoder_states": True,
-        "sft": {"max_steps": 20, "report_to": "none", "learning_rate": 3e-3, "save_steps": 10, "logging_steps": 1},
+        "sft": {
+            **{"max_steps": 20, "report_to": "none", "learning_rate": 3e-3, "save_steps": 10, "logging_steps": 1},
+            **{"eval_strategy": "steps", "eval_steps": 10, "load_best_model_at_end": True},  # for media alone
+        },
         "stages": [
             {"words_for_media": scenes, "sft": {"train_only": ["language_model", "lm_head"]}},
             {"sft": {"max_steps": 1}},
