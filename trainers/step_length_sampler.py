@@ -12,12 +12,9 @@ class StepLengthSampler(Sampler[int]):
     A random permutation in which the samples of `group_steps` optimisation steps at a time are sorted by length.
 
     In groups of one step, a step still sees a random mixture, so the cross-entropy's gradient is that of unsorted
-    training; only padding among its micro-batches is saved. In larger groups the steps themselves hold samples of
-    similar length, and follow one another at random. That saves more padding, but a step's samples are then of few
-    kinds, which some models do not learn from: one of favor-tiny's predecessors learnt nothing so in the samples in
-    which mixed steps had reached 83 % on a family.
-
-    The order depends on the samples of a step alone, not on how processes and micro-batches share them.
+    training; only padding among its micro-batches is saved. In larger groups whole steps hold samples of similar
+    length, which saves more, and these steps follow one another at random. Their samples are then of fewer kinds:
+    compare before relying on it. The order is the same however processes and micro-batches share a step.
 
     Args:
         lengths: of each sample, in tokens; or a function of the epoch that tells them, for mixtures whose samples
