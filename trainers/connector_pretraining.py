@@ -29,7 +29,7 @@ def pretrain_connector(
     settings: dict[str, Any],
     seed: int,
 ) -> dict[str, float]:
-    """Trains the connector alone; returns its share of right words over the last steps.
+    """Trains the connector alone; returns its share of right words over the last steps, weighted as the loss is.
 
     Each query of a window is taught the embedding that the language model has for its word: the first queries those of
     the window's first half second, and so on.
@@ -60,13 +60,15 @@ def pretrain_connector(
             row[:tokens] = place_of[FILLER]
             row[: len(targets[place])] = targets[place][:tokens]
         said = target != NOT_LABELLED
+        weights = word_weights(target)[said]
         squared = torch.cdist(output.embeddings[said], embeddings).square() / distance  # (words said, vocabulary)
         logits = -LOGIT_GAP * squared
         # The cross-entropy leaves free whatever is at right angles to all words, which the language model would read.
-        off = squared.gather(1, target[said][:, None]).mean()
-        loss = nn.functional.cross_entropy(logits, target[said]) + OFF_WEIGHT * off
-        right = (logits.argmax(-1) == target[said]).float().mean().item()
-        return loss + settings["diversity_loss_weight"] * output.diversity_loss, {"words": right}
+        off = squared.gather(1, target[said][:, None])[:, 0]
+        losses = nn.functional.cross_entropy(logits, target[said], reduction="none") + OFF_WEIGHT * off
+        right = (logits.argmax(-1) == target[said]).float() @ weights
+        loss = losses @ weights + settings["diversity_loss_weight"] * output.diversity_loss
+        return loss, {"words": right.item()}
 
     generator = torch.Generator().manual_seed(seed)
     kinds = dataset["task"] if "task" in dataset.column_names else [""] * len(dataset)
@@ -74,3 +76,17 @@ def pretrain_connector(
     connector.train().requires_grad_(True)  # a stage before may have frozen it
     parameters = list(connector.parameters())
     return fit("connector", parameters, loss_of, batches, settings["steps"], settings["learning_rate"])
+
+
+def word_weights(target: torch.Tensor) -> torch.Tensor:
+    """What each word weighs in the loss, (rows, tokens), summing to 1: each row as much, and in it each distinct word.
+
+    Of a still with two signs most queries say "nothing", and of a batch most words are those of the long videos.
+
+    Args:
+        target: (rows, tokens) int64 words, `NOT_LABELLED` where there is none.
+    """
+    said = target != NOT_LABELLED
+    same = (target[:, :, None] == target[:, None, :]).sum(-1)  # (rows, tokens): how often its word is in the row
+    weights = said / same
+    return weights / weights.sum(-1, keepdim=True).clamp(min=1) / said.any(-1).sum().clamp(min=1)

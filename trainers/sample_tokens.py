@@ -10,6 +10,7 @@ from .manifest import plain_messages
 from .sample_columns import MEDIA_KEYS
 
 IGNORED_LABEL = -100
+SPACE_TOKENS = ("Ġ", "▁")  # a space alone, in byte-level BPE and in SentencePiece
 
 
 def media_messages(sample: Mapping[str, Any]) -> list[dict]:
@@ -47,11 +48,12 @@ def tokenize_sample(processor: Any, sample: Mapping[str, Any], placeholders: int
         return_dict=True,
         return_assistant_tokens_mask=True,
     )
+    answers = with_spaces_before(processor, tokenized["input_ids"], tokenized["assistant_masks"])
     media_ids = {processor.video_token_id, processor.image_token_id, processor.audio_token_id}
     input_ids: list[int] = []
     labels: list[int] = []
     left = placeholders
-    for token, is_answer in zip(tokenized["input_ids"], tokenized["assistant_masks"], strict=True):
+    for token, is_answer in zip(tokenized["input_ids"], answers, strict=True):
         if token in media_ids:  # an item's first placeholder becomes the whole run, its <audio> nothing
             input_ids += [processor.video_token_id] * left
             labels += [IGNORED_LABEL] * left
@@ -60,6 +62,25 @@ def tokenize_sample(processor: Any, sample: Mapping[str, Any], placeholders: int
             input_ids.append(token)
             labels.append(token if is_answer else IGNORED_LABEL)
     return input_ids, labels
+
+
+def with_spaces_before(processor: Any, input_ids: list[int], answers: list[int]) -> list[int]:
+    """Which tokens are answers, with the space before each that a tokenizer may have put there as a token of its own.
+
+    A tokenizer whose words begin with a space splits a word that it does not know into the space and pieces. Before an
+    answer, that space is no character of it, but it is not in a prompt for generation either: the model must learn to
+    say it. Where prompts end with a space, it is theirs.
+    """
+    tokenizer = processor.tokenizer
+    firsts = [place for place in range(1, len(answers)) if answers[place] and not answers[place - 1]]
+    spaces = [place - 1 for place in firsts if tokenizer.convert_ids_to_tokens(input_ids[place - 1]) in SPACE_TOKENS]
+    if not spaces:
+        return answers
+    asked = [{"role": "user", "content": "?"}]
+    options = {"chat_template": processor.chat_template, "tokenize": False, "add_generation_prompt": True}
+    if tokenizer.apply_chat_template(asked, **options)[-1].isspace():
+        return answers
+    return [1 if place in spaces else answer for place, answer in enumerate(answers)]
 
 
 def limit_length(

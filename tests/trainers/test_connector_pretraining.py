@@ -7,14 +7,17 @@ import json
 import pytest
 import torch
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from modeling_favor import FavorForConditionalGeneration
 from trainers.clip_words import word_tokens, words_of_samples
-from trainers.connector_pretraining import pretrain_connector
+from trainers.connector_pretraining import pretrain_connector, word_weights
 from trainers.encoder_cache import join_states
 from trainers.recipe import read_recipe
 from trainers.recipe_run import run_recipe
+from trainers.tower_pretraining import NOT_LABELLED
 
 SETTINGS = {"steps": 200, "batch_size": 8, "learning_rate": 1e-2, "diversity_loss_weight": 0.1}
 
@@ -43,6 +46,20 @@ def test_each_query_learns_its_word_and_nothing_else_is_trained(encoded, trainin
     assert report["words"] > 0.8
     between = torch.pdist(embeddings).square().mean().item()
     assert sum(off) / len(off) < 0.2 * between  # near the word, not just nearest to it
+
+
+@given(st.lists(st.lists(st.integers(-1, 3), min_size=5, max_size=5), min_size=1, max_size=4))
+def test_each_clip_and_each_of_its_words_weighs_the_same(rows):
+    target = torch.tensor(rows)
+    target[target == -1] = NOT_LABELLED
+    weights = word_weights(target)
+    assert not weights[target == NOT_LABELLED].any()
+    told = [row for row, words in enumerate(target) if (words != NOT_LABELLED).any()]
+    for row in told:
+        words = set(target[row].tolist()) - {NOT_LABELLED}
+        for word in words:
+            assert weights[row][target[row] == word].sum().item() == pytest.approx(1 / len(words) / len(told))
+    assert weights.sum().item() == pytest.approx(1.0 if told else 0.0)
 
 
 def test_the_recipe_teaches_the_connector_once(training_dir, settings_with_enough_queries, tmp_path):

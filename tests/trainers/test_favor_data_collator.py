@@ -6,13 +6,13 @@ import string
 import pytest
 import torch
 from datasets import Dataset
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from trainers import FavorDataCollator, add_length_column, load_manifest
 from trainers.favor_data_collator import IGNORED_LABEL
-from trainers.sample_tokens import limit_length
+from trainers.sample_tokens import limit_length, tokenize_sample
 
 WORDS = st.text(string.ascii_letters + " éß,?", min_size=1, max_size=30).filter(str.strip)
 DIALOGUES = st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=4)
@@ -64,6 +64,39 @@ def test_labels_are_the_answers_tokens_and_media_are_whole(tiny_parts, one_of_ea
         assert short["input_ids"].count(processor.video_token_id) == placeholders
         with pytest.raises(ValueError, match=rf"max_length is {first}\. Raise"):
             FavorDataCollator(processor, max_length=first).prepare(sample)
+
+    check()
+
+
+@pytest.mark.parametrize("ends_with_space", [False, True])
+def test_an_answer_is_learnt_from_where_the_prompt_of_generation_ends(tiny_parts, ends_with_space, monkeypatch):
+    """Also where a tokenizer that does not know the first word splits off the space before it."""
+    _, processor = tiny_parts
+    if ends_with_space:
+        template = processor.chat_template.replace("ASSISTANT:", "ASSISTANT: ")
+        monkeypatch.setattr(processor, "chat_template", template)
+
+    @settings(max_examples=60, deadline=None)
+    @given(DIALOGUES)
+    @example([("Is it?", "Yes"), ("And that?", "Zwölf")])
+    def check(pairs):
+        messages = dialogue(pairs)
+        ids, labels = tokenize_sample(processor, {"messages": messages}, 0)
+        row = FavorDataCollator(processor).prepare({"messages": messages})
+        assert (ids, labels) == (row["input_ids"], row["labels"])
+        learnt = [label != IGNORED_LABEL for label in labels]
+        begins = [place for place, now in enumerate(learnt) if now and not learnt[place - 1]]
+        prompts = [
+            processor.tokenizer.apply_chat_template(
+                messages[: 2 * turn + 1], chat_template=processor.chat_template, add_generation_prompt=True
+            )["input_ids"]
+            for turn in range(len(pairs))
+        ]
+        space = processor.tokenizer.convert_tokens_to_ids("Ġ")
+        if ends_with_space:  # it is the prompt's, or part of the answer's first word
+            assert all(ids[begin] != space for begin in begins)
+        else:
+            assert [ids[:begin] for begin in begins] == prompts
 
     check()
 
