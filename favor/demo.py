@@ -2,7 +2,8 @@
 """`favor demo`: renders clips that the bundled model was never trained on, asks about them, and scores the answers.
 
 Half of the questions need picture and sound together ("What colour is the shape while the bell sounds?"). They are
-asked twice, the second time with the sound muted: what the model loses then is what it had from hearing.
+asked twice, the second time with the sound muted: what the model loses then is what it had from hearing. Then come
+some items of each of AVEB's eleven tasks; `favor eval` scores many of them.
 """
 
 import argparse
@@ -22,11 +23,14 @@ if TYPE_CHECKING:
     from evaluation.aveb_mini.scene import Scene
     from modeling_favor import VideoTextToTextPipeline
 
+    from .demo_tasks import TaskSample
+
 DEMO_SEED = 2310  # no training run uses it
 QUESTIONS_PER_CLIP = 4
 BOTH_STREAMS_PER_CLIP = 2
 BOTH = "both"
 MAX_NEW_TOKENS = 12
+TASKS_FOLDER = "aveb-mini"  # of --out
 MAX_SCENES_PER_CLIP = 50
 
 
@@ -66,6 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--clips must be at least 8; got {arguments.clips}.")
     if arguments.out is not None and arguments.out.exists() and any(arguments.out.iterdir()):
         raise ValueError(f"--out {arguments.out} is not empty: name another folder.")
+    from .demo_tasks import ask_tasks
     from .model_loading import load_pipeline
 
     started = time.monotonic()
@@ -74,13 +79,18 @@ def run(arguments: argparse.Namespace) -> None:
     with nullcontext(arguments.out) if arguments.out else tempfile.TemporaryDirectory(prefix="favor-demo-") as out_dir:
         samples = render_samples(Path(out_dir), arguments.clips, arguments.seed, arguments.split)
         answer_samples(pipe, samples, Path(out_dir))
-        _progress("")
         result = {**score(samples), "seconds": round(time.monotonic() - started, 1)}
+        _progress("asking about items of AVEB's eleven tasks")
+        tasks = ask_tasks(pipe, Path(out_dir) / TASKS_FOLDER, arguments.seed, arguments.split)
+        _progress("")
+        result["tasks"] = [asdict(sample) for sample in tasks]
         if arguments.out:
             (arguments.out / "results.json").write_text(json.dumps(result, indent=2) + "\n")
     if arguments.json:
         print(json.dumps(result, indent=2))
     else:
+        print_tasks(tasks)
+        print()
         print_report(samples, result)
 
 
@@ -152,6 +162,15 @@ def score(samples: list[Sample]) -> dict[str, Any]:
         "families": {name: {"questions": len(v), "correct": sum(v)} for name, v in by_family.items()},
         "samples": [asdict(sample) for sample in samples],
     }
+
+
+def print_tasks(samples: "Sequence[TaskSample]") -> None:
+    """The table of items of AVEB's tasks; of several references the first."""
+    rows = [("task", "file", "question", "reference", "answer", "ok")]
+    for sample in samples:
+        ok = "yes" if sample.correct else "NO"
+        rows.append((sample.task, sample.media, sample.question, sample.references[0], sample.answer, ok))
+    _print_table(rows)
 
 
 def print_report(samples: list[Sample], result: dict[str, Any]) -> None:

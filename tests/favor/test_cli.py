@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from evaluation.aveb_mini.benchmark import TASK_SCENES
 from favor.cli import COMMANDS, main
 
 REPOSITORY = Path(__file__).parents[2]
@@ -170,6 +172,10 @@ def test_demo_asks_and_scores(capsys, tmp_path):
     assert len(both) == 16
     assert all(sample["muted_answer"] is not None for sample in both)
     assert len(list((tmp_path / "demo" / "media").iterdir())) == 8
+    assert Counter(sample["task"] for sample in result["tasks"]) == dict.fromkeys(TASK_SCENES, 2)
+    for sample in result["tasks"]:
+        right = {text.rstrip(".").casefold() for text in sample["references"]}
+        assert sample["correct"] == (sample["answer"].rstrip(".").casefold() in right)
     assert json.loads((tmp_path / "demo" / "results.json").read_text()) == result
 
 
