@@ -88,8 +88,8 @@ def introduction(study: Study) -> str:
     changed = f", with {listed(f'`{entry}`' for entry in overrides)}" if overrides else ""
     return f"""The ablations of the paper's tables 5, 9 and 10 and its figures 3 to 5, on the rendered benchmark of
 [aveb-mini.md](aveb-mini.md). A variant is `recipes/ablation.yaml` with other values in its config
-(`modeling_favor/presets.json`); encoders are favor-tiny's and frozen, connector and language model begin from random
-weights.
+(`modeling_favor/presets.json`); encoders are favor-tiny's and frozen, the language model begins as favor-tiny's, and
+the connector from random weights.
 
 ```bash
 {study.raw["command"]}

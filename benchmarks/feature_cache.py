@@ -2,13 +2,14 @@
 """Samples a second of training with cached encoder states, against decoding and encoding in the loop.
 
     python -m benchmarks.feature_cache                       # favor-tiny's model and batch, a few minutes
-    python -m benchmarks.feature_cache --steps 2 --rounds 2 --clips 20
+    python -m benchmarks.feature_cache --steps 2 --rounds 2 --clips 8
     python -m benchmarks.feature_cache --effect favor/favor_tiny --clips 20   # of the stored dtype on a model's loss
 
-Rendered AVEB-mini clips; model, batch, accumulation and sorting are those of the first stage of
-recipes/favor-tiny.yaml. Both ways run `FavorSFTTrainer` on the same samples, in turns; a round's speed is the median
-of its optimisation steps, the first one left out (workers start in it). Beside the wall clock, which other processes
-disturb, CPU time is counted, that of the loader workers included. Filling the cache is timed by itself.
+AVEB-mini's tasks and moments; model, mixture of questions, batch and sorting are those of the last stage of
+recipes/favor-tiny.yaml, whose two processes' samples are here two micro-batches. Both ways run FavorSFTTrainer on the
+same samples, in turns; a round's speed is the median of its optimisation steps, the first one left out (workers start
+in it). Beside the wall clock, which other processes disturb, CPU time is counted, that of the loader workers included.
+Filling the cache is timed by itself.
 """
 
 import argparse
@@ -30,9 +31,11 @@ from modeling_favor import FavorForConditionalGeneration
 from processing import FavorProcessor
 from trainers import FavorDataCollator, FavorSFTConfig, FavorSFTTrainer, add_length_column, load_manifest
 from trainers.encoder_cache import encode_dataset
+from trainers.manifest import keep_shares
 from trainers.scratch_model import build_from_scratch
 
 RECIPE = Path(__file__).parent.parent / "recipes" / "favor-tiny.yaml"
+PROCESSES = 2  # of the recipe
 SCHEDULE = ("warmup_steps", "lr_scheduler_kwargs", "max_steps", "logging_steps")
 
 
@@ -62,7 +65,7 @@ class StepTimes(TrainerCallback):
 def train(model: Any, processor: Any, rows: Any, collator: Any, steps: int, workers: int, folder: Path) -> StepTimes:
     """The times of a short training run's steps."""
     recipe = yaml.safe_load(RECIPE.read_text(encoding="utf-8"))
-    options = {**recipe["sft"], **recipe["stages"][0]["sft"]}
+    options = {**recipe["sft"], **recipe["stages"][-1]["sft"], "gradient_accumulation_steps": PROCESSES}
     options = {name: value for name, value in options.items() if name not in SCHEDULE}
     times = StepTimes()
     trainer = FavorSFTTrainer(
@@ -87,13 +90,26 @@ def train(model: Any, processor: Any, rows: Any, collator: Any, steps: int, work
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Speeds of both ways, and what filling the cache took."""
     recipe = yaml.safe_load(RECIPE.read_text(encoding="utf-8"))
-    manifest = write_split(folder / "data", "train", options.clips, seed=1, workers=options.workers, progress=False)
+    manifest = write_split(
+        folder / "data",
+        "train",
+        options.clips,
+        seed=1,
+        tasks="all,moments",
+        workers=options.workers,
+        progress=False,
+        every_question=True,
+    )
     rows = load_manifest(manifest)
     texts = [turn["content"] for messages in rows["messages"] for turn in messages]
     model, processor = build_from_scratch(recipe["from_scratch"], texts, seed=0)
-    batch = recipe["sft"]["per_device_train_batch_size"] * recipe["sft"]["gradient_accumulation_steps"]
+    shares = {name: share for name, share in recipe["stages"][-1]["family_shares"].items() if name in rows["family"]}
+    rows = keep_shares(rows, shares, seed=0)
+    batch = recipe["sft"]["per_device_train_batch_size"] * PROCESSES
     if len(rows) < options.steps * batch:
-        raise ValueError(f"{options.clips} clips have {len(rows)} samples, fewer than {options.steps} x {batch}.")
+        raise ValueError(
+            f"{options.clips} clips a task have {len(rows)} samples, fewer than {options.steps} x {batch}."
+        )
     # A whole number of epochs: workers must not be timed for batches that no step takes.
     rows = rows.shuffle(seed=0).select(range(options.steps * batch))
     rows = add_length_column(rows, processor, progress=False)
@@ -162,7 +178,7 @@ def spread(ratios: list[float]) -> dict[str, float]:
 def main() -> None:
     """Measures and prints JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=int, default=90, help="rendered clips (six to ten samples each)")
+    parser.add_argument("--clips", type=int, default=24, help="rendered clips of each task")
     parser.add_argument("--steps", type=int, default=8, help="optimisation steps a round, the first not counted")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=2, help="processes that decode")

@@ -11,6 +11,7 @@ import json
 import random
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -30,6 +31,7 @@ QUESTIONS_PER_CLIP = 4
 BOTH_STREAMS_PER_CLIP = 2
 BOTH = "both"
 MAX_NEW_TOKENS = 12
+QUESTION_WIDTH = 56  # characters shown of a task's question
 TASKS_FOLDER = "aveb-mini"  # of --out
 MAX_SCENES_PER_CLIP = 50
 
@@ -169,7 +171,8 @@ def print_tasks(samples: "Sequence[TaskSample]") -> None:
     rows = [("task", "file", "question", "reference", "answer", "ok")]
     for sample in samples:
         ok = "yes" if sample.correct else "NO"
-        rows.append((sample.task, sample.media, sample.question, sample.references[0], sample.answer, ok))
+        question = textwrap.shorten(sample.question, QUESTION_WIDTH, placeholder=" ...")
+        rows.append((sample.task, sample.media, question, sample.references[0], sample.answer, ok))
     _print_table(rows)
 
 

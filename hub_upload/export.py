@@ -38,6 +38,8 @@ CUSTOM_PIPELINES = {
     }
 }
 CARD_FILES = ("README.md", "architecture.png", ".eval_results/favor.yaml")
+# A run leaves others there: towers and connector as they were pre-trained.
+WEIGHT_FILES = ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json")
 LOADING_KEYS = ("is_local", "local_files_only", "name_or_path")
 ENTRY_FILES = {modeling_favor: ("modeling_favor.py", "pipeline_favor.py"), processing: ("processing_favor.py",)}
 
@@ -121,9 +123,11 @@ def _processor_of(model: PreTrainedModel | str | os.PathLike) -> ProcessorMixin:
 
 def _copy_weights(source: Path, folder: Path) -> tuple[FavorConfig, GenerationConfig]:
     config = FavorConfig.from_pretrained(source)
-    weights = [*source.glob("*.safetensors"), *source.glob("*.safetensors.index.json")]
+    weights = [file for pattern in WEIGHT_FILES for file in source.glob(pattern)]
     if not weights:
-        raise ValueError(f"{source} has no weights (*.safetensors): save the model there with save_pretrained first.")
+        raise ValueError(
+            f"{source} has no weights (model.safetensors): save the model there with save_pretrained first."
+        )
     for file in weights:
         shutil.copyfile(file, folder / file.name)
     if (source / "generation_config.json").is_file():

@@ -121,7 +121,8 @@ def encode_dataset(
         dtype: of the stored states. float32 is exact, float16 and bfloat16 take half of the room.
         identify_files_by: see [`FeatureKeys`].
         max_length, on_bad_sample, bad_sample_log: see [`FavorDataCollator`]; what is skipped is left out of the rows.
-        workers: processes that decode; 0: this one.
+        workers: processes that decode; 0: this one. A script that asks for some must guard its start by
+            `if __name__ == "__main__":`, or it waits for ever for processes that have died.
 
     Returns the dataset with `input_ids`, `labels`, `length`, `visual_states` and `audio_states` (keys or None), and
     its collator.

@@ -33,6 +33,8 @@ from .training_record import run_record, stage_record, write_record
 logger = logging.get_logger(__name__)
 
 ENCODERS = ("vision_tower.", "visual_qformer.", "audio_tower.")
+DONE_BY_ONE = ("tower_pretraining", "connector_pretraining", "cache_encoder_states")  # while other processes wait
+DDP_TIMEOUT = 24 * 3600  # seconds; torch's half an hour would end the run
 TOWERS_FILE = "pretrained_towers.safetensors"
 CONNECTOR_FILE = "pretrained_connector.safetensors"
 TOKENIZERS = "tokenizers"
@@ -114,6 +116,8 @@ def run_recipe(recipe: dict[str, Any], name: str | None = None) -> Path:
 def stage_arguments(recipe: dict[str, Any], stage: dict[str, Any], folder: Path) -> FavorSFTConfig:
     """The trainer's arguments in a stage; the first that are made find the other processes."""
     options = {**(recipe.get("sft") or {}), **(stage.get("sft") or {})}
+    if any(recipe.get(section) for section in DONE_BY_ONE):
+        options.setdefault("ddp_timeout", DDP_TIMEOUT)
     if recipe.get("eval_data") and "eval_strategy" not in options:
         options["eval_strategy"] = "epoch"
     if "words_for_media" in stage:

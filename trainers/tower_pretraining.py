@@ -6,6 +6,7 @@ weights, connector and LLM sit
 on a plateau, because nothing yet tells a red circle from a blue star.
 """
 
+import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from tqdm import tqdm
 from processing import FavorProcessor
 
 from .decoded_clips import DecodedClip
+from .picture_augmentation import check_augmentation, recolour, shift
 
 NOT_LABELLED = -100
 
@@ -60,7 +62,15 @@ def train_visual_tower(
     settings: dict,
     generator: torch.Generator,
 ) -> dict[str, float]:
-    """Vision tower and visual Q-Former learn every label that a single picture has, read from all Q-Former outputs."""
+    """
+    Vision tower and visual Q-Former learn every label that a single picture has, read from all Q-Former outputs.
+
+    `augmentation` of the settings (none by default): `shift`, the most pixels that a picture is moved by;
+    `recoloured`, the share of pictures whose colours are mixed; `colour_labels`, which these have not; `after_steps`,
+    from which on. Without it a tower that never saw a red circle takes red as a sign that a shape is no circle.
+    """
+    augmentation = settings.get("augmentation") or {}
+    check_augmentation(augmentation, settings["visual_labels"])
     seen = [(s.clip.pictures, s.labels) for s in scenes if s.clip.pictures is not None]
     pictures = torch.from_numpy(np.concatenate([clip for clip, _ in seen]))
     names = settings["visual_labels"]
@@ -73,12 +83,20 @@ def train_visual_tower(
     width = model.config.qformer_config.hidden_size * model.config.num_visual_query_tokens
     heads = nn.ModuleDict({name: nn.Linear(width, sizes[name]) for name in names})
 
+    steps_made = itertools.count()
+
     def loss_of(rows: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
-        pixels = processor.video_processor([pictures[rows]], return_tensors="pt")["pixel_values_videos"][0]
+        on = next(steps_made) >= augmentation.get("after_steps", 0)
+        shown = shift(pictures[rows], augmentation.get("shift", 0) if on else 0, generator)
+        shown, mixed = recolour(shown, augmentation.get("recoloured", 0.0) if on else 0.0, generator)
+        pixels = processor.video_processor([shown], return_tensors="pt")["pixel_values_videos"][0]
         question = torch.randint(len(instructions), (len(rows),), generator=generator)
         states = tower(pixel_values=pixels).last_hidden_state
         vectors = qformer(states, tokens["input_ids"][question], tokens["attention_mask"][question])
-        return classify({name: (heads[name](vectors.flatten(1)), targets[name][rows]) for name in names})
+        told = {name: targets[name][rows] for name in names}
+        for name in augmentation.get("colour_labels", ()):
+            told[name] = told[name].masked_fill(mixed, NOT_LABELLED)
+        return classify({name: (heads[name](vectors.flatten(1)), told[name]) for name in names})
 
     parameters = [*tower.parameters(), *qformer.parameters(), *heads.parameters()]
     # As often one set of labels as another: videos have many more pictures than stills.

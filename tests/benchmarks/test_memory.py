@@ -79,7 +79,7 @@ def test_cache_is_as_large_as_the_language_models(name):
     tokens = 37
     with torch.no_grad():
         cache = model(input_ids=torch.arange(5, 5 + tokens)[None]).past_key_values
-    held = [tensor for layer in cache.layers for tensor in (layer.keys, layer.values)]
+    held = [tensor for layer in cache.layers if hasattr(layer, "keys") for tensor in (layer.keys, layer.values)]
     assert sum(t.numel() * t.element_size() for t in held) == memory.cache_bytes(config, tokens)
 
 
@@ -108,6 +108,6 @@ def test_only_the_language_models_layers_count_as_quantised():
     model = memory.empty_model(preset_config("favor-tiny"))
     names = {id(module): name for name, module in model.named_modules()}
     layers = {names[id(layer)] for layer in memory.language_model_linears(model)}
-    assert len(layers) == 4 * 7
+    assert len(layers) == 3 * (4 + 3) + 3 * (2 + 3)  # attention or convolution, and feed-forward
     assert all(name.startswith("model.language_model.layers.") for name in layers)
     assert isinstance(model.lm_head, nn.Linear)

@@ -2,6 +2,7 @@
 """The exported folder: what is in it, that it is deterministic, and what is refused."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -63,7 +64,10 @@ def test_a_folder_that_the_model_saved_by_itself_can_be_exported(tiny_parts, tmp
     model, processor = tiny_parts
     model.save_pretrained(tmp_path / "trained")
     processor.save_pretrained(tmp_path / "trained")
+    # What `favor sft` keeps beside the model for a run that is resumed.
+    shutil.copy(tmp_path / "trained" / "model.safetensors", tmp_path / "trained" / "pretrained_towers.safetensors")
     out_dir = export_model(tmp_path / "trained", tmp_path / "out")
+    assert [file.name for file in out_dir.glob("*.safetensors")] == ["model.safetensors"]
     loaded = FavorForConditionalGeneration.from_pretrained(out_dir)
     for name, tensor in model.state_dict().items():
         torch.testing.assert_close(loaded.state_dict()[name], tensor, rtol=0, atol=0)

@@ -27,17 +27,34 @@ def test_the_recipe_of_favor_tiny_runs(training_dir, tmp_path, capsys):
         "output_dir": tmp_path / "run",
         "train_data": training_dir / "train.jsonl",
         "tower_pretraining.scenes": training_dir / "train_scenes.jsonl",
+        "tower_pretraining.visual_labels": "[colour, shape, screen_word]",
+        "tower_pretraining.augmentation.colour_labels": "[colour]",
         "tower_pretraining.visual_steps": 3,
         "tower_pretraining.audio_steps": 3,
         "tower_pretraining.visual_batch_size": 8,
         "tower_pretraining.audio_batch_size": 4,
+        "connector_pretraining.scenes": training_dir / "train_scenes.jsonl",
+        "connector_pretraining.steps": 3,
         "sft.logging_steps": 1,
-        "stages": "[{sft: {max_steps: 2}}, {family_shares: {timeline: 0.5}, sft: {max_steps: 1}}]",
+        "stages.0.train_data": training_dir / "train.jsonl",
+        "stages.0.words_for_media": training_dir / "train_scenes.jsonl",
+        "stages.0.family_shares": "{timeline: 0.5}",
+        "stages.0.sft.max_steps": 2,
+        "stages.1.train_data": training_dir / "train.jsonl",
+        "stages.1.words_for_media": training_dir / "train_scenes.jsonl",
+        "stages.1.family_shares": "{}",
+        "stages.1.sft.max_steps": 1,
+        "stages.2.train_data": training_dir / "train.jsonl",
+        "stages.2.words_for_media": training_dir / "train_scenes.jsonl",
+        "stages.2.family_shares": "{}",
+        "stages.2.sft.max_steps": 1,
+        "stages.3.family_shares": "{}",
+        "stages.3.sft.max_steps": 1,
     }
     arguments = [part for key, value in changes.items() for part in (f"--{key}", str(value))]
     assert main(["sft", str(RECIPE), *arguments]) == 0
-    report = json.loads((tmp_path / "run" / "pretrained_towers.json").read_text())
-    assert set(report) == {"colour", "shape", "screen_word", "sound"}
+    for part, learnt in (("towers", {"colour", "shape", "screen_word", "sound"}), ("connector", {"words"})):
+        assert set(json.loads((tmp_path / "run" / f"pretrained_{part}.json").read_text())) == learnt
     model = FavorForConditionalGeneration.from_pretrained(tmp_path / "run")
     processor = FavorProcessor.from_pretrained(tmp_path / "run")
     chat = [

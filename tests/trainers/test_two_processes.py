@@ -11,7 +11,7 @@ import pytest
 from favor.cli import main
 from tests.conftest import REPOSITORY
 from tests.trainers.test_equal_gradients import environment
-from trainers.recipe_run import TOKENIZERS, TOWERS_FILE
+from trainers.recipe_run import CONNECTOR_FILE, TOKENIZERS, TOWERS_FILE
 
 STEPS = 20
 
@@ -22,10 +22,14 @@ def changes(training_dir, folder, processes: int) -> list[str]:
         "output_dir": folder,
         "train_data": training_dir / "train.jsonl",
         "tower_pretraining.scenes": training_dir / "train_scenes.jsonl",
+        "tower_pretraining.visual_labels": "[colour, shape, screen_word]",
+        "tower_pretraining.augmentation.colour_labels": "[colour]",
         "tower_pretraining.visual_steps": 3,
         "tower_pretraining.audio_steps": 3,
         "tower_pretraining.visual_batch_size": 8,
         "tower_pretraining.audio_batch_size": 4,
+        "connector_pretraining.scenes": training_dir / "train_scenes.jsonl",
+        "connector_pretraining.steps": 3,
         "sft.logging_steps": 1,
         "sft.per_device_train_batch_size": 4 // processes,
         "stages": f"[{{sft: {{max_steps: {STEPS}, learning_rate: 1.5e-3, warmup_steps: 200}}}}]",
@@ -55,10 +59,11 @@ def test_processes_that_begin_anew_share_tokenisers_and_towers(training_dir, tmp
 def test_two_processes_train_favor_tinys_recipe_as_one_does(training_dir, tmp_path):
     recipe = str(REPOSITORY / "recipes" / "favor-tiny.yaml")
     assert main(["sft", recipe, *changes(training_dir, tmp_path / "one", 1)]) == 0
-    # The same tokenisers, whose ids differ from process to process, and so the same towers.
+    # The same tokenisers, whose ids differ from process to process, and so the same towers and connector.
     (tmp_path / "two").mkdir()
     shutil.copytree(tmp_path / "one" / TOKENIZERS, tmp_path / "two" / TOKENIZERS)
-    shutil.copy(tmp_path / "one" / TOWERS_FILE, tmp_path / "two")
+    for file in (TOWERS_FILE, CONNECTOR_FILE):
+        shutil.copy(tmp_path / "one" / file, tmp_path / "two")
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "favor"]
     command = [*launch, "sft", recipe, *changes(training_dir, tmp_path / "two", 2), "--resume", "auto"]
     done = subprocess.run(command, cwd=REPOSITORY, env=environment(), capture_output=True, text=True, timeout=500)
