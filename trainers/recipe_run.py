@@ -2,12 +2,15 @@
 """Runs a training recipe, from data to a saved model, in one process or several, or goes on where it was stopped."""
 
 import json
+import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
+from torch.distributed import init_process_group, is_initialized
 from transformers import set_seed
 from transformers.utils import logging
 
@@ -118,11 +121,20 @@ def stage_arguments(recipe: dict[str, Any], stage: dict[str, Any], folder: Path)
     options = {**(recipe.get("sft") or {}), **(stage.get("sft") or {})}
     if any(recipe.get(section) for section in DONE_BY_ONE):
         options.setdefault("ddp_timeout", DDP_TIMEOUT)
+    join_processes(options)
     if recipe.get("eval_data") and "eval_strategy" not in options:
         options["eval_strategy"] = "epoch"
     if "words_for_media" in stage:
         options |= {"allow_text_only": True, "eval_strategy": "no", "load_best_model_at_end": False}
     return FavorSFTConfig(output_dir=str(folder), seed=recipe.get("seed", 0), **options)
+
+
+def join_processes(options: dict[str, Any]) -> None:
+    """Meets the other processes where transformers would, which tells torch `ddp_timeout` on GPUs only."""
+    on_gpu = torch.cuda.is_available() and not options.get("use_cpu")
+    if "ddp_timeout" not in options or on_gpu or int(os.environ.get("WORLD_SIZE", "1")) == 1 or is_initialized():
+        return
+    init_process_group(options.get("ddp_backend") or "gloo", timeout=timedelta(seconds=options["ddp_timeout"]))
 
 
 def load_data(

@@ -11,7 +11,7 @@ import pytest
 from favor.cli import main
 from tests.conftest import REPOSITORY
 from tests.trainers.test_equal_gradients import environment
-from trainers.recipe_run import CONNECTOR_FILE, TOKENIZERS, TOWERS_FILE
+from trainers.recipe_run import CONNECTOR_FILE, DDP_TIMEOUT, TOKENIZERS, TOWERS_FILE
 
 STEPS = 20
 
@@ -76,3 +76,25 @@ def test_two_processes_train_favor_tinys_recipe_as_one_does(training_dir, tmp_pa
     for name in ("loss", "cross_entropy", "diversity_loss", "grad_norm"):
         assert [step[name] for step in two] == pytest.approx([step[name] for step in one], rel=1e-4), name
     assert one[-1]["loss"] < one[0]["loss"]
+
+
+PATIENCE = """
+import sys, torch
+from torch.distributed import distributed_c10d
+from trainers.recipe_run import stage_arguments
+arguments = stage_arguments({"cache_encoder_states": True, "sft": {"report_to": "none"}}, {}, sys.argv[1])
+assert arguments.world_size == 2
+group = distributed_c10d._get_default_group()
+assert group._get_backend(torch.device("cpu")).options._timeout.total_seconds() == float(sys.argv[2])
+"""
+
+
+def test_processes_wait_for_the_one_that_prepares_data(tmp_path):
+    """transformers does not tell torch `ddp_timeout` on a CPU: half an hour of training towers ended the others."""
+    script = tmp_path / "patience.py"
+    script.write_text(PATIENCE)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    environ = {**environment(), "PYTHONPATH": str(REPOSITORY), "CUDA_VISIBLE_DEVICES": ""}
+    command = [*launch, str(script), str(tmp_path / "out"), str(DDP_TIMEOUT)]
+    done = subprocess.run(command, cwd=REPOSITORY, env=environ, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
