@@ -19,12 +19,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .demo_tasks import TaskSample, ask_tasks, matches
+
 if TYPE_CHECKING:
     from evaluation.aveb_mini.questions import Question
     from evaluation.aveb_mini.scene import Scene
     from modeling_favor import VideoTextToTextPipeline
-
-    from .demo_tasks import TaskSample
 
 DEMO_SEED = 2310  # no training run uses it
 QUESTIONS_PER_CLIP = 4
@@ -72,7 +72,6 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--clips must be at least 8; got {arguments.clips}.")
     if arguments.out is not None and arguments.out.exists() and any(arguments.out.iterdir()):
         raise ValueError(f"--out {arguments.out} is not empty: name another folder.")
-    from .demo_tasks import ask_tasks
     from .model_loading import load_pipeline
 
     started = time.monotonic()
@@ -144,10 +143,10 @@ def answer_samples(pipe: "VideoTextToTextPipeline", samples: list[Sample], out_d
         _progress(f"asking about clip {number} of {len(clips)}")
         own = [sample for sample in samples if sample.clip == clip]
         for sample, answer in zip(own, _ask(pipe, own, out_dir), strict=True):
-            sample.answer, sample.correct = answer, _matches(answer, sample.reference)
+            sample.answer, sample.correct = answer, matches(answer, sample.reference)
         both = [sample for sample in own if sample.streams == BOTH]
         for sample, answer in zip(both, _ask(pipe, both, out_dir, load_audio_from_video=False), strict=True):
-            sample.muted_answer, sample.muted_correct = answer, _matches(answer, sample.reference)
+            sample.muted_answer, sample.muted_correct = answer, matches(answer, sample.reference)
 
 
 def score(samples: list[Sample]) -> dict[str, Any]:
@@ -166,7 +165,7 @@ def score(samples: list[Sample]) -> dict[str, Any]:
     }
 
 
-def print_tasks(samples: "Sequence[TaskSample]") -> None:
+def print_tasks(samples: Sequence[TaskSample]) -> None:
     """The table of items of AVEB's tasks; of several references the first."""
     rows = [("task", "file", "question", "reference", "answer", "ok")]
     for sample in samples:
@@ -209,10 +208,6 @@ def _options(scene: "Scene", question: "Question") -> int:
     if question.family.startswith("shape"):
         return len({segment.shape for segment in scene.segments})
     return len({event.kind for event in scene.events})
-
-
-def _matches(answer: str, reference: str) -> bool:
-    return answer.rstrip(".").casefold() == reference.casefold()
 
 
 def _mean(values: list) -> float:

@@ -45,12 +45,13 @@ def ask_tasks(pipe: "VideoTextToTextPipeline", out_dir: Path, seed: int, split: 
         chosen = list(asked.values())
         for sample, answer in zip(chosen, answerer.answer(chosen, dict(task.generation)), strict=True):
             said = " ".join(answer.text.split())
-            right = {_plain(text) for text in sample.references}
             media = " + ".join(Path(file).name for file in sample.media.values())
             references = list(dict.fromkeys(sample.references))
-            samples.append(TaskSample(task.name, media, sample.question, references, said, _plain(said) in right))
+            right = any(matches(said, text) for text in references)
+            samples.append(TaskSample(task.name, media, sample.question, references, said, right))
     return samples
 
 
-def _plain(text: str) -> str:
-    return text.rstrip(".").casefold()
+def matches(answer: str, reference: str) -> bool:
+    """Whether the two are the same text, but for case and a full stop."""
+    return answer.rstrip(".").casefold() == reference.rstrip(".").casefold()

@@ -1,6 +1,8 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Shifts pictures and mixes their colours at random, so that a tower learns shapes apart from colours and places."""
 
+from pathlib import Path
+
 import torch
 from torch import nn
 
@@ -8,23 +10,17 @@ SETTINGS = {"shift", "recoloured", "colour_labels", "after_steps"}
 SHARPNESS = 3.0  # of the mixtures: an output channel is mostly one of the input channels
 
 
-def check_augmentation(settings: dict, visual_labels: list[str]) -> None:
-    """Raises `ValueError` for entries of `tower_pretraining.augmentation` that are unknown or fit no label."""
+def check_augmentation(settings: dict, visual_labels: list[str], path: Path) -> None:
+    """Raises `ValueError` for entries of a recipe's `tower_pretraining.augmentation` that are unknown or strange."""
+    where = f"{path}: tower_pretraining.augmentation"
     unknown = set(settings) - SETTINGS
     if unknown:
-        known = ", ".join(sorted(SETTINGS))
-        raise ValueError(f"tower_pretraining.augmentation has {', '.join(sorted(unknown))}; it may have {known}.")
+        raise ValueError(f"{where} has {', '.join(sorted(unknown))}; it may have {', '.join(sorted(SETTINGS))}.")
     if settings.get("recoloured") and not settings.get("colour_labels"):
-        raise ValueError(
-            "tower_pretraining.augmentation: `recoloured` needs `colour_labels`, the labels that a recoloured picture "
-            "has no longer."
-        )
+        raise ValueError(f"{where}: `recoloured` needs `colour_labels`, which a recoloured picture has no longer.")
     strange = set(settings.get("colour_labels") or ()) - set(visual_labels)
     if strange:
-        names = ", ".join(sorted(strange))
-        raise ValueError(
-            f"tower_pretraining.augmentation: `colour_labels` has {names}, which `visual_labels` has not."
-        )
+        raise ValueError(f"{where}: `colour_labels` has {', '.join(sorted(strange))}, which `visual_labels` has not.")
 
 
 def shift(pictures: torch.Tensor, largest: int, generator: torch.Generator) -> torch.Tensor:

@@ -10,6 +10,7 @@ import yaml
 
 from .connector_pretraining import SETTINGS as CONNECTOR_SETTINGS
 from .favor_sft_config import FavorSFTConfig
+from .picture_augmentation import check_augmentation
 from .recipe_model import FRESH_PARTS
 
 SECTIONS = {
@@ -144,6 +145,8 @@ def check_sections(recipe: dict[str, Any], path: Path) -> None:
         if not isinstance(stage.get("words_for_media", ""), str):
             raise ValueError(f"{path}: `words_for_media` is a file's name, but it is {stage['words_for_media']!r}.")
     check_connector_pretraining(recipe, path)
+    towers = recipe.get("tower_pretraining") or {}
+    check_augmentation(towers.get("augmentation") or {}, towers.get("visual_labels") or [], path)
     options = {field.name for field in dataclasses.fields(FavorSFTConfig)} - {"output_dir", "seed"}
     for section in (recipe, *stages):
         unknown = set(section.get("sft") or {}) - options

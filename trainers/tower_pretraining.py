@@ -20,7 +20,7 @@ from tqdm import tqdm
 from processing import FavorProcessor
 
 from .decoded_clips import DecodedClip
-from .picture_augmentation import check_augmentation, recolour, shift
+from .picture_augmentation import recolour, shift
 
 NOT_LABELLED = -100
 
@@ -70,7 +70,6 @@ def train_visual_tower(
     from which on. Without it a tower that never saw a red circle takes red as a sign that a shape is no circle.
     """
     augmentation = settings.get("augmentation") or {}
-    check_augmentation(augmentation, settings["visual_labels"])
     seen = [(s.clip.pictures, s.labels) for s in scenes if s.clip.pictures is not None]
     pictures = torch.from_numpy(np.concatenate([clip for clip, _ in seen]))
     names = settings["visual_labels"]

@@ -76,7 +76,9 @@ def test_every_task_runs_end_to_end(benchmark, tmp_path, capsys):
     for name, entry in results["tasks"].items():
         task = TASKS[name]
         samples = [json.loads(line) for line in (tmp_path / "out" / f"{name}.jsonl").read_text().splitlines()]
-        assert len(samples) >= 3 and any(sample["raw"] for sample in samples)
+        answered = [bool(sample["raw"]) for sample in samples]
+        # Here ISQA's sounds are beeps and the like: to what is no question, nothing may be said.
+        assert len(samples) >= 3 and (any(answered) if name == "isqa" else all(answered)), name
         assert list(entry["metrics"]) == list(task.metrics)
         for metric, scores in entry["metrics"].items():
             if scores["value"] is None:

@@ -3,10 +3,12 @@
 
 import pytest
 import torch
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainers.picture_augmentation import check_augmentation, recolour, shift
+from trainers.picture_augmentation import recolour, shift
+from trainers.recipe import read_recipe
 
 
 def random_pictures(seed: int, count: int = 6) -> torch.Tensor:
@@ -58,13 +60,16 @@ def test_the_given_pictures_stay_as_they_are():
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("entries", "message"),
     [
         ({"shfit": 3}, "has shfit; it may have"),
         ({"recoloured": 0.5}, "`recoloured` needs `colour_labels`"),
         ({"recoloured": 0.5, "colour_labels": ["color"]}, "`colour_labels` has color, which `visual_labels` has not"),
     ],
 )
-def test_mistaken_settings_are_named(settings, message):
-    with pytest.raises(ValueError, match=message):
-        check_augmentation(settings, ["colour", "shape"])
+def test_mistaken_settings_are_named_before_anything_is_loaded(entries, message, tmp_path):
+    towers = {"visual_labels": ["colour", "shape"], "augmentation": entries}
+    recipe = {"from_scratch": {}, "output_dir": "out", "train_data": "no.jsonl", "tower_pretraining": towers}
+    (tmp_path / "mistaken.yaml").write_text(yaml.safe_dump(recipe))
+    with pytest.raises(ValueError, match=rf"mistaken\.yaml: tower_pretraining\.augmentation:? {message}"):
+        read_recipe(tmp_path / "mistaken.yaml")
