@@ -14,8 +14,12 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from pathlib import Path  # noqa: E402
 
+import hypothesis  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+
+hypothesis.settings.register_profile("favor", deadline=None)  # the machine may be busy: no test asserts by a timer
+hypothesis.settings.load_profile("favor")
 
 REPOSITORY = Path(__file__).parent.parent
 FRAME_RATE = 8  # Hz, of the rendered clips

@@ -17,7 +17,8 @@ from .tower_pretraining import NOT_LABELLED, balanced_batches, fit
 
 LOGIT_GAP = 20.0  # between a word's own embedding and that of another, on average
 OFF_WEIGHT = 4.0  # of the squared distance to the word, in units of that between two words
-SETTINGS = {"scenes", "steps", "batch_size", "learning_rate", "diversity_loss_weight"}
+NEEDED = {"scenes", "steps", "batch_size", "learning_rate", "diversity_loss_weight"}
+OPTIONAL = {"muon_learning_rate"}
 
 
 def pretrain_connector(
@@ -38,8 +39,8 @@ def pretrain_connector(
         dataset: samples of a manifest.
         rows, collator: these samples, encoded (see [`encode_dataset`]).
         settings: the recipe's `connector_pretraining` section: `scenes` (lines with `half_second_words`: so many words
-            for each half second as the connector has queries for it), `steps`, `batch_size`, `learning_rate` and
-            `diversity_loss_weight`.
+            for each half second as the connector has queries for it), `steps`, `batch_size`, `learning_rate`,
+            `diversity_loss_weight`, and if wanted `muon_learning_rate` (see [`fit`]).
 
     Raises `ValueError` for words that do not fit the queries or the tokenizer, and for samples without words.
     """
@@ -74,8 +75,7 @@ def pretrain_connector(
     kinds = dataset["task"] if "task" in dataset.column_names else [""] * len(dataset)
     batches = balanced_batches(list(kinds), settings["batch_size"], generator)
     connector.train().requires_grad_(True)  # a stage before may have frozen it
-    parameters = list(connector.parameters())
-    return fit("connector", parameters, loss_of, batches, settings["steps"], settings["learning_rate"])
+    return fit("connector", connector, nn.ModuleList(), loss_of, batches, settings["steps"], settings)
 
 
 def word_weights(target: torch.Tensor) -> torch.Tensor:

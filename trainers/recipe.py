@@ -8,10 +8,13 @@ from typing import Any
 
 import yaml
 
-from .connector_pretraining import SETTINGS as CONNECTOR_SETTINGS
+from .connector_pretraining import NEEDED as CONNECTOR_NEEDS
+from .connector_pretraining import OPTIONAL as CONNECTOR_MAY_HAVE
 from .favor_sft_config import FavorSFTConfig
 from .picture_augmentation import check_augmentation
 from .recipe_model import FRESH_PARTS
+from .tower_pretraining import NEEDED as TOWERS_NEED
+from .tower_pretraining import OPTIONAL as TOWERS_MAY_HAVE
 
 SECTIONS = {
     "seed",
@@ -144,9 +147,7 @@ def check_sections(recipe: dict[str, Any], path: Path) -> None:
     for stage in stages:
         if not isinstance(stage.get("words_for_media", ""), str):
             raise ValueError(f"{path}: `words_for_media` is a file's name, but it is {stage['words_for_media']!r}.")
-    check_connector_pretraining(recipe, path)
-    towers = recipe.get("tower_pretraining") or {}
-    check_augmentation(towers.get("augmentation") or {}, towers.get("visual_labels") or [], path)
+    check_pretraining(recipe, path)
     options = {field.name for field in dataclasses.fields(FavorSFTConfig)} - {"output_dir", "seed"}
     for section in (recipe, *stages):
         unknown = set(section.get("sft") or {}) - options
@@ -159,15 +160,21 @@ def check_sections(recipe: dict[str, Any], path: Path) -> None:
         )
 
 
-def check_connector_pretraining(recipe: dict[str, Any], path: Path) -> None:
-    """Raises `ValueError` if its settings are not complete, or if there is nothing that it could read."""
-    settings = recipe.get("connector_pretraining")
-    if settings is None:
-        return
-    if set(settings) != CONNECTOR_SETTINGS:
-        raise ValueError(
-            f"{path}: `connector_pretraining` has {', '.join(sorted(CONNECTOR_SETTINGS))}, all of them, but it is "
-            f"{settings!r}."
-        )
-    if not recipe.get("cache_encoder_states"):
+def check_pretraining(recipe: dict[str, Any], path: Path) -> None:
+    """Raises `ValueError` for settings of towers or connector that are missing or unknown, or cannot be followed."""
+    for section, needed, optional in (
+        ("tower_pretraining", TOWERS_NEED, TOWERS_MAY_HAVE),
+        ("connector_pretraining", CONNECTOR_NEEDS, CONNECTOR_MAY_HAVE),
+    ):
+        settings = recipe.get(section)
+        given = needed if settings is None else set(settings)
+        for names, what in ((needed - given, "lacks"), (given - needed - optional, "has the unknown")):
+            if names:
+                raise ValueError(
+                    f"{path}: `{section}` {what} {', '.join(sorted(names))}; it has {', '.join(sorted(needed))} and "
+                    f"may have {', '.join(sorted(optional))}."
+                )
+    towers = recipe.get("tower_pretraining") or {}
+    check_augmentation(towers.get("augmentation") or {}, towers.get("visual_labels") or [], path)
+    if recipe.get("connector_pretraining") and not recipe.get("cache_encoder_states"):
         raise ValueError(f"{path}: `connector_pretraining` reads encoder states; set `cache_encoder_states`, too.")

@@ -8,7 +8,7 @@ on a plateau, because nothing yet tells a red circle from a blue star.
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +20,20 @@ from tqdm import tqdm
 from processing import FavorProcessor
 
 from .decoded_clips import DecodedClip
+from .muon import add_muon
 from .picture_augmentation import recolour, shift
 
 NOT_LABELLED = -100
+NEEDED = {
+    "scenes",
+    "visual_labels",
+    "visual_steps",
+    "audio_steps",
+    "visual_batch_size",
+    "audio_batch_size",
+    "learning_rate",
+}
+OPTIONAL = {"muon_learning_rate", "augmentation"}
 
 
 @dataclass
@@ -97,11 +108,11 @@ def train_visual_tower(
             told[name] = told[name].masked_fill(mixed, NOT_LABELLED)
         return classify({name: (heads[name](vectors.flatten(1)), told[name]) for name in names})
 
-    parameters = [*tower.parameters(), *qformer.parameters(), *heads.parameters()]
     # As often one set of labels as another: videos have many more pictures than stills.
     kinds = [tuple(name for name in names if name in labels) for clip, labels in seen for _ in clip]
     batches = balanced_batches(kinds, settings["visual_batch_size"], generator)
-    return fit("visual tower", parameters, loss_of, batches, settings["visual_steps"], settings["learning_rate"])
+    layers = nn.ModuleList([tower, qformer])
+    return fit("visual tower", layers, heads, loss_of, batches, settings["visual_steps"], settings)
 
 
 def train_audio_tower(
@@ -122,15 +133,32 @@ def train_audio_tower(
         return classify({"sound": (head(states).flatten(0, 1), targets[rows].flatten())})
 
     batches = random_batches(len(heard), settings["audio_batch_size"], generator)
-    parameters = [*tower.parameters(), *head.parameters()]
-    return fit("audio tower", parameters, loss_of, batches, settings["audio_steps"], settings["learning_rate"])
+    return fit("audio tower", tower, head, loss_of, batches, settings["audio_steps"], settings)
 
 
-def fit(name, parameters, loss_of, batches: Iterator, steps: int, learning_rate: float) -> dict[str, float]:
-    """AdamW with a one-cycle rate; returns the accuracies averaged over the last 50 steps."""
-    parameters = [parameter for parameter in parameters if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps, pct_start=0.1)
+def fit(
+    name: str,
+    layers: nn.Module,
+    heads: nn.Module,
+    loss_of: Callable[[torch.Tensor], tuple[torch.Tensor, dict[str, float]]],
+    batches: Iterator[torch.Tensor],
+    steps: int,
+    settings: dict,
+) -> dict[str, float]:
+    """
+    Trains with a one-cycle rate; returns the accuracies averaged over the last 50 steps.
+
+    `learning_rate` of the settings is AdamW's; with `muon_learning_rate`, the weight matrices of `layers`, not those
+    of `heads`, are Muon's.
+    """
+    parameters = [weight for part in (layers, heads) for weight in part.parameters() if weight.requires_grad]
+    optimizer: torch.optim.Optimizer = torch.optim.AdamW(parameters, lr=settings["learning_rate"], weight_decay=0.01)
+    if settings.get("muon_learning_rate"):
+        optimizer = add_muon(optimizer, layers, settings["muon_learning_rate"], weight_decay=0.01)
+    rates = [group["lr"] for group in optimizer.param_groups]  # two with Muon, which has no betas to cycle
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, rates, total_steps=steps, pct_start=0.1, cycle_momentum=len(rates) == 1
+    )
     recent: list[dict[str, float]] = []
     progress = tqdm(range(steps), desc=name)
     for _ in progress:

@@ -85,7 +85,8 @@ def test_the_recipe_teaches_the_connector_once(training_dir, settings_with_enoug
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"connector_pretraining": {"steps": 3}}, "all of them"),
+        ({"connector_pretraining": {"steps": 3}}, "lacks batch_size, diversity_loss_weight, learning_rate, scenes"),
+        ({"connector_pretraining": {"scenes": "scenes.jsonl", **SETTINGS, "rate": 1}}, "has the unknown rate"),
         ({"cache_encoder_states": False}, "set `cache_encoder_states`"),
     ],
 )

@@ -68,7 +68,9 @@ def test_the_given_pictures_stay_as_they_are():
     ],
 )
 def test_mistaken_settings_are_named_before_anything_is_loaded(entries, message, tmp_path):
-    towers = {"visual_labels": ["colour", "shape"], "augmentation": entries}
+    numbers = dict.fromkeys(("visual_steps", "audio_steps", "visual_batch_size", "audio_batch_size"), 1)
+    towers = {"scenes": "no.jsonl", "learning_rate": 1e-3, **numbers}
+    towers |= {"visual_labels": ["colour", "shape"], "augmentation": entries}
     recipe = {"from_scratch": {}, "output_dir": "out", "train_data": "no.jsonl", "tower_pretraining": towers}
     (tmp_path / "mistaken.yaml").write_text(yaml.safe_dump(recipe))
     with pytest.raises(ValueError, match=rf"mistaken\.yaml: tower_pretraining\.augmentation:? {message}"):
