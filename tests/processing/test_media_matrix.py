@@ -3,6 +3,7 @@
 that a plain decode of the whole file shows."""
 
 import io
+import os
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from benchmarks.media_fuzz import at_normal_priority
 from processing import load_media
 
 SECONDS = 4.5
@@ -109,6 +111,7 @@ def event_steps(case: Case) -> list[int]:
     return sorted(int(step) for step in random.choice([3, 5, 7], 2, replace=False))
 
 
+@at_normal_priority()
 def write(case: Case) -> bytes:
     """The file: white around the beginning of each event's step, and a tone within it."""
     file, events = io.BytesIO(), event_steps(case)
@@ -216,3 +219,10 @@ def test_flash_and_beep_share_a_step_and_pictures_are_those_of_a_plain_decode(ca
         assert loud == events
         onset = np.flatnonzero(np.abs(clip.audio) > 0.1)[0] / 16000
         assert onset == pytest.approx(events[0] * STEP + 0.1, abs=0.07)
+
+
+def test_writing_av1_leaves_all_threads_at_their_priority():
+    """Its encoder asks for real-time priority 99 where it may: tests after it then kept a core from all else."""
+    write(next(case for case in CASES if case.video == "libsvtav1"))
+    policies = {os.sched_getscheduler(int(thread)) for thread in os.listdir("/proc/self/task")}
+    assert policies == {os.SCHED_OTHER}

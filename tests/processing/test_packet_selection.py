@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import processing.media_favor as media_favor
+from benchmarks.media_fuzz import at_normal_priority
 from processing import load_media
 from processing.packet_selection_favor import DECODE, DROP, SKIP_UNREFERENCED, PacketSelection, UntrustedTimestamps
 from processing.picture_track_favor import TimeGrid
@@ -36,6 +37,7 @@ ENCODERS = [
 ]  # fmt: skip
 
 
+@at_normal_priority()
 def encode(container_format, codec, options, count=150, rate=25):
     file, random = io.BytesIO(), np.random.default_rng(3)
     with av.open(file, "w", format=container_format) as container:
