@@ -324,7 +324,7 @@ def study_settings(arguments: argparse.Namespace) -> dict[str, Any]:
         "model": model_revision(str(REPOSITORY / recipe["model"])),  # whose encoders and tokenisers all runs have
         "train": _fingerprint(arguments.train),
         "test": {file.name: _fingerprint(file) for file in sorted(arguments.test.glob("*.jsonl"))},
-        "recipe": _fingerprint(RECIPE),
+        "recipe": _recipe_fingerprint(RECIPE),
         "overrides": sorted(arguments.override),
         "limit": arguments.limit,
     }
@@ -333,6 +333,13 @@ def study_settings(arguments: argparse.Namespace) -> dict[str, Any]:
 def _fingerprint(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _recipe_fingerprint(path: Path) -> str:
+    """Of what the recipe says: its comments do not change a result."""
+    from trainers.recipe import read_recipe
+
+    return hashlib.sha256(json.dumps(read_recipe(path), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def read_raw(path: Path, settings: dict[str, Any]) -> dict[str, Any]:

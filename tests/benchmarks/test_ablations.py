@@ -151,6 +151,21 @@ def test_results_of_other_data_are_not_mixed(data, commands, tmp_path):
         main(["run", str(tmp_path), "--train", str(train), "--test", str(test), "--variants", TEXT_ONLY])
 
 
+def test_results_of_another_recipe_are_not_mixed_but_its_comments_may_change(data, tmp_path, monkeypatch):
+    command = ["run", str(tmp_path), "--train", str(data[0]), "--test", str(data[1])]
+
+    def settings(text):
+        (tmp_path / "recipe.yaml").write_text(text)
+        monkeypatch.setattr(ablations, "RECIPE", tmp_path / "recipe.yaml")
+        return ablations.study_settings(ablations.parse(command))
+
+    text = RECIPE.read_text()
+    raw = write_raw(tmp_path, {"settings": settings(text)})
+    ablations.read_raw(raw, settings(f"# of a second reader\n{text}"))
+    with pytest.raises(ValueError, match="results of another recipe; take another folder"):
+        ablations.read_raw(raw, settings(text.replace("max_steps: 600", "max_steps: 601")))
+
+
 def test_a_mistyped_override_is_named_before_anything_runs(data, commands, tmp_path):
     train, test = data
     with pytest.raises(SystemExit, match="unknown sft options max_stepz"):
