@@ -3,6 +3,7 @@
 
     python -m benchmarks.ablations run OUT --train MANIFEST --test ANNOTATIONS [--limit N] [--variants full ...]
     python -m benchmarks.ablations draw OUT/raw.json --page docs/ablations.md --pictures docs/pictures
+    python -m benchmarks.ablations controls OUT/raw.json --page docs/aveb-mini.md
 
 `run` trains by recipes/ablation.yaml, scores by `favor eval`, each in a process of its own, and goes on where it was
 stopped. A variant is the recipe with the config changes of that name in modeling_favor/presets.json. Beside them:
@@ -374,7 +375,13 @@ def command_line(arguments: list[str]) -> str:
 def draw(arguments: argparse.Namespace) -> None:
     from .ablations_page import write_page
 
-    write_page(arguments.raw, arguments.page, arguments.pictures, arguments.notes, arguments.controls)
+    write_page(arguments.raw, arguments.page, arguments.pictures, arguments.notes)
+
+
+def controls(arguments: argparse.Namespace) -> None:
+    from .ablations_controls import write_controls
+
+    write_controls(arguments.raw, arguments.page)
 
 
 def parse(command_line: list[str] | None = None) -> argparse.Namespace:
@@ -396,7 +403,10 @@ def parse(command_line: list[str] | None = None) -> argparse.Namespace:
     drawing.add_argument("--page", type=Path, required=True, metavar="FILE")
     drawing.add_argument("--pictures", type=Path, required=True, metavar="DIR")
     drawing.add_argument("--notes", type=Path, metavar="FILE", help="what was tried; becomes the page's last section")
-    drawing.add_argument("--controls", type=Path, metavar="FILE", help="page whose section Controls is written anew")
+    controlling = commands.add_parser("controls", help="write a page's section Controls anew")
+    controlling.set_defaults(function=controls)
+    controlling.add_argument("raw", type=Path, metavar="RAW_JSON")
+    controlling.add_argument("--page", type=Path, required=True, metavar="FILE")
     arguments = parser.parse_args(command_line)
     arguments.command_line = sys.argv[1:] if command_line is None else command_line
     return arguments

@@ -2,7 +2,6 @@
 """The page on the ablation study: what shows and what does not, by a stated rule, tables, and pictures."""
 
 import os
-import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -31,7 +30,7 @@ from .ablations_pictures import (
     WINDOWS,
     draw_pictures,
 )
-from .ablations_scores import FULL, Estimate, Study, metric_title
+from .ablations_scores import Estimate, Study, metric_title
 
 NOTHING = "-"
 MINUS = "\N{MINUS SIGN}"
@@ -45,21 +44,16 @@ ROWS = (
     "audio-only",
     "visual-only",
 )
-CONTROLS = ("text-only", "audio-only", "visual-only", FULL)
-NEED_BOTH = ("isqa", "avssd", "avm")  # of which one stream by itself says nothing
-OBJECTS = "avssd"  # whose chance is among what is seen, and not in the text
-SECTION = "## Controls"
 
 
-def write_page(raw: Path, page: Path, pictures: Path, notes: Path | None = None, controls: Path | None = None) -> None:
-    """Writes the page, its pictures and, where asked, the section Controls of another page.
+def write_page(raw: Path, page: Path, pictures: Path, notes: Path | None = None) -> None:
+    """Writes the page and its pictures.
 
     Args:
         raw: raw.json of the study.
         notes: Markdown that becomes the section "What was tried".
-        controls: page whose section "Controls" is written anew.
 
-    Raises `ValueError` if the study has no full model, or `controls` no such section.
+    Raises `ValueError` if the study has no full model.
     """
     study = Study(raw)
     page.parent.mkdir(parents=True, exist_ok=True)
@@ -72,20 +66,10 @@ def write_page(raw: Path, page: Path, pictures: Path, notes: Path | None = None,
     if notes is not None:
         sections.append(f"## What was tried\n\n{notes.read_text(encoding='utf-8').strip()}")
     page.write_text("\n\n".join(section for section in sections if section) + "\n", encoding="utf-8")
-    if controls is not None:
-        replace_section(controls, SECTION, controls_section(study))
 
 
 def introduction(study: Study) -> str:
     """How the numbers came about."""
-    seeds = study.distinct("seed")
-    questions, period = span(study.distinct("n")), span(study.distinct("date"))
-    trained = {(score["variant"], score["seed"]): score["seconds"] for score in study.scores}
-    hours = sum(seconds for (variant, _), seconds in trained.items() if not variant.startswith("fps-")) / 3600
-    versions = study.scores[0]["versions"]
-    packages = [f"{name} {versions[name]}" for name in ("favor", "torch", "transformers") if name in versions]
-    overrides = study.raw["settings"]["overrides"]
-    changed = f", with {listed(f'`{entry}`' for entry in overrides)}" if overrides else ""
     return f"""The ablations of the paper's tables 5, 9 and 10 and its figures 3 to 5, on the rendered benchmark of
 [aveb-mini.md](aveb-mini.md). A variant is `recipes/ablation.yaml` with other values in its config
 (`modeling_favor/presets.json`); encoders are favor-tiny's and frozen, the language model begins as favor-tiny's, and
@@ -95,16 +79,29 @@ the connector from random weights.
 {study.raw["command"]}
 ```
 
-{count(len(study.variants), "variant")}, {count(len(seeds), "seed")} ({listed(seeds)}),
-{listed(study.distinct("steps"))} steps each{changed}; {questions} questions a task.
-{listed(study.distinct("machine"))}, CPU, one thread a run, {period}; {hours:.1f} hours of training in all;
-{listed(packages)}.
+{circumstances(study)}
 
 Numbers are means over seeds with the half width of their 95 % t interval; of differences, Welch's. The interval says
 what other seeds would change, not other questions: all runs answer the same. With few seeds it is wide, so that a
 claim that does not show here may still hold. Intervals are not corrected for their number: of twenty comparisons
 without any difference, one is expected to exclude zero. Plus is better and minus worse in all differences, also of
 word error rates, but of cosines, which are as they are."""
+
+
+def circumstances(study: Study) -> str:
+    """Sizes, machine, time and versions."""
+    seeds = study.distinct("seed")
+    questions, period = span(study.distinct("n")), span(study.distinct("date"))
+    trained = {(score["variant"], score["seed"]): score["seconds"] for score in study.scores}
+    hours = sum(seconds for (variant, _), seconds in trained.items() if not variant.startswith("fps-")) / 3600
+    versions = study.scores[0]["versions"]
+    packages = [f"{name} {versions[name]}" for name in ("favor", "torch", "transformers") if name in versions]
+    overrides = study.raw["settings"]["overrides"]
+    changed = f", with {listed(f'`{entry}`' for entry in overrides)}" if overrides else ""
+    return f"""{count(len(study.variants), "variant")}, {count(len(seeds), "seed")} ({listed(seeds)}),
+{listed(study.distinct("steps"))} steps each{changed}; {questions} questions a task.
+{listed(study.distinct("machine"))}, CPU, one thread a run, {period}; {hours:.1f} hours of training in all;
+{listed(packages)}."""
 
 
 def claims_section(study: Study) -> str:
@@ -219,86 +216,6 @@ def sweep_section(study: Study, title: str, variants: Sequence[str], name: Calla
         return ""
     rows = [(name(variant), [shown(study.mean(variant, task)) for task in study.tasks]) for variant in present]
     return f"## {title}\n\n" + table("", [metric_title(study, task) for task in study.tasks], rows)
-
-
-def controls_section(study: Study) -> str:
-    """What text alone and one stream alone score, for the page on the benchmark."""
-    present = [variant for variant in CONTROLS if variant in study.variants]
-    header = ["chance", *present, "questions"]
-    rows = []
-    for task in study.tasks:
-        cells = [shown_control(study, variant, task) for variant in present]
-        questions = max(entry["n"] for variant in present for entry in study.entries(variant, task))
-        level = study.raw["chance"].get(task)
-        rows.append(
-            (metric_title(study, task), [NOTHING if level is None else f"{100 * level:.1f}", *cells, str(questions)])
-        )
-    return f"""Each model was trained, and is tested, with no more than its column says
-([ablations.md](ablations.md)). Means over {count(len(study.distinct("seed")), "seed")}, with the half width of
-the wider of two 95 % intervals: over seeds (t), and over questions (mean of the runs' bootstrap intervals).
-
-{table("task", header, rows)}
-
-Chance is the mean of 1 / (number of options), 1 / 2 for yes or no, and for `avssd` 1 / (number of objects that light
-up), which the text does not name; the other answers are free.
-
-{chr(10).join(control_findings(study, present))}"""
-
-
-def control_findings(study: Study, present: Sequence[str]) -> list[str]:
-    """What the controls say, decided by the wider interval."""
-    chances = {task: 100 * level for task, level in study.raw["chance"].items() if task in study.tasks}
-    from_text = [task for task in chances if task != OBJECTS]
-    found = []
-    if "text-only" in present and from_text:
-        above = [task for task in from_text if low_end(study, "text-only", task) > chances[task]]
-        found.append(f"- Above chance from the text alone: {listed(above) or 'none'} (of {listed(from_text)}).")
-    for variant in ("audio-only", "visual-only"):
-        both = [task for task in NEED_BOTH if task in study.tasks]
-        if variant not in present or not both:
-            continue
-        guessed = [task for task in both if task in chances]
-        above = [task for task in guessed if low_end(study, variant, task) > chances[task]]
-        reached = [task for task in both if not separated(study, variant, task)]
-        found.append(
-            f"- Tasks that need both streams, {variant}: above chance {listed(above) or 'none'} "
-            f"(of {listed(guessed)}); not below the full model {listed(reached) or 'none'} (of {listed(both)})."
-        )
-    return found
-
-
-def separated(study: Study, variant: str, task: str) -> bool:
-    """Whether the variant is below the full model, by the interval over seeds of their difference."""
-    gain = study.gain(variant, task)
-    return gain is not None and gain.sign < 0
-
-
-def low_end(study: Study, variant: str, task: str) -> float:
-    mean = study.mean(variant, task)
-    return float("-inf") if mean is None else mean.mean - wider(study, variant, task)
-
-
-def wider(study: Study, variant: str, task: str) -> float:
-    mean = study.mean(variant, task)
-    over_seeds = mean.half_width if mean is not None and mean.half_width is not None else 0.0
-    return max(over_seeds, study.question_half_width(variant, task))
-
-
-def shown_control(study: Study, variant: str, task: str) -> str:
-    mean = study.mean(variant, task)
-    return NOTHING if mean is None else f"{mean.mean:.1f} ± {wider(study, variant, task):.1f}"
-
-
-def replace_section(page: Path, heading: str, text: str) -> None:
-    """Writes a section of a page anew. Raises `ValueError` if the page has none of that heading."""
-    content = page.read_text(encoding="utf-8")
-    pattern = rf"^{re.escape(heading)}\n.*?(?=^## |\Z)"
-    if not re.search(pattern, content, re.MULTILINE | re.DOTALL):
-        raise ValueError(f"{page} has no section {heading!r}.")
-    written = re.sub(
-        pattern, lambda _: f"{heading}\n\n{text.strip()}\n\n", content, count=1, flags=re.MULTILINE | re.DOTALL
-    )
-    page.write_text(written.rstrip() + "\n", encoding="utf-8")
 
 
 def task_groups(study: Study) -> list[list[str]]:

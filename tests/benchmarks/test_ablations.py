@@ -9,7 +9,8 @@ import pytest
 from benchmarks import ablations
 from benchmarks.ablations import FRAME_RATES, FULL, RECIPE, TEXT_ONLY, VARIANTS, config_changes, main, run_favor
 from benchmarks.ablations_claims import CLAIMS, PAPER_ROWS, Outcome, paper_gain, verdict
-from benchmarks.ablations_page import controls_section, write_page
+from benchmarks.ablations_controls import controls_section
+from benchmarks.ablations_page import write_page
 from benchmarks.ablations_scores import Study, difference, mean_interval, t_quantile
 from evaluation.aveb_mini.dataset import write_split
 from evaluation.tasks import TASKS
@@ -263,19 +264,13 @@ def test_the_papers_rows_are_found():
 def test_page_pictures_and_notes(tmp_path):
     raw = write_raw(tmp_path, synthetic_study({"without-windows": -0.05}))
     (tmp_path / "notes.md").write_text("Twice as many steps: the same.\n")
-    target = tmp_path / "mini.md"
-    target.write_text("# Mini\n\n## Controls\n\nold\n\n## After\n\nkept\n")
     paths = ["--page", str(tmp_path / "docs" / "page.md"), "--pictures", str(tmp_path / "docs" / "pictures")]
-    main(["draw", str(raw), *paths, "--notes", str(tmp_path / "notes.md"), "--controls", str(target)])
+    main(["draw", str(raw), *paths, "--notes", str(tmp_path / "notes.md")])
     page = (tmp_path / "docs" / "page.md").read_text()
     assert page.endswith("## What was tried\n\nTwice as many steps: the same.\n")
     for number in ("differences", "figure-3", "figure-4", "figure-5"):
         assert f"(pictures/ablations-{number}.png)" in page
         assert (tmp_path / "docs" / "pictures" / f"ablations-{number}.png").read_bytes().startswith(b"\x89PNG")
-    assert target.read_text().startswith("# Mini\n\n## Controls\n\nEach model was trained")
-    assert "old" not in target.read_text() and target.read_text().endswith("\n\n## After\n\nkept\n")
-    with pytest.raises(SystemExit, match="has no section '## Controls'"):
-        main(["draw", str(raw), *paths, "--controls", str(tmp_path / "notes.md")])
 
 
 def test_controls_name_what_one_stream_or_the_text_can_tell(tmp_path):
@@ -287,6 +282,28 @@ def test_controls_name_what_one_stream_or_the_text_can_tell(tmp_path):
         "audio-only: above chance avm (of avssd, avm); not below the full model avm (of isqa, avssd, avm)." in section
     )
     assert "visual-only: above chance none (of avssd, avm); not below the full model none" in section
+    assert "connector begins from random weights" in section
+
+
+def test_controls_of_one_seed_are_compared_over_questions(tmp_path):
+    raw = synthetic_study({"audio-only": -0.06, "visual-only": -0.3}, seeds=(0,))  # half widths: 0.05
+    raw["settings"]["overrides"] = ["fresh_parts=[]"]
+    section = controls_section(Study(write_raw(tmp_path, raw)))
+    assert "not below the full model isqa, avssd, avm (of" in section
+    assert "visual-only: above chance none (of avssd, avm); not below the full model none" in section
+    assert "with `fresh_parts=[]`" in section and "They begin as favor-tiny" in section
+
+
+def test_controls_are_written_into_a_page(tmp_path):
+    raw = write_raw(tmp_path, synthetic_study({}))
+    page = tmp_path / "mini.md"
+    page.write_text("# Mini\n\n## Controls\n\nold\n\n## After\n\nkept\n")
+    main(["controls", str(raw), "--page", str(page)])
+    assert page.read_text().startswith("# Mini\n\n## Controls\n\nModels that were trained")
+    assert "old" not in page.read_text() and page.read_text().endswith("\n\n## After\n\nkept\n")
+    page.write_text("# Mini\n")
+    with pytest.raises(SystemExit, match="has no section '## Controls'"):
+        main(["controls", str(raw), "--page", str(page)])
 
 
 def test_a_study_without_a_full_model_or_with_two_metrics_is_refused(tmp_path):
