@@ -20,6 +20,7 @@ def write_controls(raw: Path, page: Path) -> None:
 
     Args:
         raw: raw.json of a study with the variants `CONTROLS`, or some of them.
+        page: Markdown with a section of that heading; its other sections stay as they are.
 
     Raises `ValueError` if the study has no full model, or the page no such section.
     """
