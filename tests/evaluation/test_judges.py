@@ -29,7 +29,8 @@ class Stub:
     def __init__(self, behave):
         self.requests: list[dict] = []
         self.keys: set[str] = set()
-        self.under_way = self.most_under_way = 0
+        self.under_way: set[BaseHTTPRequestHandler] = set()
+        self.most_under_way = 0
         lock = threading.Lock()
 
         class Handler(BaseHTTPRequestHandler):
@@ -40,13 +41,16 @@ class Stub:
                     attempt = sum(request["messages"][-1]["content"] == prompt for request in self.requests)
                     self.requests.append(body)
                     self.keys.add(handler.headers["Authorization"])
-                    self.under_way += 1
-                    self.most_under_way = max(self.most_under_way, self.under_way)
+                    self.under_way.add(handler)
+                    self.most_under_way = max(self.most_under_way, len(self.under_way))
                 try:
                     behave(handler, prompt, attempt)
                 finally:
-                    with lock:
-                        self.under_way -= 1
+                    handler.leave()
+
+            def leave(handler):  # noqa: N805
+                with lock:
+                    self.under_way.discard(handler)
 
             def log_message(handler, *arguments):  # noqa: N805
                 pass
@@ -65,6 +69,7 @@ class Stub:
 
 def respond(handler, body: bytes | dict, status: int = 200, kind: str = "application/json", **headers: str) -> None:
     body = json.dumps(body).encode() if isinstance(body, dict) else body
+    handler.leave()  # before the client can read the answer and send its next request
     handler.send_response(status)
     for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **headers}.items():
         handler.send_header(name.replace("_", "-"), value)
