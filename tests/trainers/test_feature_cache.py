@@ -14,11 +14,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
+from modeling_favor import FavorForConditionalGeneration
+from processing import FavorProcessor
+from tests.conftest import tiny_settings
 from trainers import FavorDataCollator, load_manifest, load_training_data
 from trainers.decoded_clips import decode_clips
 from trainers.encoder_cache import encode_dataset
 from trainers.feature_cache import PARTIAL, FeatureCache
 from trainers.feature_keys import FeatureKeys
+from trainers.scratch_model import build_from_scratch
 
 TEXT_INPUTS = ("input_ids", "attention_mask", "labels")
 
@@ -186,6 +190,19 @@ def test_a_change_that_does_not_matter_keeps_the_states(model_and_processor, row
     rows = rows.from_list([{**row, "messages": turns} if number == 0 else row for number, row in enumerate(rows)])
     encode(model, processor, rows, tmp_path / "cache")
     assert calls == {"vision": 0, "audio": 0}
+
+
+def test_saving_and_loading_keeps_the_states(rows, tmp_path):
+    texts = [turn["content"] for messages in rows["messages"] for turn in messages]
+    model, processor = build_from_scratch(tiny_settings(), texts * 20, seed=0)
+    encode(model, processor, rows, tmp_path / "cache")
+    model.save_pretrained(tmp_path / "model")
+    processor.save_pretrained(tmp_path / "model")  # as one of several processes does at the end of a stage
+    loaded = FavorForConditionalGeneration.from_pretrained(tmp_path / "model")
+    for used, its_processor in ((model, processor), (loaded, FavorProcessor.from_pretrained(tmp_path / "model"))):
+        calls = counted(used)
+        encode(used, its_processor, rows, tmp_path / "cache")
+        assert calls == {"vision": 0, "audio": 0}
 
 
 def test_files_are_told_by_content_on_demand(model_and_processor, rows, tmp_path):
