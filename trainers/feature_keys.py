@@ -22,7 +22,7 @@ UNUSED_CONFIG = (
     *("layerdrop", "decoder", "vocab_size", "token_id", "use_cache", "output_", "return_dict", "tie_word"),
     *("mask_time", "mask_feature", "apply_spec_augment", "suppress_tokens", "max_length", "max_target_positions"),
     *("chunk_size_feed_forward", "id2label", "label2id", "problem_type", "classifier", "_attn_implementation"),
-    *("auto_map", "processor_class"),  # written when a model is saved
+    "auto_map",  # written when a processor is saved
 )
 
 
