@@ -1,6 +1,7 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Section "Controls" of a page: what models score that learn and are tested without sound, pictures or both."""
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +25,9 @@ def write_controls(raw: Path, page: Path) -> None:
 
     Raises `ValueError` if the study has no full model, or the page no such section.
     """
-    replace_section(page, SECTION, controls_section(Study(raw)))
+    link = Path(os.path.relpath(raw.resolve(), page.parent.resolve())).as_posix()
+    numbers = f"The raw numbers of each model and seed: [{raw.name}]({link})."
+    replace_section(page, SECTION, f"{controls_section(Study(raw))}\n\n{numbers}")
 
 
 def controls_section(study: Study) -> str:

@@ -300,6 +300,7 @@ def test_controls_are_written_into_a_page(tmp_path):
     page.write_text("# Mini\n\n## Controls\n\nold\n\n## After\n\nkept\n")
     main(["controls", str(raw), "--page", str(page)])
     assert page.read_text().startswith("# Mini\n\n## Controls\n\nModels that were trained")
+    assert f"[{raw.name}]({raw.name})." in page.read_text()
     assert "old" not in page.read_text() and page.read_text().endswith("\n\n## After\n\nkept\n")
     page.write_text("# Mini\n")
     with pytest.raises(SystemExit, match="has no section '## Controls'"):
