@@ -18,6 +18,7 @@ from .sample_columns import DESCRIPTIVE_KEYS, MEDIA_KEYS, PLACEHOLDERS, check_ma
 RELEASED_ROLES = {"human": "user", "gpt": "assistant"}
 RELEASED_TURNS = ("conversation", "conversations")
 ROLES = ("system", "user", "assistant")
+OTHERS = "others"  # in family shares: every family that is not named
 _PLACEHOLDERS = re.compile(rf"\s*(?:{'|'.join(PLACEHOLDERS)})\s*")
 
 
@@ -196,17 +197,18 @@ def released_media(image_name: str | list[str] | None, where: str) -> dict[str, 
 
 
 def keep_shares(dataset: Dataset, shares: dict[str, float], seed: int) -> Dataset:
-    """Keeps a random share of each question family, and all of the families that are not named.
+    """Keeps a random share of each question family; families that are not named are kept whole, or as `others` says.
 
     Args:
         dataset: with a `family` column.
-        shares: by family; 0.5 keeps half of its samples, 2.5 has each of them two or three times.
+        shares: by family; 0.5 keeps half of its samples, 2.5 has each of them two or three times. `others` is
+            the share of every family that is not named: 0 keeps the named ones only.
         seed: of the choice.
 
     Raises `ValueError` for a share below 0, and for a family that the dataset does not have.
     """
     families = dataset["family"] if "family" in dataset.column_names else []
-    unknown = set(shares) - set(families)
+    unknown = set(shares) - {*families, OTHERS}
     if unknown:
         raise ValueError(f"The data has no family {', '.join(sorted(unknown))}; it has {sorted(set(families))}.")
     if any(not 0 <= share < math.inf for share in shares.values()):
@@ -214,6 +216,6 @@ def keep_shares(dataset: Dataset, shares: dict[str, float], seed: int) -> Datase
     rng = random.Random(seed)
     kept: list[int] = []
     for number, family in enumerate(families):
-        times, rest = divmod(shares.get(family, 1.0), 1.0)
+        times, rest = divmod(shares.get(family, shares.get(OTHERS, 1.0)), 1.0)
         kept += [number] * (int(times) + (rng.random() < rest))
     return dataset.select(kept) if shares else dataset

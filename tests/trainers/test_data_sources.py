@@ -146,3 +146,7 @@ def test_a_fixed_subset_and_family_shares(training_dir):
     dropped = sorted(families)[0]
     kept = load_training_data([{"path": path, "family_shares": {dropped: 0.0}}])
     assert {row["family"] for row in kept} == families - {dropped}
+    named = dict.fromkeys(families - {dropped}, 0.0) | {dropped: 1.5}
+    kept = load_training_data([{"path": path, "family_shares": {"others": 0, dropped: 1.5}}], seed=1)
+    assert {row["family"] for row in kept} == {dropped}
+    assert list(kept) == list(load_training_data([{"path": path, "family_shares": named}], seed=1))
