@@ -2,6 +2,7 @@
 """`favor push-dataset`: uploads questions and their media to the Hub as one commit, with a card and checksums."""
 
 import argparse
+from pathlib import Path
 
 from .push import add_card_facts, add_destination, destination_of, print_list, print_uploaded
 
@@ -19,6 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     card = parser.add_argument_group("facts for the card; what is left out is stated as missing")
     add_card_facts(card, license_required=True)
     card.add_argument("--source", metavar="TEXT", help="where the media come from")
+    card.add_argument(
+        "--about", metavar="FILE", type=Path, help="Markdown on what the data are and how they were checked"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -32,6 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
         license_link=arguments.license_link,
         languages=tuple(arguments.language),
         source=arguments.source,
+        about=arguments.about.read_text(encoding="utf-8") if arguments.about else None,
     )
     destination = destination_of(arguments, "dataset", Destination)
     with dataset_repository(

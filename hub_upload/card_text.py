@@ -15,6 +15,10 @@ from huggingface_hub import CardData, RepoCard
 
 from .outgoing_files import Outgoing
 
+FENCE = "```"
+TITLE = re.compile(r"\A\s*# .*\n")
+HEADING = re.compile(r"^(?=#{1,5} )", re.MULTILINE)
+RELATIVE_LINK = re.compile(r"!?\[(?P<text>[^\]]*)\]\((?!https?://|mailto:|#)[^)]*\)")
 BLOCK = re.compile(r"<!-- favor:begin (?P<name>[\w-]+) -->\n(?P<text>.*?)<!-- favor:end (?P=name) -->", re.DOTALL)
 MACHINE_WRITTEN = ("generated_from_trainer", "[More Information Needed]", "### Framework versions")  # trainers, PEFT
 
@@ -54,6 +58,15 @@ def card_text(old: str | None, metadata: CardData, body: str) -> str:
         kept = RepoCard(old, ignore_metadata_errors=True).text.lstrip()
         body = BLOCK.sub(lambda match: blocks.get(match["name"], match[0]), kept)
     return f"---\n{metadata.to_yaml()}\n---\n\n{body.strip()}\n"
+
+
+def section_text(page: str) -> str:
+    """A page of Markdown as a section of a card: without its title, headings a level deeper, and no links to files
+    beside it, which the repository does not have."""
+    parts = TITLE.sub("", page).strip().split(FENCE)
+    for index in range(0, len(parts), 2):  # the others are code
+        parts[index] = RELATIVE_LINK.sub(r"\g<text>", HEADING.sub("#", parts[index]))
+    return FENCE.join(parts)
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from huggingface_hub import DatasetCardData
 
-from .card_text import card_template, card_text, card_to_update, metadata_of
+from .card_text import card_template, card_text, card_to_update, metadata_of, section_text
 from .outgoing_files import Outgoing, write_changed
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ MEDIA_KEYS = ("video", "image", "audio")
 COUNTED = ("task", "family", "streams")  # fields of few values
 MOST_VALUES = 40
 LONGEST_EXAMPLE = 120  # characters
+ABOUT = "<!-- favor:begin about -->"  # as the template has it
 SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M", 10_000_000: "1M<n<10M"}
 FEATURES = {"video": "Video", "image": "Image", "audio": "Audio"}
 
@@ -33,6 +34,7 @@ class DatasetFacts:
         license_name, license_link: of a licence that the Hub has no name for ("other").
         languages: ISO 639 codes.
         source: where the media come from, in a few words.
+        about: Markdown on what the data are and how they were checked; becomes a section of the card.
     """
 
     license: str
@@ -40,6 +42,7 @@ class DatasetFacts:
     license_link: str | None = None
     languages: tuple[str, ...] = ()
     source: str | None = None
+    about: str | None = None
 
     def __post_init__(self) -> None:
         if not self.license:
@@ -73,6 +76,10 @@ def write_dataset_card(
     written, old = card_to_update(outgoing, overwrite)
     if not written:
         return
+    if facts.about and old is not None and ABOUT not in old:
+        outgoing.notes.append(
+            "README.md: has no section on the data, and gets none (--overwrite-card writes the card anew)"
+        )
     rows = [row for split in splits for row in split.rows]
     stated = {
         "license": facts.license,
@@ -102,6 +109,7 @@ def write_dataset_card(
         licence=_licence(facts),
         languages=", ".join(facts.languages),
         source=facts.source,
+        about=section_text(facts.about) if facts.about else None,
     )
     write_changed(outgoing, "README.md", card_text(old, metadata, body), scratch)
 

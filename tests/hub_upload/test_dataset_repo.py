@@ -11,7 +11,9 @@ import tarfile
 import pytest
 
 from evaluation.aveb_mini.dataset import write_split
+from hub_upload.card_text import section_text
 from hub_upload.dataset_repo import read_splits
+from tests.conftest import REPOSITORY
 
 from .hub_client import HubClient
 from .hub_server import READER
@@ -190,6 +192,31 @@ def test_the_code_of_the_card_runs(form, hub, client):
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert len(blocks) == 1
     assert "role" in client.python(blocks[0])
+
+
+def test_a_page_on_the_data_becomes_a_section_of_the_card(hub, client, questions_dir, tmp_path):
+    page = REPOSITORY / "docs" / "aveb-mini.md"
+    folder = shutil.copytree(questions_dir, tmp_path / "data")
+    push = ("push-dataset", folder, "org/told", *LICENCE, "--about", page)
+    assert client.favor(*push).status == 0
+    card = hub.files("dataset", "org/told")["README.md"].decode()
+    assert "\n## About the data\n" in card and "\n### Controls\n" in card
+    controls = [line for line in page.read_text().splitlines() if line.startswith("| AVM, yes_no")]
+    assert controls and controls[0] in card.splitlines()
+    assert not re.search(r"\]\((?!https?://)", card)
+    without = re.sub(r"## About the data.*<!-- favor:end about -->", "", card, flags=re.DOTALL)
+    (folder / "README.md").write_text(without)
+    assert "no section on the data, and gets none" in client.favor(*push).out
+    assert hub.files("dataset", "org/told")["README.md"].decode() == without
+    assert "nowhere.md" in client.favor(*push, "--about", "nowhere.md").error
+
+
+def test_a_section_has_deeper_headings_no_links_beside_the_page_and_its_code_as_it_was():
+    page = (
+        "# Title\n\nSee [this](a.md#b) and [that](https://b.org), ![](c.png).\n\n## Part\n\n```bash\n# [x](y)\n```\n"
+    )
+    section = "See this and [that](https://b.org), .\n\n### Part\n\n```bash\n# [x](y)\n```"
+    assert section_text(page) == section
 
 
 def test_shards_are_deterministic_and_of_the_size_asked_for(questions_dir, tmp_path):
