@@ -375,7 +375,7 @@ def command_line(arguments: list[str]) -> str:
 def draw(arguments: argparse.Namespace) -> None:
     from .ablations_page import write_page
 
-    write_page(arguments.raw, arguments.page, arguments.pictures, arguments.notes)
+    write_page(arguments.raw, arguments.page, arguments.pictures)
 
 
 def controls(arguments: argparse.Namespace) -> None:
@@ -400,9 +400,8 @@ def parse(command_line: list[str] | None = None) -> argparse.Namespace:
     drawing = commands.add_parser("draw", help="page and pictures")
     drawing.set_defaults(function=draw)
     drawing.add_argument("raw", type=Path, metavar="RAW_JSON")
-    drawing.add_argument("--page", type=Path, required=True, metavar="FILE")
+    drawing.add_argument("--page", type=Path, required=True, metavar="FILE", help='its "What was tried" is kept')
     drawing.add_argument("--pictures", type=Path, required=True, metavar="DIR")
-    drawing.add_argument("--notes", type=Path, metavar="FILE", help="what was tried; becomes the page's last section")
     controlling = commands.add_parser("controls", help="write a page's section Controls anew")
     controlling.set_defaults(function=controls)
     controlling.add_argument("raw", type=Path, metavar="RAW_JSON")

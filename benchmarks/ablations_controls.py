@@ -1,12 +1,11 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Section "Controls" of a page: what models score that learn and are tested without sound, pictures or both."""
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from .ablations_page import NOTHING, circumstances, listed, table
+from .ablations_page import NOTHING, circumstances, listed, raw_numbers, table
 from .ablations_scores import FULL, Study, metric_title
 
 CONTROLS = ("text-only", "audio-only", "visual-only", FULL)
@@ -25,9 +24,7 @@ def write_controls(raw: Path, page: Path) -> None:
 
     Raises `ValueError` if the study has no full model, or the page no such section.
     """
-    link = Path(os.path.relpath(raw.resolve(), page.parent.resolve())).as_posix()
-    numbers = f"The raw numbers of each model and seed: [{raw.name}]({link})."
-    replace_section(page, SECTION, f"{controls_section(Study(raw))}\n\n{numbers}")
+    replace_section(page, SECTION, f"{controls_section(Study(raw))}\n\n{raw_numbers(raw, page)}")
 
 
 def controls_section(study: Study) -> str:

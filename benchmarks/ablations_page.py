@@ -33,6 +33,7 @@ from .ablations_pictures import (
 from .ablations_scores import Estimate, Study, metric_title
 
 NOTHING = "-"
+TRIED = "## What was tried"  # written by hand
 MINUS = "\N{MINUS SIGN}"
 SINGLE_MODAL = ("asr", "ac", "ic", "ocr", "vqa", "video_qa")  # table 9; the others are table 10
 ROWS = (
@@ -46,26 +47,36 @@ ROWS = (
 )
 
 
-def write_page(raw: Path, page: Path, pictures: Path, notes: Path | None = None) -> None:
+def write_page(raw: Path, page: Path, pictures: Path) -> None:
     """Writes the page and its pictures.
 
     Args:
         raw: raw.json of the study.
-        notes: Markdown that becomes the section "What was tried".
+        page: Markdown; of one that is there the section "What was tried", and what comes after it, is kept.
+        pictures: folder for the pictures.
 
     Raises `ValueError` if the study has no full model.
     """
     study = Study(raw)
     page.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(os.path.relpath(pictures.resolve(), page.parent.resolve())).as_posix()
+    _, heading, tried = (page.read_text(encoding="utf-8") if page.is_file() else "").partition(f"\n{TRIED}\n")
+    folder = relative(pictures, page)
     drawn = {title: f"![{title}]({folder}/{name})" for title, name in draw_pictures(study, pictures).items()}
     sections = ["# Ablations on AVEB-mini", introduction(study), claims_section(study)]
     sections += [differences_section(study), drawn.get(DIFFERENCES, ""), scores_section(study)]
     sections += [windows_section(study), frame_rates_section(study), drawn.get(FIGURE_3, "")]
     sections += [weights_section(study), drawn.get(FIGURE_4, ""), drawn.get(FIGURE_5, "")]
-    if notes is not None:
-        sections.append(f"## What was tried\n\n{notes.read_text(encoding='utf-8').strip()}")
+    sections += [raw_numbers(raw, page), f"{TRIED}\n\n{tried.strip()}" if heading else ""]
     page.write_text("\n\n".join(section for section in sections if section) + "\n", encoding="utf-8")
+
+
+def raw_numbers(raw: Path, page: Path) -> str:
+    return f"The raw numbers of each model and seed: [{raw.name}]({relative(raw, page)})."
+
+
+def relative(path: Path, page: Path) -> str:
+    """A path as a link in a page has it."""
+    return Path(os.path.relpath(path.resolve(), page.parent.resolve())).as_posix()
 
 
 def introduction(study: Study) -> str:

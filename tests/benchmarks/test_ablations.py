@@ -261,13 +261,16 @@ def test_the_papers_rows_are_found():
     assert paper_gain("without-synchronisation", "isqa") == pytest.approx(-15.1)
 
 
-def test_page_pictures_and_notes(tmp_path):
+def test_page_and_pictures_are_drawn_and_what_was_tried_is_kept(tmp_path):
     raw = write_raw(tmp_path, synthetic_study({"without-windows": -0.05}))
-    (tmp_path / "notes.md").write_text("Twice as many steps: the same.\n")
     paths = ["--page", str(tmp_path / "docs" / "page.md"), "--pictures", str(tmp_path / "docs" / "pictures")]
-    main(["draw", str(raw), *paths, "--notes", str(tmp_path / "notes.md")])
+    main(["draw", str(raw), *paths])
     page = (tmp_path / "docs" / "page.md").read_text()
-    assert page.endswith("## What was tried\n\nTwice as many steps: the same.\n")
+    assert page.endswith("[raw.json](../raw.json).\n")
+    tried = "\n## What was tried\n\nTwice as many steps: the same.\n\n### Later\n\nNothing.\n"
+    (tmp_path / "docs" / "page.md").write_text(page + tried)
+    main(["draw", str(raw), *paths])
+    assert (tmp_path / "docs" / "page.md").read_text() == page + tried
     for number in ("differences", "figure-3", "figure-4", "figure-5"):
         assert f"(pictures/ablations-{number}.png)" in page
         assert (tmp_path / "docs" / "pictures" / f"ablations-{number}.png").read_bytes().startswith(b"\x89PNG")
