@@ -71,6 +71,7 @@ def write_page(raw: Path, page: Path, pictures: Path) -> None:
 
 
 def raw_numbers(raw: Path, page: Path) -> str:
+    """The sentence that links a study's raw.json from a page."""
     return f"The raw numbers of each model and seed: [{raw.name}]({relative(raw, page)})."
 
 

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import openai
 import pytest
+from transformers import pipeline
 
 from evaluation.aveb_mini.scene import sample_scene
 from evaluation.aveb_mini.sound import render_sound
 from evaluation.aveb_mini.video_file import write_sound
 from favor.cli import main
 from favor.demo import Sample, render_samples
+from favor.model_loading import bundled_model_path
 from favor.serve import MEDIA_LIMITS, media_limits, model_name
 
 REPOSITORY = Path(__file__).parents[2]
@@ -77,12 +79,14 @@ def test_32_questions_at_once_are_answered_rightly(client, rendered):
 
 def test_streamed_and_by_data_url(client, rendered):
     folder, samples = rendered
+    pipe = pipeline("video-text-to-text", model=str(bundled_model_path()), trust_remote_code=True)
     right = []
     for sample in samples[::8]:
         url = "data:video/mp4;base64," + base64.b64encode((folder / sample.clip).read_bytes()).decode()
         stream = ask(client, url, sample.question, stream=True)
         answer = "".join(chunk.choices[0].delta.content or "" for chunk in stream)
         assert answer == ask(client, url, sample.question).choices[0].message.content
+        assert answer == pipe(video=str(folder / sample.clip), text=sample.question)[0]["generated_text"]
         right.append(answer == sample.reference)
     assert sum(right) >= 3  # of four
 
