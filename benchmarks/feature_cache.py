@@ -5,20 +5,21 @@
     python -m benchmarks.feature_cache --steps 2 --rounds 2 --clips 8
     python -m benchmarks.feature_cache --effect favor/favor_tiny --clips 20   # of the stored dtype on a model's loss
 
-AVEB-mini's tasks and moments; model, mixture of questions, batch and sorting are those of the last stage of
-recipes/favor-tiny.yaml, whose two processes' samples are here two micro-batches. Both ways run FavorSFTTrainer on the
-same samples, in turns; a round's speed is the median of its optimisation steps, the first one left out (workers start
-in it). Beside the wall clock, which other processes disturb, CPU time is counted, that of the loader workers included.
-Filling the cache is timed by itself.
+AVEB-mini's tasks and moments, and both parts of recipes/favor-tiny.yaml that read media, with its model and batches.
+Last stage (connector and language model learn): its mixture of questions and sorting, its processes' samples as two
+micro-batches. Both ways run FavorSFTTrainer on the same samples, in turns; a round's speed is the median of its
+optimisation steps, the first one left out (workers start in it). Beside the wall clock, which other processes disturb,
+CPU time is counted, that of the loader workers included. The connector's pre-training (it learns alone): CPU time, all
+in one process. Filling the cache is timed by itself.
 """
 
 import argparse
 import json
 import os
-import platform
 import statistics
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,17 @@ from evaluation.aveb_mini.dataset import write_split
 from modeling_favor import FavorForConditionalGeneration
 from processing import FavorProcessor
 from trainers import FavorDataCollator, FavorSFTConfig, FavorSFTTrainer, add_length_column, load_manifest
-from trainers.encoder_cache import encode_dataset
+from trainers.clip_words import words_of_scenes
+from trainers.connector_pretraining import pretrain_connector
+from trainers.encoder_cache import EncodedCollator, encode_dataset
 from trainers.manifest import keep_shares
 from trainers.scratch_model import build_from_scratch
 
+from .ablations import machine
+
 RECIPE = Path(__file__).parent.parent / "recipes" / "favor-tiny.yaml"
 PROCESSES = 2  # of the recipe
+TEXT = ("input_ids", "attention_mask", "labels")  # of a batch; the rest is media
 SCHEDULE = ("warmup_steps", "lr_scheduler_kwargs", "max_steps", "logging_steps")
 
 
@@ -87,9 +93,48 @@ def train(model: Any, processor: Any, rows: Any, collator: Any, steps: int, work
     return times
 
 
+@dataclass
+class Setup:
+    """What both parts of the recipe are measured with."""
+
+    recipe: dict[str, Any]
+    model: FavorForConditionalGeneration
+    processor: FavorProcessor
+    rows: Any
+    scenes: Path  # of the rows' clips
+    encoded: Any
+    cached: EncodedCollator
+
+    @property
+    def batch(self) -> int:
+        """Samples of an optimisation step of the last stage."""
+        return self.recipe["sft"]["per_device_train_batch_size"] * PROCESSES
+
+
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Speeds of both ways, and what filling the cache took."""
+    """Speeds of both ways in both parts of the recipe, and what filling the cache took."""
     recipe = yaml.safe_load(RECIPE.read_text(encoding="utf-8"))
+    rows, scenes, model, processor = prepare(recipe, options, folder)
+    started = time.perf_counter()
+    encoded, cached = encode_dataset(
+        model, processor, rows, cache_dir=folder / "cache", dtype=options.dtype, workers=options.workers
+    )
+    filled = time.perf_counter() - started
+    setup = Setup(recipe, model, processor, rows, scenes, encoded, cached)
+    return {
+        "machine": f"{machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
+        "clips": options.clips,
+        "samples": len(rows),
+        "stored_as": options.dtype,
+        "cache_megabytes": round(sum(path.stat().st_size for path in (folder / "cache").iterdir()) / 1e6, 1),
+        "filling_seconds": round(filled, 1),
+        "last_stage": measure_last_stage(setup, options, folder),
+        "connector_pretraining": measure_connector(setup, options),
+    }
+
+
+def prepare(recipe: dict[str, Any], options: argparse.Namespace, folder: Path) -> tuple[Any, Path, Any, Any]:
+    """Samples of the last stage's mixture, the words of their clips, and the recipe's model, not yet trained."""
     manifest = write_split(
         folder / "data",
         "train",
@@ -100,9 +145,9 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         progress=False,
         every_question=True,
     )
-    rows = load_manifest(manifest)
+    rows, scenes = load_manifest(manifest), manifest.with_name("train_scenes.jsonl")
     texts = [turn["content"] for messages in rows["messages"] for turn in messages]
-    model, processor = build_from_scratch(recipe["from_scratch"], texts, seed=0)
+    model, processor = build_from_scratch(recipe["from_scratch"], [*texts, *words_of_scenes(scenes)], seed=0)
     shares = {name: share for name, share in recipe["stages"][-1]["family_shares"].items() if name in rows["family"]}
     rows = keep_shares(rows, shares, seed=0)
     batch = recipe["sft"]["per_device_train_batch_size"] * PROCESSES
@@ -112,40 +157,72 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         )
     # A whole number of epochs: workers must not be timed for batches that no step takes.
     rows = rows.shuffle(seed=0).select(range(options.steps * batch))
-    rows = add_length_column(rows, processor, progress=False)
-    started = time.perf_counter()
-    encoded, cached = encode_dataset(
-        model, processor, rows, cache_dir=folder / "cache", dtype=options.dtype, workers=options.workers
-    )
-    filled = time.perf_counter() - started
-    size = sum(path.stat().st_size for path in (folder / "cache").iterdir())
+    return add_length_column(rows, processor, progress=False), scenes, model, processor
+
+
+def measure_last_stage(setup: Setup, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Speed and CPU time of both ways to train connector and language model."""
     ways = {
-        "uncached": (rows, FavorDataCollator(processor), options.workers),
-        "cached": (encoded, cached, 0),
+        "uncached": (setup.rows, FavorDataCollator(setup.processor), options.workers),
+        "cached": (setup.encoded, setup.cached, 0),
     }
     speeds: dict[str, list[float]] = {way: [] for way in ways}
     processor_times: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(options.rounds):
         for way, (data, collator, workers) in ways.items():
             steps = options.steps if way == "uncached" else 2 * options.steps
-            before = sum(os.times()[:4])  # user and system, own and that of ended workers
-            times = train(model, processor, data, collator, steps, workers, folder / "run")
-            processor_times[way].append(1e3 * (sum(os.times()[:4]) - before) / (batch * times.steps))
-            speeds[way].append(batch / statistics.median(times.seconds))
-    uncached, cached_speeds = speeds["uncached"], speeds["cached"]
+            before = processor_seconds()
+            times = train(setup.model, setup.processor, data, collator, steps, workers, folder / "run")
+            processor_times[way].append(1e3 * (processor_seconds() - before) / (setup.batch * times.steps))
+            speeds[way].append(setup.batch / statistics.median(times.seconds))
     return {
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}",
-        "clips": options.clips,
-        "samples": len(rows),
-        "batch": batch,
-        "stored_as": options.dtype,
-        "cache_megabytes": round(size / 1e6, 1),
-        "filling_seconds": round(filled, 1),
-        "samples_per_second": {way: [round(speed, 1) for speed in values] for way, values in speeds.items()},
-        "cpu_ms_a_sample": {way: [round(ms, 1) for ms in values] for way, values in processor_times.items()},
-        "speed_ratio": spread([fast / slow for slow, fast in zip(uncached, cached_speeds, strict=True)]),
-        "cpu_ratio": spread([slow / fast for slow, fast in zip(*processor_times.values(), strict=True)]),
+        "batch": setup.batch,
+        "samples_per_second": rounded(speeds),
+        "speed_ratio": ratios(speeds["cached"], speeds["uncached"]),
+        "cpu_ms_a_sample": rounded(processor_times),
+        "cpu_ratio": ratios(processor_times["uncached"], processor_times["cached"]),
     }
+
+
+def measure_connector(setup: Setup, options: argparse.Namespace) -> dict[str, Any]:
+    """CPU time of both ways to teach the connector alone."""
+    settings = {**setup.recipe["connector_pretraining"], "scenes": str(setup.scenes)}
+    ways = {
+        "uncached": (setup.rows, EncodingCollator(setup.model, setup.processor)),
+        "cached": (setup.encoded, setup.cached),
+    }
+    processor_times: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(options.rounds):
+        for way, (data, collator) in ways.items():
+            settings["steps"] = options.steps if way == "uncached" else 4 * options.steps
+            before = processor_seconds()
+            pretrain_connector(setup.model, setup.processor, setup.rows, data, collator, settings, seed=0)
+            samples = settings["batch_size"] * settings["steps"]
+            processor_times[way].append(1e3 * (processor_seconds() - before) / samples)
+    return {
+        "batch": settings["batch_size"],
+        "cpu_ms_a_sample": rounded(processor_times),
+        "cpu_ratio": ratios(processor_times["uncached"], processor_times["cached"]),
+    }
+
+
+class EncodingCollator:
+    """Decodes and encodes a batch when it is asked for: what pre-training the connector would do without a cache."""
+
+    def __init__(self, model: Any, processor: Any):
+        self.backbone, self.collator = model.model, FavorDataCollator(processor)
+
+    @torch.no_grad()
+    def connector_inputs(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """As [`EncodedCollator.connector_inputs`], of rows with files."""
+        batch = self.collator(rows)
+        media = {name: value for name, value in batch.items() if name not in TEXT}
+        return self.backbone.encode_media(**media)
+
+
+def processor_seconds() -> float:
+    """User and system time so far, of this process and of workers that have ended."""
+    return sum(os.times()[:4])
 
 
 @torch.no_grad()
@@ -169,10 +246,16 @@ def storage_effect(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     return {"samples": len(rows), **report}
 
 
-def spread(ratios: list[float]) -> dict[str, float]:
-    """Median, lowest and highest."""
-    middle = statistics.median(ratios)
-    return {"median": round(middle, 2), "lowest": round(min(ratios), 2), "highest": round(max(ratios), 2)}
+def ratios(more: list[float], less: list[float]) -> dict[str, float]:
+    """Median, lowest and highest of the rounds' ratios."""
+    found = [high / low for high, low in zip(more, less, strict=True)]
+    middle = statistics.median(found)
+    return {"median": round(middle, 2), "lowest": round(min(found), 2), "highest": round(max(found), 2)}
+
+
+def rounded(values: dict[str, list[float]]) -> dict[str, list[float]]:
+    """Each way's rounds, to a tenth."""
+    return {way: [round(value, 1) for value in found] for way, found in values.items()}
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from datasets import Dataset
 from torch import nn
 
 from .clip_words import FILLER, word_tokens, words_of_samples
-from .encoder_cache import EncodedCollator, join_states
+from .encoder_cache import EncodedCollator
 from .tower_pretraining import NOT_LABELLED, balanced_batches, fit
 
 LOGIT_GAP = 20.0  # between a word's own embedding and that of another, on average
@@ -54,7 +54,7 @@ def pretrain_connector(
     connector = model.model.connector
 
     def loss_of(batch: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
-        output = connector(**join_states([collator.states(rows[place]) for place in batch.tolist()]))
+        output = connector(**collator.connector_inputs([rows[place] for place in batch.tolist()]))
         longest = output.embeddings.shape[1]
         target = torch.full((len(batch), longest), NOT_LABELLED)
         for row, place, tokens in zip(target, batch.tolist(), output.num_tokens.tolist(), strict=True):

@@ -49,11 +49,14 @@ class EncodedCollator:
 
     def __call__(self, rows: list[Mapping[str, Any]]) -> dict[str, Any]:
         batch: dict[str, Any] = pad_text(rows, self.pad_token_id)
-        states = [self.states(row) for row in rows if row["visual_states"] or row["audio_states"]]
-        encoded = join_states(states)
+        encoded = self.connector_inputs([row for row in rows if row["visual_states"] or row["audio_states"]])
         if encoded:
             batch["encoder_states"] = encoded
         return batch
+
+    def connector_inputs(self, rows: list[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        """The connector's arguments for rows that have media."""
+        return join_states([self.states(row) for row in rows])
 
     @property
     def bad_samples(self) -> list[dict[str, Any]]:

@@ -11,7 +11,6 @@ import yaml
 from safetensors.torch import load_file
 
 from trainers.clip_words import tell_in_words, word_tokens, words_of_samples
-from trainers.encoder_cache import join_states
 from trainers.recipe import read_recipe
 from trainers.recipe_run import run_recipe
 from trainers.sample_tokens import IGNORED_LABEL
@@ -39,7 +38,7 @@ def test_a_model_reads_words_as_queries_that_say_them(encoded, training_dir):
     assert words.keys() == {"input_ids", "attention_mask", "labels"}
     assert (words["labels"] != IGNORED_LABEL).any(1).all()
     queries = collator([rows[0], rows[1]])
-    assert join_states([collator.states(rows[0])])  # there is something to see
+    assert collator.connector_inputs([rows[0]])  # there is something to see
     embeddings = model.get_input_embeddings()(words["input_ids"])
     model.eval()
     with torch.no_grad():

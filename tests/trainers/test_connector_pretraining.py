@@ -14,7 +14,6 @@ from safetensors.torch import load_file
 from modeling_favor import FavorForConditionalGeneration
 from trainers.clip_words import word_tokens, words_of_samples
 from trainers.connector_pretraining import pretrain_connector, word_weights
-from trainers.encoder_cache import join_states
 from trainers.recipe import read_recipe
 from trainers.recipe_run import run_recipe
 from trainers.tower_pretraining import NOT_LABELLED
@@ -37,7 +36,7 @@ def test_each_query_learns_its_word_and_nothing_else_is_trained(encoded, trainin
     model.eval()
     for place, said in enumerate(words):
         with torch.no_grad():
-            output = model.model.connector(**join_states([collator.states(rows[place])]))
+            output = model.model.connector(**collator.connector_inputs([rows[place]]))
         distances = torch.cdist(output.embeddings[0], embeddings).square()
         nearest = distances.argmin(-1).tolist()
         off += distances.min(-1).values.tolist()
