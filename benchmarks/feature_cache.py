@@ -9,8 +9,8 @@ AVEB-mini's tasks and moments, and both parts of recipes/favor-tiny.yaml that re
 Last stage (connector and language model learn): its mixture of questions and sorting, its processes' samples as two
 micro-batches. Both ways run FavorSFTTrainer on the same samples, in turns; a round's speed is the median of its
 optimisation steps, the first one left out (workers start in it). Beside the wall clock, which other processes disturb,
-CPU time is counted, that of the loader workers included. The connector's pre-training (it learns alone): CPU time, all
-in one process. Filling the cache is timed by itself.
+CPU time is counted, that of the loader workers included. The connector's pre-training (it learns alone), on the same
+samples: CPU time, all in one process. Both ways make as many steps. Filling the cache is timed by itself.
 """
 
 import argparse
@@ -105,11 +105,6 @@ class Setup:
     encoded: Any
     cached: EncodedCollator
 
-    @property
-    def batch(self) -> int:
-        """Samples of an optimisation step of the last stage."""
-        return self.recipe["sft"]["per_device_train_batch_size"] * PROCESSES
-
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Speeds of both ways in both parts of the recipe, and what filling the cache took."""
@@ -150,7 +145,7 @@ def prepare(recipe: dict[str, Any], options: argparse.Namespace, folder: Path) -
     model, processor = build_from_scratch(recipe["from_scratch"], [*texts, *words_of_scenes(scenes)], seed=0)
     shares = {name: share for name, share in recipe["stages"][-1]["family_shares"].items() if name in rows["family"]}
     rows = keep_shares(rows, shares, seed=0)
-    batch = recipe["sft"]["per_device_train_batch_size"] * PROCESSES
+    batch = step_samples(recipe)
     if len(rows) < options.steps * batch:
         raise ValueError(
             f"{options.clips} clips a task have {len(rows)} samples, fewer than {options.steps} x {batch}."
@@ -162,6 +157,7 @@ def prepare(recipe: dict[str, Any], options: argparse.Namespace, folder: Path) -
 
 def measure_last_stage(setup: Setup, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Speed and CPU time of both ways to train connector and language model."""
+    batch = step_samples(setup.recipe)
     ways = {
         "uncached": (setup.rows, FavorDataCollator(setup.processor), options.workers),
         "cached": (setup.encoded, setup.cached, 0),
@@ -170,13 +166,12 @@ def measure_last_stage(setup: Setup, options: argparse.Namespace, folder: Path) 
     processor_times: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(options.rounds):
         for way, (data, collator, workers) in ways.items():
-            steps = options.steps if way == "uncached" else 2 * options.steps
             before = processor_seconds()
-            times = train(setup.model, setup.processor, data, collator, steps, workers, folder / "run")
-            processor_times[way].append(1e3 * (processor_seconds() - before) / (setup.batch * times.steps))
-            speeds[way].append(setup.batch / statistics.median(times.seconds))
+            times = train(setup.model, setup.processor, data, collator, options.steps, workers, folder / "run")
+            processor_times[way].append(1e3 * (processor_seconds() - before) / (batch * times.steps))
+            speeds[way].append(batch / statistics.median(times.seconds))
     return {
-        "batch": setup.batch,
+        "batch": batch,
         "samples_per_second": rounded(speeds),
         "speed_ratio": ratios(speeds["cached"], speeds["uncached"]),
         "cpu_ms_a_sample": rounded(processor_times),
@@ -186,7 +181,7 @@ def measure_last_stage(setup: Setup, options: argparse.Namespace, folder: Path) 
 
 def measure_connector(setup: Setup, options: argparse.Namespace) -> dict[str, Any]:
     """CPU time of both ways to teach the connector alone."""
-    settings = {**setup.recipe["connector_pretraining"], "scenes": str(setup.scenes)}
+    settings = {**setup.recipe["connector_pretraining"], "scenes": str(setup.scenes), "steps": options.steps}
     ways = {
         "uncached": (setup.rows, EncodingCollator(setup.model, setup.processor)),
         "cached": (setup.encoded, setup.cached),
@@ -194,7 +189,6 @@ def measure_connector(setup: Setup, options: argparse.Namespace) -> dict[str, An
     processor_times: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(options.rounds):
         for way, (data, collator) in ways.items():
-            settings["steps"] = options.steps if way == "uncached" else 4 * options.steps
             before = processor_seconds()
             pretrain_connector(setup.model, setup.processor, setup.rows, data, collator, settings, seed=0)
             samples = settings["batch_size"] * settings["steps"]
@@ -218,6 +212,11 @@ class EncodingCollator:
         batch = self.collator(rows)
         media = {name: value for name, value in batch.items() if name not in TEXT}
         return self.backbone.encode_media(**media)
+
+
+def step_samples(recipe: dict[str, Any]) -> int:
+    """Samples of an optimisation step of the last stage."""
+    return recipe["sft"]["per_device_train_batch_size"] * PROCESSES
 
 
 def processor_seconds() -> float:
