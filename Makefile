@@ -9,7 +9,7 @@ export HF_HUB_OFFLINE := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo test lint check clean
+.PHONY: demo test lint check clean favor-tiny-links
 
 demo: $(VENV)/.demo
 	$(BIN)/favor demo
@@ -31,6 +31,11 @@ $(VENV)/mlinter.toml: $(VENV)/.test
 # One process a core, one thread each: threads of several processes would wait for each other.
 check: $(VENV)/.test $(VENV)/.browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile -m "not slow"
+
+# The bundled model runs the code of the two rooms: links, so that there is no copy; a wheel holds the files themselves.
+favor-tiny-links:
+	rm -f favor/favor_tiny/*.py
+	cd favor/favor_tiny && ln -sf ../../modeling_favor/*_favor.py ../../processing/*_favor.py ../../processing/chat_template.jinja .
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -6,7 +6,7 @@
     python -m benchmarks.ablations controls OUT/raw.json --page docs/aveb-mini.md
 
 `run` trains by recipes/ablation.yaml, scores by `favor eval`, each in a process of its own, and goes on where it was
-stopped. A variant is the recipe with the config changes of that name in modeling_favor/presets.json. Beside them:
+stopped. A variant is the recipe with the config changes of that name in assembly/presets.json. Beside them:
 
 - `full`: nothing is changed.
 - `text-only`: trained on the same questions without their media (`allow_text_only`), scored without media.
@@ -194,7 +194,7 @@ def run_favor(arguments: list[str], log: Path) -> float:
 
 def config_changes(variant: str) -> dict[str, Any]:
     """What a variant changes in the config of favor-tiny, by dotted key of the recipe."""
-    from modeling_favor.presets_favor import preset_values
+    from favor.assembly.presets import preset_values
 
     if variant in (FULL, TEXT_ONLY):
         return {}
@@ -253,11 +253,11 @@ def read_scores(results_dir: Path) -> list[dict[str, Any]]:
 
 def exact_match(results_dir: Path, task: str) -> dict[str, Any]:
     """Share of answers whose words are a reference's and no others, the rule of multiple choice; with its interval."""
-    from evaluation.bootstrap import confidence_interval
-    from evaluation.metrics.accuracy import Accuracy
-    from evaluation.metrics.choices import score_exact_choice
-    from evaluation.sample import EvalSample
-    from evaluation.sample_log import read_samples
+    from favor.evaluation.bootstrap import confidence_interval
+    from favor.evaluation.metrics.accuracy import Accuracy
+    from favor.evaluation.metrics.choices import score_exact_choice
+    from favor.evaluation.sample import EvalSample
+    from favor.evaluation.sample_log import read_samples
 
     metric = Accuracy("exact_match", score_exact_choice)
     records = [record for _, record in sorted(read_samples(results_dir, task).items()) if "answer" in record]
@@ -292,7 +292,7 @@ def machine() -> str:
 
 def chance_levels(annotations: Path) -> dict[str, float]:
     """Accuracy of guessing, for the tasks where it is defined: options, yes or no, and the objects that light up."""
-    from evaluation.task import available_tasks
+    from favor.evaluation.task import available_tasks
 
     levels = {}
     for task in available_tasks("all", annotations)[0]:
@@ -316,8 +316,8 @@ def _options(sample: Any) -> int:
 
 def study_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """What all results of a study have in common. Raises `ValueError` for an override that no recipe knows."""
-    from evaluation.runner import model_revision
-    from trainers.recipe import read_recipe
+    from favor.evaluation.runner import model_revision
+    from favor.trainers.recipe import read_recipe
 
     overrides = dict(override_parts(entry) for entry in arguments.override)
     recipe = read_recipe(RECIPE, {key.removeprefix("--"): value for key, value in overrides.items()})
@@ -338,7 +338,7 @@ def _fingerprint(path: Path) -> str:
 
 def _recipe_fingerprint(path: Path) -> str:
     """Of what the recipe says: its comments do not change a result."""
-    from trainers.recipe import read_recipe
+    from favor.trainers.recipe import read_recipe
 
     return hashlib.sha256(json.dumps(read_recipe(path), sort_keys=True).encode()).hexdigest()[:16]
 

@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from evaluation.tasks import TASKS
+from favor.evaluation.tasks import TASKS
 
 from .ablations_scores import Estimate, Study
 

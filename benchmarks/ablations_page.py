@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from evaluation.tasks import TASKS
+from favor.evaluation.tasks import TASKS
 
 from .ablations_claims import (
     CLAIMS,
@@ -84,7 +84,7 @@ def introduction(study: Study) -> str:
     """How the numbers came about."""
     return f"""The ablations of the paper's tables 5, 9 and 10 and its figures 3 to 5, on the rendered benchmark of
 [aveb-mini.md](aveb-mini.md). A variant is `recipes/ablation.yaml` with other values in its config
-(`modeling_favor/presets.json`); encoders are favor-tiny's and frozen, the language model begins as favor-tiny's, and
+(`assembly/presets.json`); encoders are favor-tiny's and frozen, the language model begins as favor-tiny's, and
 the connector from random weights.
 
 ```bash

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from evaluation.report.plots import COLOURS, STYLE
-from evaluation.tasks import TASKS
+from favor.evaluation.report.plots import COLOURS, STYLE
+from favor.evaluation.tasks import TASKS
 
 from .ablations_claims import SIMILARITY, paper_gain
 from .ablations_scores import FULL, Study, metric_title

@@ -11,8 +11,8 @@ from typing import Any
 
 from scipy.stats import t as student_t
 
-from evaluation.report.tables import scale_of
-from evaluation.tasks import TASKS
+from favor.evaluation.report.tables import scale_of
+from favor.evaluation.tasks import TASKS
 
 FULL = "full"
 LEVEL = 0.95

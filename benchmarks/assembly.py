@@ -89,7 +89,7 @@ def write_language_model(folder: Path, layers: int) -> int:
 
 def assemble(sources: Path, out_dir: Path, dtype: str, max_shard_size: str) -> dict[str, float]:
     """In this process: seconds and bytes of memory above the imports, and what was written."""
-    from modeling_favor import assemble_model
+    from favor.assembly import assemble_model
 
     before = memory("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew

@@ -27,15 +27,15 @@ import torch
 import yaml
 from transformers import TrainerCallback
 
-from evaluation.aveb_mini.dataset import write_split
-from modeling_favor import FavorForConditionalGeneration
-from processing import FavorProcessor
-from trainers import FavorDataCollator, FavorSFTConfig, FavorSFTTrainer, add_length_column, load_manifest
-from trainers.clip_words import words_of_scenes
-from trainers.connector_pretraining import pretrain_connector
-from trainers.encoder_cache import EncodedCollator, encode_dataset
-from trainers.manifest import keep_shares
-from trainers.scratch_model import build_from_scratch
+from favor.modeling_favor import FavorForConditionalGeneration
+from favor.processing import FavorProcessor
+from favor.trainers import FavorDataCollator, FavorSFTConfig, FavorSFTTrainer, add_length_column, load_manifest
+from favor.trainers.clip_words import words_of_scenes
+from favor.trainers.connector_pretraining import pretrain_connector
+from favor.trainers.encoder_cache import EncodedCollator, encode_dataset
+from favor.trainers.manifest import keep_shares
+from favor.trainers.scratch_model import build_from_scratch
+from favor.worlds.mini.dataset import write_split
 
 from .ablations import machine
 

@@ -25,9 +25,9 @@ import torch
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging
 
-from modeling_favor import FavorForConditionalGeneration
-from modeling_favor.presets_favor import preset_config, preset_names
-from processing import FavorProcessor, FavorVideoProcessor
+from favor.assembly.presets import preset_config, preset_names
+from favor.modeling_favor import FavorForConditionalGeneration
+from favor.processing import FavorProcessor, FavorVideoProcessor
 
 from .model_measures import markdown, status_bytes
 from .model_start import write_clip

@@ -54,8 +54,8 @@ def make_video(path: Path, minutes: int) -> None:
 def watch(path: Path) -> dict:
     """Watches the video and asks at its end; memory in MB."""
     from favor.model_loading import bundled_model_path
-    from modeling_favor import FavorForConditionalGeneration
-    from processing import FavorProcessor
+    from favor.modeling_favor import FavorForConditionalGeneration
+    from favor.processing import FavorProcessor
 
     model = FavorForConditionalGeneration.from_pretrained(bundled_model_path()).eval()
     processor = FavorProcessor.from_pretrained(bundled_model_path())

@@ -95,7 +95,7 @@ def plain_decode(path: str) -> int:
 
 def with_load_media(path: str) -> int:
     """Bytes of what is returned."""
-    from processing import load_media
+    from favor.processing import load_media
 
     clip = load_media(path, FPS, size=(SIZE, SIZE))
     assert clip.frames is not None and clip.audio is not None
@@ -104,7 +104,7 @@ def with_load_media(path: str) -> int:
 
 def with_iterate_media(path: str) -> int:
     """Nothing is kept."""
-    from processing import iterate_media
+    from favor.processing import iterate_media
 
     for _ in iterate_media(path, FPS, size=(SIZE, SIZE)):
         pass
@@ -124,7 +124,7 @@ def make_processor() -> Any:
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast, WhisperFeatureExtractor
 
-    from processing import FavorProcessor, FavorVideoProcessor
+    from favor.processing import FavorProcessor, FavorVideoProcessor
 
     backend = Tokenizer(models.WordLevel({"<unk>": 0}, unk_token="<unk>"))
     backend.pre_tokenizer = pre_tokenizers.Whitespace()

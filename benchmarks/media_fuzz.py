@@ -28,7 +28,7 @@ import av
 import numpy as np
 from PIL import Image
 
-from processing import MediaError, load_media
+from favor.processing import MediaError, load_media
 
 LIMITS = {"max_decode_seconds": 10.0, "max_duration": 600.0, "max_pixels": 1 << 22, "max_clip_bytes": 1 << 28}
 SEED_FORMATS = (

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from modeling_favor import FavorConfig, FavorForConditionalGeneration
-from modeling_favor.presets_favor import preset_config, preset_names, preset_processor
+from favor.assembly.presets import preset_config, preset_names, preset_processor
+from favor.modeling_favor import FavorConfig, FavorForConditionalGeneration
 
 GIB = 2**30
 MINUTES = (1, 5, 20)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.profiler import profile
 
-from modeling_favor import FavorCausalQFormerConfig, FavorConnector
+from favor.modeling_favor import FavorCausalQFormerConfig, FavorConnector
 
 from .model_measures import markdown, peak_memory, time_in_turn
 from .model_plain_connector import READINGS, plain_connector

@@ -21,7 +21,7 @@ from transformers import (
     Qwen2_5OmniThinkerForConditionalGeneration,
 )
 
-from modeling_favor import FavorConfig, FavorForConditionalGeneration
+from favor.modeling_favor import FavorConfig, FavorForConditionalGeneration
 
 FRAME_RATE, IMAGE_SIZE, PATCH_SIZE = 2, 56, 14  # Hz, pixels, pixels
 MEL_RATE, MEL_BINS = 100, 80  # Hz

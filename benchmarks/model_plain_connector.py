@@ -18,7 +18,7 @@ import math
 import torch
 from torch import nn
 
-from modeling_favor import FavorConnector
+from favor.modeling_favor import FavorConnector
 
 READINGS = ("padded batch", "window by window", "one mask a clip")
 HIDDEN = -1e9

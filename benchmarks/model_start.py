@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from favor.model_loading import bundled_model_path
-from modeling_favor import FavorForConditionalGeneration
-from processing import FavorProcessor
+from favor.modeling_favor import FavorForConditionalGeneration
+from favor.processing import FavorProcessor
 
 from .media import make_clip, repeat_clip
 from .model_measures import Spread, markdown, time_in_turn
@@ -94,7 +94,7 @@ def measure_start(repetitions: int, larger: Sizes = LARGER) -> dict[str, Any]:
     """Part (e): processes in turn; loading of favor-tiny and of a larger model, beside reading the same file."""
     commands = {
         "favor --help": [sys.executable, "-m", "favor", "--help"],
-        "import modeling_favor": [sys.executable, "-c", f"import {PACKAGE}"],
+        "import favor.modeling_favor": [sys.executable, "-c", f"import {PACKAGE}"],
         "what it imports of others": [sys.executable, "-c", imports_of_others()],
         "import torch": [sys.executable, "-c", "import torch"],
     }
@@ -182,9 +182,11 @@ def first_token_table(results: dict[str, Any]) -> str:
 def start_table(results: dict[str, Any]) -> str:
     processes = results["processes"]
     rows = [[name, found["cpu"].text(1, 2), found["wall"].text(1, 2)] for name, found in processes.items()]
-    ratio = processes["import modeling_favor"]["cpu"].median / processes["what it imports of others"]["cpu"].median
+    ratio = (
+        processes["import favor.modeling_favor"]["cpu"].median / processes["what it imports of others"]["cpu"].median
+    )
     text = markdown(["process", "CPU s", "wall s"], rows)
-    text += f"\n\n`import modeling_favor` takes {ratio:.2f} times the CPU time of what it imports of others.\n\n"
+    text += f"\n\n`import favor.modeling_favor` takes {ratio:.2f} times the CPU time of what it imports of others.\n\n"
     rows = [
         [name, f"{found['bytes'] / 1e6:,.0f} MB"]
         + [found[way].cpu.text(1000) for way in ("load", "touch", "read")]

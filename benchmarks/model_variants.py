@@ -13,8 +13,8 @@ from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from favor.model_loading import bundled_model_path
-from modeling_favor import FavorConnector, FavorForConditionalGeneration
-from processing import FavorProcessor, load_media
+from favor.modeling_favor import FavorConnector, FavorForConditionalGeneration
+from favor.processing import FavorProcessor, load_media
 
 from .model_connector import connector_of_13b, streams
 from .model_measures import Timing, markdown, time_in_turn
@@ -115,7 +115,7 @@ def windows_of(connector: FavorConnector, seconds: int) -> tuple[torch.Tensor, t
 
 def measure_padding(repetitions: int, clips: int = 3) -> dict[str, Any]:
     """favor-tiny's audio tower on rendered clips, with a chunk's padding and cut to what is real."""
-    from evaluation.aveb_mini.dataset import write_split
+    from favor.worlds.mini.dataset import write_split
 
     tower = FavorForConditionalGeneration.from_pretrained(bundled_model_path()).eval().model.audio_tower
     extractor = FavorProcessor.from_pretrained(bundled_model_path()).feature_extractor

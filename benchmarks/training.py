@@ -59,15 +59,15 @@ class Stopwatch:
 
 
 def load() -> tuple[Any, Any]:
-    from modeling_favor import FavorForConditionalGeneration
-    from processing import FavorProcessor
+    from favor.modeling_favor import FavorForConditionalGeneration
+    from favor.processing import FavorProcessor
 
     return FavorForConditionalGeneration.from_pretrained(MODEL), FavorProcessor.from_pretrained(MODEL)
 
 
 def batches(manifest: Path, steps: int, batch_size: int) -> tuple[Any, list[dict]]:
     """The model, and the batches that a trainer without shuffling would see."""
-    from trainers import FavorDataCollator, load_manifest
+    from favor.trainers import FavorDataCollator, load_manifest
 
     model, processor = load()
     rows = load_manifest(manifest)
@@ -115,8 +115,8 @@ def encoders(manifest: Path, steps: int, batch_size: int) -> dict[str, float]:
 def favor(manifest: Path, steps: int, batch_size: int, workers: int, cached: bool) -> dict[str, float]:
     from transformers import TrainerCallback
 
-    from trainers import FavorSFTConfig, FavorSFTTrainer, load_manifest
-    from trainers.encoder_cache import encode_dataset
+    from favor.trainers import FavorSFTConfig, FavorSFTTrainer, load_manifest
+    from favor.trainers.encoder_cache import encode_dataset
 
     model, processor = load()
     rows, collator = load_manifest(manifest), None
@@ -214,7 +214,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         manifest = arguments.manifest
         if manifest is None:
-            from evaluation.aveb_mini.dataset import write_split
+            from favor.worlds.mini.dataset import write_split
 
             manifest = write_split(Path(folder), "train", arguments.clips, seed=7, progress=False)
         results = {way: measure_apart(way, manifest, arguments.steps, arguments.batch_size) for way in WAYS}

@@ -11,7 +11,7 @@ import torch
 from .sample import MEDIA_KINDS, EvalSample
 
 if TYPE_CHECKING:
-    from modeling_favor import VideoTextToTextPipeline
+    from favor.modeling_favor import VideoTextToTextPipeline
 
 MEDIA_INPUTS = (
     "pixel_values_videos",

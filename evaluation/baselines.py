@@ -22,7 +22,7 @@ from transformers import (
 )
 from transformers.processing_utils import OmniModalProcessorMixin
 
-from processing import load_media
+from favor.processing import load_media
 
 from .answerer import Answer
 from .sample import EvalSample

@@ -1,8 +1,8 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Builds the tasks that have no published files, or whose pairs can be drawn anew: ISQA and AVM.
 
-    python -m evaluation.build isqa TEXTVQA.json GQA.json OUT_DIR --voice "en=espeak-ng -v en -w {out} {text}"
-    python -m evaluation.build avm SpokenCOCO_val.json vggss.json OUT_DIR
+    python -m favor.evaluation.build isqa TEXTVQA.json GQA.json OUT_DIR --voice "en=espeak-ng -v en -w {out} {text}"
+    python -m favor.evaluation.build avm SpokenCOCO_val.json vggss.json OUT_DIR
 
 OUT_DIR is `--annotations` of `favor eval` afterwards.
 """
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m evaluation.build", description="Build tasks of AVEB.")
+    parser = argparse.ArgumentParser(prog="python -m favor.evaluation.build", description="Build tasks of AVEB.")
     subparsers = parser.add_subparsers(title="tasks", metavar="TASK", required=True)
     isqa = subparsers.add_parser("isqa", help="have questions of TextVQA and GQA spoken")
     isqa.add_argument("textvqa", type=Path, metavar="TEXTVQA", help="TextVQA's or SAVEBench's questions")

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any
 
-from processing import load_media
+from favor.processing import load_media
 
 from .sample import EvalSample
 

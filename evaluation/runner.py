@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from processing import load_media
+from favor.processing import load_media
 
 from .answerer import Answerer, describe
 from .controls import Controls, apply_controls

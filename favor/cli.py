@@ -73,7 +73,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
     for name, summary in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
         if name == asked_for:
-            command = importlib.import_module(f"favor.{name.replace('-', '_')}")
+            command = importlib.import_module(f"favor.commands.{name.replace('-', '_')}")
             command.add_arguments(subparser)
             subparser.set_defaults(run=command.run)
     return parser

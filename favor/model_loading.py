@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from modeling_favor import VideoTextToTextPipeline
+    from favor.modeling_favor import VideoTextToTextPipeline
 
 BUNDLED_MODEL = "favor_tiny"
 
@@ -30,8 +30,7 @@ def load_pipeline(model: str | None = None) -> "VideoTextToTextPipeline":
     """
     The pipeline of a model, on the accelerator if there is one.
 
-    The bundled model runs as any published one does, by the code in its folder. Of another model that code is not run:
-    model, processor and pipeline are this package's classes.
+    Code that lies in the model's folder is not run: model, processor and pipeline are this package's classes.
 
     Args:
         model: a model folder, an adapter folder or a Hub id, which may name a branch, tag or commit ("org/name@v1");
@@ -47,15 +46,13 @@ def load_pipeline(model: str | None = None) -> "VideoTextToTextPipeline":
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    if model is None:
-        return pipeline("video-text-to-text", model=str(bundled_model_path()), trust_remote_code=True)
 
-    from modeling_favor import VideoTextToTextPipeline
+    from favor.modeling_favor import VideoTextToTextPipeline
 
     from .registration import register
 
     register()
-    source, revision = source_and_revision(os.fspath(model))
+    source, revision = source_and_revision(os.fspath(bundled_model_path() if model is None else model))
     _check_model_type(source, revision)
     try:
         return pipeline(
@@ -80,7 +77,7 @@ def _check_model_type(source: str, revision: str | None) -> None:
     from transformers import AutoConfig
     from transformers.utils import find_adapter_config_file
 
-    from modeling_favor import FavorConfig
+    from favor.modeling_favor import FavorConfig
 
     if find_adapter_config_file(source, revision=revision) is not None:
         return

@@ -6,8 +6,8 @@ from functools import cache
 from transformers import AutoModelForMultimodalLM, AutoProcessor
 from transformers.pipelines import PIPELINE_REGISTRY
 
-from modeling_favor import FavorConfig, VideoTextToTextPipeline
-from processing import FavorProcessor
+from favor.modeling_favor import FavorConfig, VideoTextToTextPipeline
+from favor.processing import FavorProcessor
 
 
 @cache

@@ -1,7 +1,6 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """What goes to the Hub: model folders with their code, ready to be uploaded."""
 
-from .assemble import assemble_folder, convert_released
 from .export import export_model
 
-__all__ = ["assemble_folder", "convert_released", "export_model"]
+__all__ = ["export_model"]

@@ -71,5 +71,5 @@ def section_text(page: str) -> str:
 
 @cache
 def card_template(name: str) -> jinja2.Template:
-    source = (files("hub_upload") / "templates" / name).read_text(encoding="utf-8")
+    source = (files(__package__) / "templates" / name).read_text(encoding="utf-8")
     return jinja2.Environment(keep_trailing_newline=True, undefined=jinja2.StrictUndefined).from_string(source)

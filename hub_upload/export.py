@@ -15,10 +15,10 @@ from pathlib import Path
 from transformers import GenerationConfig, PreTrainedModel, ProcessorMixin
 from transformers.dynamic_module_utils import get_relative_import_files
 
-import modeling_favor
-import processing
-from modeling_favor import FavorConfig
-from processing import FavorProcessor
+import favor.modeling_favor
+import favor.processing
+from favor.modeling_favor import FavorConfig
+from favor.processing import FavorProcessor
 
 MODEL_CLASS = "modeling_favor.FavorForConditionalGeneration"
 AUTO_MAP = {
@@ -41,7 +41,10 @@ CARD_FILES = ("README.md", "architecture.png", ".eval_results/favor.yaml")
 # A run leaves others there: towers and connector as they were pre-trained.
 WEIGHT_FILES = ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json")
 LOADING_KEYS = ("is_local", "local_files_only", "name_or_path")
-ENTRY_FILES = {modeling_favor: ("modeling_favor.py", "pipeline_favor.py"), processing: ("processing_favor.py",)}
+ENTRY_FILES = {
+    favor.modeling_favor: ("modeling_favor.py", "pipeline_favor.py"),
+    favor.processing: ("processing_favor.py",),
+}
 
 
 def export_model(

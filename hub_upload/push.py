@@ -13,8 +13,8 @@ from huggingface_hub import get_token
 from transformers import GenerationConfig
 from transformers.dynamic_module_utils import get_relative_import_files
 
-from modeling_favor import FavorConfig, FavorForConditionalGeneration
-from processing import FavorProcessor
+from favor.modeling_favor import FavorConfig, FavorForConditionalGeneration
+from favor.processing import FavorProcessor
 
 from .export import complete_folder, export_model
 from .model_card import CardFacts, write_card

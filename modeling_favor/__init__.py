@@ -13,7 +13,6 @@ from transformers import (
     AutoModelForMultimodalLM,
 )
 
-from .assembly_favor import AssemblyReport, assemble_model
 from .causal_qformer_favor import FavorCausalQFormer
 from .configuration_favor import FavorCausalQFormerConfig, FavorConfig, FavorProjectorConfig
 from .connector_favor import FavorConnector
@@ -29,7 +28,6 @@ FavorConfig.register_for_auto_class()
 FavorForConditionalGeneration.register_for_auto_class("AutoModel")
 
 __all__ = [
-    "AssemblyReport",
     "FavorCausalQFormer",
     "FavorCausalQFormerConfig",
     "FavorConfig",
@@ -40,5 +38,4 @@ __all__ = [
     "FavorProjector",
     "FavorProjectorConfig",
     "VideoTextToTextPipeline",
-    "assemble_model",
 ]

@@ -1,7 +1,7 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Media files to model inputs: decoding on one clock, picture preparation, prompts and placeholders."""
 
-from .media_favor import MediaClip, iterate_media, load_media
+from .media_favor import MediaClip, iterate_media, load_media, media_kind
 from .media_limits_favor import DamagedMediaError, MediaError, MediaLimitError, MediaLimits
 from .processing_favor import FavorProcessor, MediaSummary
 from .video_processing_favor import FavorVideoProcessor
@@ -19,4 +19,5 @@ __all__ = [
     "MediaSummary",
     "iterate_media",
     "load_media",
+    "media_kind",
 ]

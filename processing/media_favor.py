@@ -9,7 +9,7 @@ and the first sound. `iterate_media` hands a clip out in pieces of bounded memor
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
@@ -25,6 +25,7 @@ CODEC_PADDING = 0.1  # seconds of sound before and after the pictures that come 
 SETTLED = 0.2  # seconds beyond a piece's end that must be decoded before it is final; above CODEC_PADDING
 SEEK_MARGIN = 2.0  # seconds decoded before `start`, so that the sound decoder has settled
 COLLECT_SECONDS = 10.0
+PROBE_SECONDS = 1.0  # of a file whose kind is asked
 
 
 @dataclass
@@ -183,6 +184,18 @@ def load_media(
     )
     pieces = _iterate(source, request, COLLECT_SECONDS)
     return _join(pieces, request)
+
+
+def media_kind(source: MediaSource) -> Literal["video", "image", "audio"]:
+    """What a file holds, by the content of its first second; a video may have sound.
+
+    Raises:
+        MediaError: if the file is no media, damaged, or beyond a bound.
+    """
+    clip = load_media(source, end=PROBE_SECONDS, size=(16, 16))
+    if clip.still:
+        return "image"
+    return "audio" if clip.frames is None else "video"
 
 
 def iterate_media(

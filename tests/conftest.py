@@ -29,7 +29,7 @@ SAMPLING_RATE = 16000  # Hz
 @pytest.fixture(scope="session")
 def tiny_parts():
     """A random model, as small as favor-tiny's recipe can be made, and its processor. Do not change them."""
-    from trainers.scratch_model import build_from_scratch
+    from favor.trainers.scratch_model import build_from_scratch
 
     texts = ["What colour is the shape while the bell sounds?", "Which sound is heard first?", "red green blue beep"]
     model, processor = build_from_scratch(tiny_settings(), texts, seed=0)
@@ -39,7 +39,7 @@ def tiny_parts():
 @pytest.fixture(scope="session")
 def tiny_model_dir(tiny_parts, tmp_path_factory) -> Path:
     """The tiny model in the layout of the Hub, code included. Do not write to it."""
-    from hub_upload import export_model
+    from favor.hub_upload import export_model
 
     model, processor = tiny_parts
     return export_model(model, tmp_path_factory.mktemp("models") / "favor-random", processor=processor)
@@ -121,7 +121,7 @@ def tiny_settings() -> dict:
 
 def write_media(folder: Path) -> None:
     """Writes the files of `media_dir` to `folder`."""
-    from evaluation.aveb_mini.video_file import write_picture, write_sound, write_video
+    from favor.worlds.mini.video_file import write_picture, write_sound, write_video
 
     write_video(folder / "clip.mp4", frames(3.0), FRAME_RATE, tone(3.0), SAMPLING_RATE)
     write_video(folder / "long_clip.mp4", frames(6.0), FRAME_RATE, tone(6.0, pitch=300), SAMPLING_RATE)

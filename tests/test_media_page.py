@@ -3,8 +3,8 @@
 
 import numpy as np
 
-from evaluation.aveb_mini.video_file import write_video
 from favor.model_loading import bundled_model_path
+from favor.worlds.mini.video_file import write_video
 
 from .test_readme import BLOCK, README
 

@@ -7,8 +7,8 @@ import pytest
 
 from favor.cli import main
 
-from .modeling_favor.source_checkpoints import make_language_model, make_vision, make_whisper
-from .modeling_favor.test_released_weights import CONNECTOR, lora_tensors, released_file
+from .assembly.source_checkpoints import make_language_model, make_vision, make_whisper
+from .assembly.test_released_weights import CONNECTOR, lora_tensors, released_file
 from .test_readme import BLOCK, README, _runs, commands
 
 PAGE = README.parent / "docs" / "weights.md"
@@ -47,8 +47,8 @@ def test_the_page_runs(checkpoints, capsys):
 def test_stated_sizes_are_those_of_the_presets():
     import torch
 
-    from modeling_favor import FavorForConditionalGeneration
-    from modeling_favor.presets_favor import preset_config
+    from favor.assembly.presets import preset_config
+    from favor.modeling_favor import FavorForConditionalGeneration
 
     stated = STATED.findall(PAGE.read_text(encoding="utf-8"))
     assert [name for name, *_ in stated] == ["favor-13b", "favor-7b"]

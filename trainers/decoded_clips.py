@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from tqdm import tqdm
 
-from processing import FavorProcessor, load_media
-from processing.media_options_favor import merge_media_options, sound_options
+from favor.processing import FavorProcessor, load_media
+from favor.processing.media_options_favor import merge_media_options, sound_options
 
 from .hub_datasets import local_file
 

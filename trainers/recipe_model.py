@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from transformers import AutoModel, PreTrainedConfig
 
-from modeling_favor import FavorConfig, FavorForConditionalGeneration
-from modeling_favor.connector_favor import build_connector
-from modeling_favor.language_head_favor import build_language_head
-from processing import FavorProcessor
+from favor.modeling_favor import FavorConfig, FavorForConditionalGeneration
+from favor.modeling_favor.connector_favor import build_connector
+from favor.modeling_favor.language_head_favor import build_language_head
+from favor.processing import FavorProcessor
 
 # Part of `fresh_parts` -> its weights' names.
 FRESH_PARTS = {"connector": ("model.connector.",), "language_model": ("model.language_model.", "lm_head.")}

@@ -14,8 +14,8 @@ from torch.distributed import init_process_group, is_initialized
 from transformers import set_seed
 from transformers.utils import logging
 
-from processing import FavorProcessor
-from processing.media_options_favor import check_media_options
+from favor.processing import FavorProcessor
+from favor.processing.media_options_favor import check_media_options
 
 from .bad_samples import BAD_SAMPLES
 from .clip_words import tell_in_words, words_of_scenes

@@ -10,7 +10,7 @@ import av
 from datasets import Dataset
 from tqdm import tqdm
 
-from processing import load_media
+from favor.processing import load_media
 
 from .bad_samples import BadSampleError
 from .sample_tokens import media_source, tokenize_sample

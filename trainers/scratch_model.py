@@ -18,9 +18,8 @@ from tokenizers import (
 )
 from transformers import GenerationConfig, PreTrainedTokenizerFast, WhisperFeatureExtractor
 
-import processing
-from modeling_favor import FavorConfig, FavorForConditionalGeneration
-from processing import FavorProcessor, FavorVideoProcessor
+from favor.modeling_favor import FavorConfig, FavorForConditionalGeneration
+from favor.processing import FavorProcessor, FavorVideoProcessor
 
 MEDIA_TOKENS = ("<video>", "<image>", "<audio>")
 
@@ -63,7 +62,6 @@ def build_from_scratch(
         feature_extractor=WhisperFeatureExtractor(return_attention_mask=True, **settings["feature_extractor"]),
         tokenizer=tokenizer,
         qformer_tokenizer=qformer_tokenizer,
-        chat_template=(Path(processing.__file__).parent / "chat_template.jinja").read_text(encoding="utf-8"),
         **model.config.processor_values(),
     )
     return model, processor

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from processing import FavorProcessor
+from favor.processing import FavorProcessor
 
 from .decoded_clips import DecodedClip
 from .muon import add_muon

@@ -12,4 +12,4 @@ def model_manifest() -> Any:
     """What lmms-eval registers: the model `favor`, which takes chats."""
     from lmms_eval.models.registry_v2 import ModelManifest
 
-    return ModelManifest(model_id="favor", chat_class_path="evaluation.lmms_eval_plugin.favor_model.Favor")
+    return ModelManifest(model_id="favor", chat_class_path="favor.evaluation.lmms_eval_plugin.favor_model.Favor")

@@ -1,8 +1,8 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Writes tasks of AVEB as lmms-eval reads them: samples as JSON lines, a YAML file a task, and their functions.
 
-`python -m evaluation.lmms_eval_plugin.export_tasks OUT_DIR --tasks avm,avsr --annotations DIR --media-root DIR`, then
-`lmms-eval --include_path OUT_DIR --tasks aveb_avm,aveb_avsr --model favor --model_args pretrained=PATH_OR_ID`.
+`python -m favor.evaluation.lmms_eval_plugin.export_tasks OUT_DIR --tasks avm,avsr --annotations DIR --media-root DIR`,
+then `lmms-eval --include_path OUT_DIR --tasks aveb_avm,aveb_avsr --model favor --model_args pretrained=PATH_OR_ID`.
 
 A judge is none of lmms-eval's business here: of a judged task the other metrics are written.
 """
@@ -76,7 +76,7 @@ def _yaml(task: EvalTask, metrics: Sequence[str], data: Path) -> str:
 def _functions(metrics: Sequence[str]) -> str:
     names = "aggregation, doc_to_messages, doc_to_target, doc_to_text, doc_to_visual, process_results"
     lines = [
-        f"from evaluation.lmms_eval_plugin.task_functions import {names}  # noqa: F401",
+        f"from favor.evaluation.lmms_eval_plugin.task_functions import {names}  # noqa: F401",
         "",
         *(f'{metric} = aggregation("{metric}")' for metric in metrics),
     ]

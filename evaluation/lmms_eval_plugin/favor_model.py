@@ -9,8 +9,8 @@ from typing import Any
 from lmms_eval.api.model import lmms
 from tqdm import tqdm
 
-from modeling_favor import FavorForConditionalGeneration, VideoTextToTextPipeline
-from processing import FavorProcessor
+from favor.modeling_favor import FavorForConditionalGeneration, VideoTextToTextPipeline
+from favor.processing import FavorProcessor
 
 KINDS = ("video", "image", "audio")
 STOPS_OF_LMMS_EVAL = ("until", "image_aspect_ratio")  # "until" is a blank line by default, which cuts answers

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from ..aveb_mini.avsd import AvsdScene
-from ..aveb_mini.questions import ask_all
-from ..aveb_mini.scene import COLOURS, SHAPES, SOUNDS, WORDS, is_held_out_shape, sample_scene
+from favor.worlds.mini.avsd import AvsdScene
+from favor.worlds.mini.questions import ask_all
+from favor.worlds.mini.scene import COLOURS, SHAPES, SOUNDS, WORDS, is_held_out_shape, sample_scene
+
 from ..metrics.accuracy import words_of
 from ..sample import EvalSample
 from ..task import JudgePrompt

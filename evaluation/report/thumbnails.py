@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from processing import load_media
+from favor.processing import load_media
 
 FRAMES = 3
 HEIGHT = 96  # pixels

@@ -12,13 +12,13 @@ from benchmarks.ablations_claims import CLAIMS, PAPER_ROWS, Outcome, paper_gain,
 from benchmarks.ablations_controls import controls_section
 from benchmarks.ablations_page import write_page
 from benchmarks.ablations_scores import Study, difference, mean_interval, t_quantile
-from evaluation.aveb_mini.dataset import write_split
-from evaluation.tasks import TASKS
+from favor.assembly.presets import preset_config, variant_names
 from favor.cli import main as favor
+from favor.evaluation.tasks import TASKS
 from favor.model_loading import bundled_model_path
-from modeling_favor.presets_favor import preset_config, variant_names
-from trainers.recipe import read_recipe
-from trainers.recipe_model import load_model
+from favor.trainers.recipe import read_recipe
+from favor.trainers.recipe_model import load_model
+from favor.worlds.mini.dataset import write_split
 
 AVEB = ("asr", "ac", "ic", "ocr", "vqa", "video_qa", "avsr", "avsd", "isqa", "avssd", "avm")
 FACTS = {"window_frames": 4, "num_query_tokens": 8, "fps": 2.0, "diversity_loss_weight": 0.01}

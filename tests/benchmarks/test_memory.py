@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from benchmarks import memory
-from modeling_favor import FavorForConditionalGeneration
-from modeling_favor.presets_favor import preset_config
+from favor.assembly.presets import preset_config
+from favor.modeling_favor import FavorForConditionalGeneration
 
 PAGE = Path(__file__).parents[2] / "docs" / "memory.md"
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)

@@ -21,7 +21,7 @@ from benchmarks.model_measures import Spread, peak_memory, slope, time_in_turn
 from benchmarks.model_peers import BUILDERS, PEERS, Sizes, build, clip_inputs, freeze_towers
 from benchmarks.model_plain_connector import READINGS
 from benchmarks.model_start import STAGES, first_token_table, imports_of_others, measure_first_token, measure_load
-from modeling_favor.presets_favor import preset_config
+from favor.assembly.presets import preset_config
 
 TINY = Sizes(text_width=64, text_layers=1, tower_width=32, tower_layers=1, audio_chunk_seconds=2)
 CONNECTOR = {

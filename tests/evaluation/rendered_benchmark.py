@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from evaluation.aveb_mini.dataset import render_scene
-from evaluation.aveb_mini.questions import ask_all
-from evaluation.aveb_mini.scene import COLOURS, Scene, sample_scene
-from evaluation.aveb_mini.sound import render_sound
-from evaluation.aveb_mini.video_file import write_sound
+from favor.worlds.mini.dataset import render_scene
+from favor.worlds.mini.questions import ask_all
+from favor.worlds.mini.scene import COLOURS, Scene, sample_scene
+from favor.worlds.mini.sound import render_sound
+from favor.worlds.mini.video_file import write_sound
 
 SEED = 77  # no training run uses it
 SAMPLING_RATE = 16000
@@ -158,7 +158,7 @@ def _write_pairs(path: Path, entries: list[tuple[Scene, str, str]]) -> None:
 
 
 def _media(scene: Scene) -> str:
-    from evaluation.aveb_mini.dataset import media_path
+    from favor.worlds.mini.dataset import media_path
 
     return media_path(scene)
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.metrics import METRICS, MetricUnavailable, load_metric, word_error_rate
-from evaluation.metrics.choices import chosen
-from evaluation.metrics.textvqa_text import process_answer
-from evaluation.metrics.word_error_rate import normalize_english
-from evaluation.sample import EvalSample
-from evaluation.tasks import TASKS
+from favor.evaluation.metrics import METRICS, MetricUnavailable, load_metric, word_error_rate
+from favor.evaluation.metrics.choices import chosen
+from favor.evaluation.metrics.textvqa_text import process_answer
+from favor.evaluation.metrics.word_error_rate import normalize_english
+from favor.evaluation.sample import EvalSample
+from favor.evaluation.tasks import TASKS
 from tests.evaluation.published_data import SAVEBENCH
 
 HOW2 = [record["answer"] for record in json.loads((SAVEBENCH / "how2_test.json").read_text())]
@@ -303,8 +303,8 @@ def test_metrics_are_imported_without_their_packages():
         "import sys\n"
         "for name in ('jiwer', 'sacrebleu', 'evaluate', 'datasets', 'pycocoevalcap', 'whisper_normalizer'):\n"
         "    sys.modules[name] = None\n"
-        "from evaluation.metrics import METRICS\n"
-        "from evaluation.task import find_tasks\n"
+        "from favor.evaluation.metrics import METRICS\n"
+        "from favor.evaluation.task import find_tasks\n"
         "print(len(METRICS), len(find_tasks('all')), 'torch' in sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -28,7 +28,7 @@ from transformers import (
 )
 from transformers.processing_utils import OmniModalProcessorMixin
 
-from evaluation.baselines import (
+from favor.evaluation.baselines import (
     ChatAnswerer,
     ConstantAnswerer,
     InstructBlipAnswerer,
@@ -36,7 +36,7 @@ from evaluation.baselines import (
     WhisperAnswerer,
     flat_prompt,
 )
-from evaluation.sample import EvalSample
+from favor.evaluation.sample import EvalSample
 
 TEXT = "what is the colour of shape sound red green blue beep bell user assistant : ? . a b c d e"
 WORDS = TEXT.split()
@@ -199,7 +199,7 @@ def test_instructblip_sees_an_image_or_five_frames(instructblip_dir, media_dir):
 
 def test_instructblips_answer_is_its_own_pipelines(instructblip_dir, media_dir):
     """One image: the same as transformers' processor and generate()."""
-    from processing import load_media
+    from favor.processing import load_media
 
     answerer = InstructBlipAnswerer.from_pretrained(str(instructblip_dir))
     question = "what is the colour of the shape ?"

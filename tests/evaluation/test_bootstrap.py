@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from evaluation.bootstrap import confidence_interval
-from evaluation.metrics import METRICS
-from evaluation.sample import EvalSample
+from favor.evaluation.bootstrap import confidence_interval
+from favor.evaluation.metrics import METRICS
+from favor.evaluation.sample import EvalSample
 
 ACCURACY = METRICS["gqa_accuracy"]
 
@@ -51,7 +51,7 @@ def test_one_seed_one_interval():
 def test_many_samples_are_drawn_in_parts(monkeypatch):
     rows = scores(np.random.default_rng(1).random(50))
     whole = confidence_interval(ACCURACY, rows)
-    monkeypatch.setattr("evaluation.bootstrap._CHUNK", 120)
+    monkeypatch.setattr("favor.evaluation.bootstrap._CHUNK", 120)
     assert confidence_interval(ACCURACY, rows) == whole
 
 

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.aveb_mini.speech import speak
-from evaluation.build import main as build_command
-from evaluation.metrics import METRICS
-from evaluation.readers.sounds import build_matching
-from evaluation.readers.spoken_questions import build_isqa, tts_command
-from evaluation.sample import missing_media
-from evaluation.tasks import TASKS
-from processing import load_media
+from favor.evaluation.build import main as build_command
+from favor.evaluation.metrics import METRICS
+from favor.evaluation.readers.sounds import build_matching
+from favor.evaluation.readers.spoken_questions import build_isqa, tts_command
+from favor.evaluation.sample import missing_media
+from favor.evaluation.tasks import TASKS
+from favor.processing import load_media
+from favor.worlds.mini.speech import speak
 from tests.evaluation.published_data import SAVEBENCH, dump, write_gqa, write_textvqa
 
 TEXTVQA = SAVEBENCH / "textvqa.json"
@@ -114,7 +114,7 @@ def test_any_command_speaks_and_no_shell_reads_the_text(tmp_path):
 
 @given(st.text(min_size=1).filter(lambda text: "\0" not in text))
 def test_the_text_is_one_argument(text):
-    from evaluation.readers.spoken_questions import _fill
+    from favor.evaluation.readers.spoken_questions import _fill
 
     fields = {"{out}": "a.wav", "{text}": text}
     assert [_fill(argument, fields) for argument in ("-w{out}", "{text}", "x")] == ["-wa.wav", text, "x"]

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.metrics import METRICS, MetricUnavailable
-from evaluation.metrics import java as java_programs
-from evaluation.metrics.bleu import Bleu
-from evaluation.metrics.caption_tokens import tokenize, tokenize_ptb
-from evaluation.metrics.cider import CiderD
-from evaluation.metrics.meteor import _read
-from evaluation.sample import EvalSample
+from favor.evaluation.metrics import METRICS, MetricUnavailable
+from favor.evaluation.metrics import java as java_programs
+from favor.evaluation.metrics.bleu import Bleu
+from favor.evaluation.metrics.caption_tokens import tokenize, tokenize_ptb
+from favor.evaluation.metrics.cider import CiderD
+from favor.evaluation.metrics.meteor import _read
+from favor.evaluation.sample import EvalSample
 from tests.evaluation.published_data import SAVEBENCH
 
 with_java = pytest.mark.skipif(
@@ -184,7 +184,7 @@ def test_nothing_is_no_number():
 
 def test_spider_is_never_half(monkeypatch):
     monkeypatch.delenv("CORENLP_HOME", raising=False)
-    monkeypatch.setattr("evaluation.metrics.spice.jar", lambda metric, path: SAVEBENCH / path)
+    monkeypatch.setattr("favor.evaluation.metrics.spice.jar", lambda metric, path: SAVEBENCH / path)
     for name in ("spice", "spider"):
         with pytest.raises(MetricUnavailable) as error:
             value(name, [["a dog"]], ["a dog"])
@@ -211,8 +211,10 @@ def test_spice_hands_its_program_captions_and_reads_its_scores(tmp_path, monkeyp
         (tmp_path / name).touch()
     monkeypatch.setenv("CORENLP_HOME", str(tmp_path))
     monkeypatch.setattr(java_programs, "_find_java", lambda: str(program))
-    monkeypatch.setattr("evaluation.metrics.spice.jar", lambda metric, path: tmp_path / path)
-    monkeypatch.setattr("evaluation.metrics.spice.tokenize_ptb", lambda texts: [tokenize(text) for text in texts])
+    monkeypatch.setattr("favor.evaluation.metrics.spice.jar", lambda metric, path: tmp_path / path)
+    monkeypatch.setattr(
+        "favor.evaluation.metrics.spice.tokenize_ptb", lambda texts: [tokenize(text) for text in texts]
+    )
     references = [["a dog runs on grass"], ["two cats sit there"], ["a bell"]]
     assert value("spice", references, ["a dog", "cats", ""]) == pytest.approx(1 / 3)
     cider = value("cider_d", references, ["a dog", "cats", ""])

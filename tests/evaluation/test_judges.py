@@ -8,8 +8,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from evaluation.judges import API_KEY_VARIABLE, EndpointJudge, LocalJudge, RecordedJudge, judge_answers, read_replies
-from evaluation.sample import EvalSample
+from favor.evaluation.judges import (
+    API_KEY_VARIABLE,
+    EndpointJudge,
+    LocalJudge,
+    RecordedJudge,
+    judge_answers,
+    read_replies,
+)
+from favor.evaluation.sample import EvalSample
 
 from .toy_tasks import JUDGE_PROMPT
 

@@ -11,10 +11,10 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import yaml
 
-from evaluation.lmms_eval_plugin import model_manifest
-from evaluation.lmms_eval_plugin.export_tasks import MISSING_THERE, export_tasks
-from evaluation.metrics import METRICS
-from evaluation.task import find_tasks
+from favor.evaluation.lmms_eval_plugin import model_manifest
+from favor.evaluation.lmms_eval_plugin.export_tasks import MISSING_THERE, export_tasks
+from favor.evaluation.metrics import METRICS
+from favor.evaluation.task import find_tasks
 
 from .published_data import write_annotations
 
@@ -104,7 +104,7 @@ def lmms_eval(monkeypatch):
     ):
         monkeypatch.setitem(sys.modules, module.__name__, module)
     yield
-    sys.modules.pop("evaluation.lmms_eval_plugin.favor_model", None)
+    sys.modules.pop("favor.evaluation.lmms_eval_plugin.favor_model", None)
 
 
 def test_the_model_answers_chats_with_sound(lmms_eval, tiny_model_dir, media_dir):

@@ -6,11 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.aveb_mini.scene import COLOURS, SHAPES, WORDS, is_held_out_shape
-from evaluation.judges import LocalJudge, judge_answers
-from evaluation.mini_judge.__main__ import main
-from evaluation.mini_judge.answer_pairs import PROMPTS, WORDINGS, equivalent, known_words, sample_pairs
-from evaluation.mini_judge.training import (
+from favor.evaluation.judges import LocalJudge, judge_answers
+from favor.evaluation.mini_judge.__main__ import main
+from favor.evaluation.mini_judge.answer_pairs import PROMPTS, WORDINGS, equivalent, known_words, sample_pairs
+from favor.evaluation.mini_judge.training import (
     TrainingSettings,
     agreement,
     build_model,
@@ -19,8 +18,9 @@ from evaluation.mini_judge.training import (
     save_judge,
     train_judge,
 )
-from evaluation.sample import EvalSample
-from evaluation.tasks import TASKS
+from favor.evaluation.sample import EvalSample
+from favor.evaluation.tasks import TASKS
+from favor.worlds.mini.scene import COLOURS, SHAPES, WORDS, is_held_out_shape
 
 THINGS = {"colour": [[name] for name in COLOURS], "word": [[name] for name in WORDS]}
 THINGS["look"] = [[colour, shape] for colour in COLOURS for shape in SHAPES]

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.controls import Controls
-from evaluation.readers.own_data import read_samples, write_samples
-from evaluation.runner import prepare_task
-from evaluation.sample import MEDIA_KINDS, EvalSample
-from evaluation.tasks import TASKS
+from favor.evaluation.controls import Controls
+from favor.evaluation.readers.own_data import read_samples, write_samples
+from favor.evaluation.runner import prepare_task
+from favor.evaluation.sample import MEDIA_KINDS, EvalSample
+from favor.evaluation.tasks import TASKS
 from tests.evaluation.published_data import FILES, write_annotations
 from tests.evaluation.test_tasks import PERFECT, evaluate
 

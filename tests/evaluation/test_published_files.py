@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from evaluation.readers.annotation import MediaFinder
-from evaluation.sample import missing_media
-from evaluation.task import find_tasks
-from evaluation.tasks import TASKS
+from favor.evaluation.readers.annotation import MediaFinder
+from favor.evaluation.sample import missing_media
+from favor.evaluation.task import find_tasks
+from favor.evaluation.tasks import TASKS
 from tests.evaluation.published_data import SAVEBENCH
 
 SAMPLES = {  # samples in six records

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from evaluation.metrics import METRICS
-from evaluation.query_similarity import cosine_similarities, mean_similarity, measure_queries
-from evaluation.report import write_report
-from evaluation.report.runs import read_run
-from evaluation.report.tables import scale_of, score_tables
-from evaluation.sample import EvalSample
-from evaluation.tasks import TASKS
-from modeling_favor.connector_favor import diversity_loss
+from favor.evaluation.metrics import METRICS
+from favor.evaluation.query_similarity import cosine_similarities, mean_similarity, measure_queries
+from favor.evaluation.report import write_report
+from favor.evaluation.report.runs import read_run
+from favor.evaluation.report.tables import scale_of, score_tables
+from favor.evaluation.sample import EvalSample
+from favor.evaluation.tasks import TASKS
+from favor.modeling_favor.connector_favor import diversity_loss
 
 from .toy_tasks import ExactAnswer, UnavailableMetric, toy_task
 
@@ -253,7 +253,7 @@ def test_systems_without_queries_have_no_matrix():
 
 
 def test_favors_queries_are_measured(tiny_model_dir, media_dir):
-    from evaluation.answerer import FavorAnswerer
+    from favor.evaluation.answerer import FavorAnswerer
     from favor.model_loading import load_pipeline
 
     answerer = FavorAnswerer(load_pipeline(str(tiny_model_dir)))

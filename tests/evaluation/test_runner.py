@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.answerer import Answer, FavorAnswerer, chat_of
-from evaluation.controls import Controls, apply_controls
-from evaluation.metrics import METRICS
-from evaluation.runner import (
+from favor.evaluation.answerer import Answer, FavorAnswerer, chat_of
+from favor.evaluation.controls import Controls, apply_controls
+from favor.evaluation.metrics import METRICS
+from favor.evaluation.runner import (
     answer_share,
     check_missing,
     check_settings,
@@ -22,11 +22,11 @@ from evaluation.runner import (
     prepare_task,
     write_settings,
 )
-from evaluation.sample import EvalSample
-from evaluation.sample_log import SampleLog, part_path, read_samples
-from evaluation.scoring import score_task, write_results
-from evaluation.task import available_tasks
-from evaluation.tasks import TASKS
+from favor.evaluation.sample import EvalSample
+from favor.evaluation.sample_log import SampleLog, part_path, read_samples
+from favor.evaluation.scoring import score_task, write_results
+from favor.evaluation.task import available_tasks
+from favor.evaluation.tasks import TASKS
 
 from .toy_tasks import ExactAnswer, UnavailableMetric, toy_task
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from evaluation.metrics import METRICS
-from evaluation.readers.annotation import read_table
-from evaluation.sample import MEDIA_KINDS
-from evaluation.task import JudgePrompt
-from evaluation.tasks import TASKS
+from favor.evaluation.metrics import METRICS
+from favor.evaluation.readers.annotation import read_table
+from favor.evaluation.sample import MEDIA_KINDS
+from favor.evaluation.task import JudgePrompt
+from favor.evaluation.tasks import TASKS
 from tests.evaluation.published_data import FILES, sentence, write_annotations
 
 COUNT = 60

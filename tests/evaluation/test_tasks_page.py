@@ -1,8 +1,8 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """The page on tasks and metrics names every task with its prompt's settings, and every metric."""
 
-from evaluation.metrics import METRICS
-from evaluation.tasks import TASKS
+from favor.evaluation.metrics import METRICS
+from favor.evaluation.tasks import TASKS
 from tests.conftest import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "aveb-tasks.md").read_text(encoding="utf-8")

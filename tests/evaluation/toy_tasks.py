@@ -4,9 +4,9 @@
 import json
 from pathlib import Path
 
-from evaluation.metrics import MetricUnavailable
-from evaluation.sample import EvalSample
-from evaluation.task import EvalTask, JudgePrompt
+from favor.evaluation.metrics import MetricUnavailable
+from favor.evaluation.sample import EvalSample
+from favor.evaluation.task import EvalTask, JudgePrompt
 
 
 class ExactAnswer:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from favor.cli import main
-from modeling_favor import FavorConfig
-from processing import FavorProcessor
-from tests.modeling_favor.source_checkpoints import make_language_model, make_vision, make_whisper
-from tests.modeling_favor.test_released_weights import CONNECTOR, lora_tensors, released_file
+from favor.modeling_favor import FavorConfig
+from favor.processing import FavorProcessor
+from tests.assembly.source_checkpoints import make_language_model, make_vision, make_whisper
+from tests.assembly.test_released_weights import CONNECTOR, lora_tensors, released_file
 
 SMALL = ["hidden_size=24", "num_attention_heads=4", "intermediate_size=48", "num_query_tokens=5", "window_frames=3"]
 SETTINGS = [word for value in SMALL for word in ("--set", f"connector_config.{value}")]

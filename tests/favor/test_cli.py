@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.aveb_mini.benchmark import TASK_SCENES
 from favor.cli import COMMANDS, main
+from favor.worlds.mini.benchmark import TASK_SCENES
 
 REPOSITORY = Path(__file__).parents[2]
 QUESTION = "Which sound is heard first?"
@@ -101,7 +101,7 @@ def test_models_of_another_kind_and_broken_weights_are_named(capsys, media_dir, 
 
 def test_a_missing_package_is_named_with_its_extra(capsys, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "trl", None)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "trainers"]:
+    for name in [name for name in sys.modules if name.startswith("favor.trainers")]:
         monkeypatch.delitem(sys.modules, name)
     (tmp_path / "recipe.yaml").write_text("{}")
     assert "pip install 'favor[train]'" in fails(capsys, "sft", str(tmp_path / "recipe.yaml"))
@@ -147,9 +147,9 @@ def test_ask_streams_the_same_answer(capsys, media_dir):
 def test_ask_takes_the_folder_of_an_adapter(capsys, media_dir, tiny_model_dir, tmp_path):
     from peft import get_peft_model
 
-    from modeling_favor import FavorForConditionalGeneration
-    from processing import FavorProcessor
-    from trainers import lora_config
+    from favor.modeling_favor import FavorForConditionalGeneration
+    from favor.processing import FavorProcessor
+    from favor.trainers import lora_config
 
     clip = str(media_dir / "clip.mp4")
     adapted = get_peft_model(FavorForConditionalGeneration.from_pretrained(tiny_model_dir), lora_config(rank=4))

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.readers.own_data import write_samples
-from evaluation.tasks import TASKS
 from favor.cli import main
+from favor.evaluation.readers.own_data import write_samples
+from favor.evaluation.tasks import TASKS
 
 from ..evaluation.rendered_benchmark import write_benchmark
 
@@ -29,7 +29,7 @@ def benchmark(tmp_path_factory) -> Path:
 @pytest.fixture(autouse=True)
 def without_java(monkeypatch):
     """METEOR's Java program takes longer than all the rest, and has tests of its own."""
-    monkeypatch.setattr("evaluation.metrics.java._find_java", lambda: None)
+    monkeypatch.setattr("favor.evaluation.metrics.java._find_java", lambda: None)
 
 
 def options(benchmark: Path, out: Path, *more: str) -> list[str]:
@@ -130,7 +130,9 @@ def test_a_judge_can_come_later(benchmark, tmp_path, capsys, monkeypatch):
     ]
     lines = [{"prompt": prompt, "reply": "Yes.", "judge": "a person"} for prompt in prompts[:1]]
     replies.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    monkeypatch.setattr("favor.eval.load_answerer", lambda arguments: pytest.fail("the model was asked again"))
+    monkeypatch.setattr(
+        "favor.commands.eval.load_answerer", lambda arguments: pytest.fail("the model was asked again")
+    )
     results = evaluate(benchmark, tmp_path / "out", *arguments, "--judge-replies", str(replies))
     judged = results["tasks"]["avssd"]
     assert (judged["value"], judged["n"]) == (1.0, 1)

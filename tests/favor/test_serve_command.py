@@ -13,13 +13,13 @@ import openai
 import pytest
 from transformers import pipeline
 
-from evaluation.aveb_mini.scene import sample_scene
-from evaluation.aveb_mini.sound import render_sound
-from evaluation.aveb_mini.video_file import write_sound
 from favor.cli import main
-from favor.demo import Sample, render_samples
+from favor.commands.demo import Sample, render_samples
+from favor.commands.serve import MEDIA_LIMITS, media_limits, model_name
 from favor.model_loading import bundled_model_path
-from favor.serve import MEDIA_LIMITS, media_limits, model_name
+from favor.worlds.mini.scene import sample_scene
+from favor.worlds.mini.sound import render_sound
+from favor.worlds.mini.video_file import write_sound
 
 REPOSITORY = Path(__file__).parents[2]
 KEY = "a-secret-key"

@@ -4,7 +4,7 @@
 import pytest
 
 from favor.cli import main
-from favor.sft import parse_overrides
+from favor.commands.sft import parse_overrides
 
 
 def test_overrides_are_pairs_of_key_and_value():

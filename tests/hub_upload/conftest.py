@@ -41,14 +41,14 @@ def clean_python(tmp_path_factory):
 def stranger(hub, clean_python, tmp_path_factory):
     """Somebody else's interpreter, without this package, that may read."""
     with HubClient(hub.url, READER, tmp_path_factory.mktemp("stranger"), python=clean_python) as running:
-        assert running.python("import importlib.util\nvalue = importlib.util.find_spec('modeling_favor') is None")
+        assert running.python("import importlib.util\nvalue = importlib.util.find_spec('favor') is None")
         yield running
 
 
 @pytest.fixture(scope="session")
 def questions_dir(tmp_path_factory):
     """train.jsonl, train_scenes.jsonl and media of eight rendered clips, a still and a sound among them. Read only."""
-    from evaluation.aveb_mini.dataset import write_split
+    from favor.worlds.mini.dataset import write_split
 
     folder = tmp_path_factory.mktemp("questions")
     write_split(folder, "train", count=8, seed=3, workers=1, progress=False)

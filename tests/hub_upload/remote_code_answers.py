@@ -8,7 +8,7 @@ import importlib.util
 import json
 import sys
 
-ABSENT = ("modeling_favor", "processing", "favor", "soundfile", "torchvision", "torchcodec", "peft", "trl", "datasets")
+ABSENT = ("favor", "soundfile", "torchvision", "torchcodec", "peft", "trl", "datasets")
 
 
 def main(model_dir: str, media_dir: str, question: str) -> dict:

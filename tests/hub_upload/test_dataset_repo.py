@@ -10,9 +10,9 @@ import tarfile
 
 import pytest
 
-from evaluation.aveb_mini.dataset import write_split
-from hub_upload.card_text import section_text
-from hub_upload.dataset_repo import read_splits
+from favor.hub_upload.card_text import section_text
+from favor.hub_upload.dataset_repo import read_splits
+from favor.worlds.mini.dataset import write_split
 from tests.conftest import REPOSITORY
 
 from .hub_client import HubClient
@@ -25,9 +25,9 @@ rows = list(load_dataset({name!r}, {config!r}, split="train", streaming={streami
 """
 TRAIN = """
 import json
-from modeling_favor import FavorForConditionalGeneration
-from processing import FavorProcessor
-from trainers import FavorSFTConfig, FavorSFTTrainer
+from favor.modeling_favor import FavorForConditionalGeneration
+from favor.processing import FavorProcessor
+from favor.trainers import FavorSFTConfig, FavorSFTTrainer
 
 model = FavorForConditionalGeneration.from_pretrained({model!r})
 processor = FavorProcessor.from_pretrained({model!r})
@@ -220,7 +220,7 @@ def test_a_section_has_deeper_headings_no_links_beside_the_page_and_its_code_as_
 
 
 def test_shards_are_deterministic_and_of_the_size_asked_for(questions_dir, tmp_path):
-    from hub_upload.dataset_shards import write_parquet, write_webdataset
+    from favor.hub_upload.dataset_shards import write_parquet, write_webdataset
 
     splits = read_splits(questions_dir)
     for write in (write_webdataset, write_parquet):
@@ -246,7 +246,7 @@ def test_a_benchmarks_annotations_are_published_and_are_no_split(hub, client, tm
 
 
 def test_muting_survives_where_a_column_cannot_hold_it(tmp_path, media_dir):
-    from hub_upload.dataset_shards import write_parquet
+    from favor.hub_upload.dataset_shards import write_parquet
 
     messages = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]
     write_manifest(

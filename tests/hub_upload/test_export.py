@@ -7,8 +7,8 @@ import shutil
 import pytest
 import torch
 
-from hub_upload import export_model
-from modeling_favor import FavorForConditionalGeneration
+from favor.hub_upload import export_model
+from favor.modeling_favor import FavorForConditionalGeneration
 
 CODE_FILES = {
     "answer_stream_favor.py",
@@ -94,7 +94,7 @@ def test_a_failed_export_leaves_nothing_behind(tmp_path, tiny_model_dir, monkeyp
     def fail(folder):
         raise OSError("disk full")
 
-    monkeypatch.setattr("hub_upload.export._copy_code", fail)
+    monkeypatch.setattr("favor.hub_upload.export._copy_code", fail)
     with pytest.raises(OSError, match="disk full"):
         export_model(tiny_model_dir, tmp_path / "model")
     assert list(tmp_path.iterdir()) == []

@@ -10,10 +10,10 @@ import shutil
 import pytest
 from PIL import Image
 
-from hub_upload.architecture_picture import architecture_picture
-from hub_upload.model_card import CardFacts
-from hub_upload.push import model_repository
-from hub_upload.upload import Destination
+from favor.hub_upload.architecture_picture import architecture_picture
+from favor.hub_upload.model_card import CardFacts
+from favor.hub_upload.push import model_repository
+from favor.hub_upload.upload import Destination
 
 RESULTS = {
     "model": "favor-random",

@@ -125,7 +125,7 @@ def test_the_second_push_sends_only_what_changed(hub, client, model_dir):
 
 
 def test_weights_of_an_earlier_upload_do_not_stay_beside_new_ones(hub, client, tiny_parts, tmp_path):
-    from hub_upload import export_model
+    from favor.hub_upload import export_model
 
     model, processor = tiny_parts
     whole = export_model(model, tmp_path / "whole", processor=processor)

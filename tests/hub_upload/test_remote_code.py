@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from modeling_favor import VideoTextToTextPipeline
+from favor.modeling_favor import VideoTextToTextPipeline
 
 from .clean_environment import make_environment
 

@@ -11,9 +11,9 @@ from .test_export import CODE_FILES
 
 QUESTION = "Which sound is heard first?"
 TRAIN = """
-from modeling_favor import FavorForConditionalGeneration
-from processing import FavorProcessor
-from trainers import FavorSFTConfig, FavorSFTTrainer, load_manifest
+from favor.modeling_favor import FavorForConditionalGeneration
+from favor.processing import FavorProcessor
+from favor.trainers import FavorSFTConfig, FavorSFTTrainer, load_manifest
 
 model = FavorForConditionalGeneration.from_pretrained("org/start")
 processor = FavorProcessor.from_pretrained("org/start")
@@ -34,8 +34,8 @@ model.push_to_hub("org/by-stranger", private=True)
 AutoProcessor.from_pretrained("org/start", trust_remote_code=True).push_to_hub("org/by-stranger")
 """
 BY_PACKAGE = """
-from modeling_favor import FavorForConditionalGeneration
-from processing import FavorProcessor
+from favor.modeling_favor import FavorForConditionalGeneration
+from favor.processing import FavorProcessor
 start = FavorForConditionalGeneration.from_pretrained("org/start")
 start.config.auto_map = start.config.custom_pipelines = None  # as of a model that was never published
 start.push_to_hub("org/by-package", private=True)

@@ -12,9 +12,9 @@ QUESTION = "Which sound is heard first?"
 TRAIN = """
 import torch
 from huggingface_hub import snapshot_download
-from modeling_favor import FavorForConditionalGeneration
-from processing import FavorProcessor
-from trainers import FavorSFTConfig, FavorSFTTrainer, load_manifest, lora_config
+from favor.modeling_favor import FavorForConditionalGeneration
+from favor.processing import FavorProcessor
+from favor.trainers import FavorSFTConfig, FavorSFTTrainer, load_manifest, lora_config
 
 torch.manual_seed(0)
 data = snapshot_download("org/questions", repo_type="dataset")

@@ -16,8 +16,8 @@ FORMS = ("folder", "webdataset", "parquet")
 # Of each sample, by its question and clip, a checksum over all tensors of its batch.
 BATCHES = """
 import hashlib, json
-from processing import FavorProcessor
-from trainers import FavorDataCollator, load_manifest, load_training_data
+from favor.processing import FavorProcessor
+from favor.trainers import FavorDataCollator, load_manifest, load_training_data
 
 collator = FavorDataCollator(FavorProcessor.from_pretrained({model!r}))
 
@@ -32,9 +32,9 @@ def digests(rows):
 """
 TRAIN = """
 from torch.utils.data import DataLoader
-from modeling_favor import FavorForConditionalGeneration
-from processing import FavorProcessor
-from trainers import FavorSFTConfig, FavorSFTTrainer, load_training_data
+from favor.modeling_favor import FavorForConditionalGeneration
+from favor.processing import FavorProcessor
+from favor.trainers import FavorSFTConfig, FavorSFTTrainer, load_training_data
 
 trainer = FavorSFTTrainer(
     model=FavorForConditionalGeneration.from_pretrained({model!r}),
@@ -236,7 +236,7 @@ def test_media_that_are_missing_are_bad_samples_and_an_outage_is_none(hub, reade
 def test_rows_cannot_reach_out_of_the_repository(hub, reader, published):
     for path in ("/etc/hostname", "../x.mp4", "~/x.mp4"):
         raised = reader.raises(
-            "from trainers.hub_datasets import hub_splits\n"
+            "from favor.trainers.hub_datasets import hub_splits\n"
             f"hub_splits('org/folder')[0].file_address({path!r}, 'line 1')"
         )
         assert "lies outside the repository" in raised

@@ -7,7 +7,7 @@ from torch import nn
 from transformers import modeling_utils
 from transformers.modeling_utils import PreTrainedModel
 
-from modeling_favor import FavorForConditionalGeneration
+from favor.modeling_favor import FavorForConditionalGeneration
 
 from .tiny_models import Item, media_inputs, model_inputs, tiny_config, tiny_model
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import gelu
 
-from modeling_favor import FavorCausalQFormer, FavorCausalQFormerConfig
+from favor.modeling_favor import FavorCausalQFormer, FavorCausalQFormerConfig
 
 from .tiny_models import randomized
 

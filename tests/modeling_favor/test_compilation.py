@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import StaticCache
 
-from modeling_favor import FavorConnector
+from favor.modeling_favor import FavorConnector
 
 from .tiny_models import Item, model_inputs, randomized, tiny_config, tiny_model
 

@@ -9,8 +9,8 @@ from huggingface_hub.errors import StrictDataclassError
 from peft import LoraConfig, get_peft_model
 from torch import nn
 
-from modeling_favor import FavorCausalQFormerConfig, FavorConfig, FavorForConditionalGeneration
-from trainers.favor_sft_trainer import LORA_TARGET_MODULES
+from favor.modeling_favor import FavorCausalQFormerConfig, FavorConfig, FavorForConditionalGeneration
+from favor.trainers.favor_sft_trainer import LORA_TARGET_MODULES
 
 from .tiny_models import tiny_config
 

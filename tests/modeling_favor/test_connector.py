@@ -9,8 +9,8 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from modeling_favor import FavorCausalQFormerConfig, FavorConnector, connector_favor, towers_favor
-from modeling_favor.connector_favor import FavorConnectorOutput, diversity_loss
+from favor.modeling_favor import FavorCausalQFormerConfig, FavorConnector, connector_favor, towers_favor
+from favor.modeling_favor.connector_favor import FavorConnectorOutput, diversity_loss
 
 from .tiny_models import randomized
 

@@ -4,7 +4,7 @@
 import pytest
 import torch
 
-from modeling_favor import FavorForConditionalGeneration
+from favor.modeling_favor import FavorForConditionalGeneration
 
 from .tiny_models import PLACEHOLDER, Item, count_calls, model_inputs, text_inputs, tiny_model
 

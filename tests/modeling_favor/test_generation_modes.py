@@ -5,7 +5,7 @@ import pytest
 import torch
 from transformers import set_seed
 
-from modeling_favor import FavorForConditionalGeneration
+from favor.modeling_favor import FavorForConditionalGeneration
 
 from .tiny_models import PLACEHOLDER, Item, model_inputs, tiny_model
 

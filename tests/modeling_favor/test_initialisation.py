@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers.models.whisper.modeling_whisper import sinusoids
 
-from modeling_favor import FavorForConditionalGeneration, FavorModel
+from favor.modeling_favor import FavorForConditionalGeneration, FavorModel
 
 from .tiny_models import VALUES, tiny_config, tiny_model
 

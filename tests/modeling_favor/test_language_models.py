@@ -7,7 +7,7 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers import AutoModelForCausalLM
 
-from modeling_favor import FavorForConditionalGeneration
+from favor.modeling_favor import FavorForConditionalGeneration
 
 from .tiny_models import VOCABULARY, Item, model_inputs, randomized, tiny_config, tiny_model
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modeling_favor import FavorForConditionalGeneration
+from favor.modeling_favor import FavorForConditionalGeneration
 
 from .tiny_models import MEL_FRAMES, PLACEHOLDER, Item, count_calls, media_inputs, model_inputs, tiny_model
 
@@ -245,8 +245,8 @@ def test_encoders_take_a_bounded_number_of_pictures_and_chunks_at_a_time(monkeyp
     with torch.no_grad():
         expected = model(**inputs).logits
         at_once = model.get_video_features(**media, output_hidden_states=True)
-    monkeypatch.setattr("modeling_favor.modeling_favor.PICTURES_A_PASS", 4)
-    monkeypatch.setattr("modeling_favor.modeling_favor.CHUNKS_A_PASS", 3)
+    monkeypatch.setattr("favor.modeling_favor.modeling_favor.PICTURES_A_PASS", 4)
+    monkeypatch.setattr("favor.modeling_favor.modeling_favor.CHUNKS_A_PASS", 3)
     pictures, chunks = count_calls(model.model.vision_tower), count_calls(model.model.audio_tower)
     with torch.no_grad():
         torch.testing.assert_close(model(**inputs).logits, expected)

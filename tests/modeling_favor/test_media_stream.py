@@ -4,7 +4,7 @@
 import pytest
 import torch
 
-from modeling_favor import FavorMediaStream
+from favor.modeling_favor import FavorMediaStream
 
 from .tiny_models import MEL_FRAMES, Item, media_inputs, tiny_model
 

@@ -4,7 +4,7 @@
 import pytest
 import torch
 
-from modeling_favor import FavorForConditionalGeneration
+from favor.modeling_favor import FavorForConditionalGeneration
 
 from .tiny_models import PLACEHOLDER, VALUES, VOCABULARY, Item, media_inputs, model_inputs, tiny_model
 

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from transformers import TextStreamer
 
-from modeling_favor import VideoTextToTextPipeline
+from favor.modeling_favor import VideoTextToTextPipeline
 
 QUESTION = "Which sound is heard first?"
 

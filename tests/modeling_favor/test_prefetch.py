@@ -6,8 +6,8 @@ import threading
 import pytest
 import torch
 
-from modeling_favor import FavorMediaStream
-from modeling_favor.prefetch_favor import prefetched
+from favor.modeling_favor import FavorMediaStream
+from favor.modeling_favor.prefetch_favor import prefetched
 
 from .test_media_stream import piece
 from .tiny_models import tiny_model

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from modeling_favor import FavorConfig, FavorForConditionalGeneration, FavorProjector, FavorProjectorConfig
-from modeling_favor.connector_favor import build_connector
-from processing.query_tokens_favor import item_tokens
+from favor.modeling_favor import FavorConfig, FavorForConditionalGeneration, FavorProjector, FavorProjectorConfig
+from favor.modeling_favor.connector_favor import build_connector
+from favor.processing.query_tokens_favor import item_tokens
 
 from .tiny_models import PLACEHOLDER, Item, count_calls, model_inputs, randomized, tiny_config, tiny_model
 

@@ -10,8 +10,8 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 from transformers import AutoModel, BitsAndBytesConfig, FineGrainedFP8Config, QuantoConfig
 
-from modeling_favor import FavorForConditionalGeneration, FavorModel
-from modeling_favor.quantization_favor import quantize_language_model_only
+from favor.modeling_favor import FavorForConditionalGeneration, FavorModel
+from favor.modeling_favor.quantization_favor import quantize_language_model_only
 
 from .tiny_models import VALUES, Item, model_inputs, tiny_model
 

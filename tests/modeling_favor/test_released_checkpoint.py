@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from modeling_favor import FavorConnector, FavorForConditionalGeneration
-from modeling_favor.conversion_favor import released_connector_state_dict
+from favor.modeling_favor import FavorConnector, FavorForConditionalGeneration
+from favor.modeling_favor.conversion_favor import released_connector_state_dict
 
 from .tiny_models import VALUES, tiny_config
 

@@ -9,7 +9,7 @@ from accelerate import infer_auto_device_map
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForImageTextToText
 
-from modeling_favor import FavorConfig, FavorForConditionalGeneration
+from favor.modeling_favor import FavorConfig, FavorForConditionalGeneration
 
 from .tiny_models import PLACEHOLDER, VALUES, Item, model_inputs, tiny_model
 

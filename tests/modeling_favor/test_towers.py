@@ -15,7 +15,7 @@ from transformers import (
     WhisperModel,
 )
 
-from modeling_favor.towers_favor import FavorVisualQFormer, build_audio_tower, build_vision_tower
+from favor.modeling_favor.towers_favor import FavorVisualQFormer, build_audio_tower, build_vision_tower
 
 from .tiny_models import VALUES, randomized
 

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from modeling_favor import FavorForConditionalGeneration
+from favor.modeling_favor import FavorForConditionalGeneration
 
 from .tiny_models import Item, count_calls, model_inputs, tiny_model
 

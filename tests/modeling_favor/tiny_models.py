@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from modeling_favor import FavorConfig, FavorForConditionalGeneration
+from favor.modeling_favor import FavorConfig, FavorForConditionalGeneration
 
 PLACEHOLDER = 63  # the language model's last token
 MEL_FRAMES = 24  # of one audio chunk: 12 encoder vectors, 3 synchronised frames

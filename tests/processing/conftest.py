@@ -9,7 +9,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, WhisperFeatureExtractor
 
-from processing import FavorProcessor, FavorVideoProcessor
+from favor.processing import FavorProcessor, FavorVideoProcessor
 
 MILLISECOND = Fraction(1, 1000)
 

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processing.items_favor import expand_items, find_items, is_audio_value, is_video_value, load_sound, match_media
+from favor.processing.items_favor import (
+    expand_items,
+    find_items,
+    is_audio_value,
+    is_video_value,
+    load_sound,
+    match_media,
+)
 
 TOKENS = {"video": "<video>", "image": "<image>", "audio": "<audio>"}
 PIECES = st.lists(st.sampled_from(["<video>", "<image>", "<audio>", " ", "a", "<Img>", "</Img>", "<vid"]), max_size=12)

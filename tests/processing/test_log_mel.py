@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import SequenceFeatureExtractor, WhisperFeatureExtractor
 
-from processing.log_mel_favor import log_mel_chunks
+from favor.processing.log_mel_favor import log_mel_chunks
 
 SETTINGS = [
     {},

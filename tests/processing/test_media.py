@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from processing import MediaError, load_media
+from favor.processing import MediaError, load_media
 
 
 def loudness(audio, step=8000):

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.media_fuzz import at_normal_priority
-from processing import load_media
+from favor.processing import load_media
 
 SECONDS = 4.5
 STEP = 0.5

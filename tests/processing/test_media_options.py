@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processing import MediaLimitError, iterate_media, load_media
+from favor.processing import MediaLimitError, iterate_media, load_media
 
 NAMES = ("frames", "frame_times", "audio")
 

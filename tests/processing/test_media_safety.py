@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.media_fuzz import PIXELS, mutate, outcome, seed_files
-from processing import DamagedMediaError, MediaError, MediaLimitError, MediaLimits, iterate_media, load_media
+from favor.processing import DamagedMediaError, MediaError, MediaLimitError, MediaLimits, iterate_media, load_media
 
 IN_ACCESS_OR_OPEN = 0x1 | 0x20
 

@@ -8,11 +8,17 @@ import av
 import numpy as np
 import pytest
 
-import processing.media_favor as media_favor
+import favor.processing.media_favor as media_favor
 from benchmarks.media_fuzz import at_normal_priority
-from processing import load_media
-from processing.packet_selection_favor import DECODE, DROP, SKIP_UNREFERENCED, PacketSelection, UntrustedTimestamps
-from processing.picture_track_favor import TimeGrid
+from favor.processing import load_media
+from favor.processing.packet_selection_favor import (
+    DECODE,
+    DROP,
+    SKIP_UNREFERENCED,
+    PacketSelection,
+    UntrustedTimestamps,
+)
+from favor.processing.picture_track_favor import TimeGrid
 
 QUIET = "log-level=none"
 ENCODERS = [

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from processing import FavorProcessor
+from favor.processing import FavorProcessor
 
 MEDIA_NAMES = {"pixel_values_videos", "video_frame_indices", "input_features", "input_features_mask"}
 

@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 
-from processing import FavorProcessor
+from favor.processing import FavorProcessor
 
 PROJECTOR = {"connector": "projector", "visual_vectors_per_frame": 9}
 

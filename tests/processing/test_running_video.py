@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from evaluation.aveb_mini.video_file import write_video
 from favor.model_loading import bundled_model_path
-from modeling_favor import FavorForConditionalGeneration
-from processing import FavorProcessor
+from favor.modeling_favor import FavorForConditionalGeneration
+from favor.processing import FavorProcessor
+from favor.worlds.mini.video_file import write_video
 
 QUESTION = "What colour is the shape while the bell sounds?"
 RATE, SAMPLING_RATE = 8, 16000

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from processing import FavorVideoProcessor
+from favor.processing import FavorVideoProcessor
 
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(-1, 1, 1)
 STD = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(-1, 1, 1)

@@ -7,10 +7,10 @@ import json
 import pytest
 import torch
 
+from favor.trainers import load_manifest
+from favor.trainers.encoder_cache import encode_dataset
+from favor.trainers.scratch_model import build_from_scratch
 from tests.conftest import tiny_settings
-from trainers import load_manifest
-from trainers.encoder_cache import encode_dataset
-from trainers.scratch_model import build_from_scratch
 
 WORDS_A_HALF_SECOND = 4
 
@@ -18,7 +18,7 @@ WORDS_A_HALF_SECOND = 4
 @pytest.fixture(scope="session")
 def training_dir(tmp_path_factory):
     """`train.jsonl`, `train_scenes.jsonl` and media of eight clips, a still and a sound among them. Read only."""
-    from evaluation.aveb_mini.dataset import write_split
+    from favor.worlds.mini.dataset import write_split
 
     folder = tmp_path_factory.mktemp("training")
     write_split(folder, "train", count=8, seed=3, workers=1, progress=False)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from transformers import Trainer
 
-from trainers import FavorSFTTrainer
-from trainers.recipe_run import run_recipe
+from favor.trainers import FavorSFTTrainer
+from favor.trainers.recipe_run import run_recipe
 
 
 def kill() -> None:

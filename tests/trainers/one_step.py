@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
-from modeling_favor import FavorForConditionalGeneration
-from processing import FavorProcessor
-from trainers import FavorSFTConfig, FavorSFTTrainer, load_manifest
+from favor.modeling_favor import FavorForConditionalGeneration
+from favor.processing import FavorProcessor
+from favor.trainers import FavorSFTConfig, FavorSFTTrainer, load_manifest
 
 
 class KeepGradients(TrainerCallback):

@@ -8,8 +8,8 @@ import torch
 import torch.distributed as dist
 from torch.distributed.fsdp import FSDPModule, fully_shard
 
+from favor.trainers import FavorSFTConfig, FavorSFTTrainer, load_manifest, lora_config
 from tests.trainers.one_step import start
-from trainers import FavorSFTConfig, FavorSFTTrainer, load_manifest, lora_config
 
 STEPS = 3
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from favor.trainers import FavorSFTConfig, FavorSFTTrainer, load_manifest
+from favor.trainers.bad_samples import BadSampleError
+from favor.trainers.scratch_model import build_from_scratch
 from tests.conftest import SAMPLING_RATE, frames, tiny_settings
-from trainers import FavorSFTConfig, FavorSFTTrainer, load_manifest
-from trainers.bad_samples import BadSampleError
-from trainers.scratch_model import build_from_scratch
 
 QUESTION = "Which sound is heard?"
 CLIPS = 8
@@ -29,7 +29,7 @@ def sound(kind: str, start: float) -> np.ndarray:
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory) -> Path:
     """`train.jsonl` of eight clips with one picture, half of them with a beep, half with a bell; `muted.jsonl`."""
-    from evaluation.aveb_mini.video_file import write_video
+    from favor.worlds.mini.video_file import write_video
 
     folder = tmp_path_factory.mktemp("audit")
     picture = np.repeat(frames(0.2)[:1], round(SECONDS * 8), axis=0)
@@ -107,7 +107,7 @@ def test_data_without_media_must_be_meant(clips, tmp_path):
 
 
 def test_a_collator_that_loses_the_media_is_found_at_the_first_step(clips, tmp_path):
-    from trainers import FavorDataCollator
+    from favor.trainers import FavorDataCollator
 
     heard = load_manifest(clips / "train.jsonl")
     model, processor = build_from_scratch(tiny_settings(), [QUESTION, "beep", "bell"], seed=0)

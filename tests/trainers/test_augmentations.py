@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from trainers.augmentations import MaskModality, MatchAudio, PairRandomly, build_transforms
+from favor.trainers.augmentations import MaskModality, MatchAudio, PairRandomly, build_transforms
 
 
 def sample(question, answer, **media):

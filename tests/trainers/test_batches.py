@@ -5,10 +5,10 @@ import copy
 
 import torch
 
-from trainers import FavorDataCollator, load_manifest
-from trainers.decoded_clips import decode_clips
-from trainers.encoder_cache import encode_dataset
-from trainers.favor_data_collator import IGNORED_LABEL
+from favor.trainers import FavorDataCollator, load_manifest
+from favor.trainers.decoded_clips import decode_clips
+from favor.trainers.encoder_cache import encode_dataset
+from favor.trainers.favor_data_collator import IGNORED_LABEL
 
 
 def test_the_loss_is_on_answers_and_their_end(model_and_processor, training_dir):

@@ -10,10 +10,10 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from trainers.clip_words import tell_in_words, word_tokens, words_of_samples
-from trainers.recipe import read_recipe
-from trainers.recipe_run import run_recipe
-from trainers.sample_tokens import IGNORED_LABEL
+from favor.trainers.clip_words import tell_in_words, word_tokens, words_of_samples
+from favor.trainers.recipe import read_recipe
+from favor.trainers.recipe_run import run_recipe
+from favor.trainers.sample_tokens import IGNORED_LABEL
 
 
 def test_a_word_stands_where_a_query_token_will(encoded, training_dir):

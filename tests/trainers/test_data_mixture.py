@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from trainers import load_training_data
-from trainers.data_mixture import DataMixture, MixtureEpochs, mixture_of, sample_lengths, share_out
-from trainers.data_sources import DataSource
-from trainers.step_length_sampler import StepLengthSampler
+from favor.trainers import load_training_data
+from favor.trainers.data_mixture import DataMixture, MixtureEpochs, mixture_of, sample_lengths, share_out
+from favor.trainers.data_sources import DataSource
+from favor.trainers.step_length_sampler import StepLengthSampler
 
 
 def source(name, size, weight=None, samples=None):

@@ -10,7 +10,7 @@ import torch
 from datasets import Dataset
 from torch.utils.data import DataLoader
 
-from trainers import FavorDataCollator, load_manifest, load_training_data
+from favor.trainers import FavorDataCollator, load_manifest, load_training_data
 
 
 @pytest.fixture(scope="module")

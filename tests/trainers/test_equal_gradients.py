@@ -8,9 +8,9 @@ import sys
 import pytest
 import torch
 
+from favor.trainers import FavorSFTTrainer
 from tests.conftest import REPOSITORY
 from tests.trainers.one_step import one_step, start
-from trainers import FavorSFTTrainer
 
 LARGEST_DIFFERENCE = 1e-6
 ANSWERS = ["red", "a circle, then a star, then a square", "yes", "the bell rings twice"]

@@ -10,9 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from trainers import FavorDataCollator, add_length_column, load_manifest
-from trainers.favor_data_collator import IGNORED_LABEL
-from trainers.sample_tokens import limit_length, tokenize_sample
+from favor.trainers import FavorDataCollator, add_length_column, load_manifest
+from favor.trainers.favor_data_collator import IGNORED_LABEL
+from favor.trainers.sample_tokens import limit_length, tokenize_sample
 
 WORDS = st.text(string.ascii_letters + " éß,?", min_size=1, max_size=30).filter(str.strip)
 DIALOGUES = st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=4)
@@ -218,7 +218,7 @@ def test_lengths_are_told_without_decoding(tiny_parts, rows, one_of_each, monkey
     _, processor = tiny_parts
     samples = [*one_of_each, {**one_of_each[0], "use_own_audio": False}, {**one_of_each[1], "audio": rows[0]["video"]}]
     dataset = rows.from_list([{**sample, "length": 0} for sample in samples])
-    monkeypatch.setattr("trainers.sample_length.load_media", lambda *a, **k: pytest.fail("a file was decoded"))
+    monkeypatch.setattr("favor.trainers.sample_length.load_media", lambda *a, **k: pytest.fail("a file was decoded"))
     lengths = add_length_column(dataset, processor, progress=False)["length"]
     prepared = [FavorDataCollator(processor).prepare(sample) for sample in samples]
     assert lengths == [len(row["input_ids"]) for row in prepared]

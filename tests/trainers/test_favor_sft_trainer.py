@@ -8,11 +8,11 @@ import pytest
 import torch
 from datasets import Dataset
 
-from modeling_favor import FavorForConditionalGeneration
+from favor.modeling_favor import FavorForConditionalGeneration
+from favor.trainers import FavorDataCollator, FavorSFTConfig, FavorSFTTrainer, load_manifest, lora_config
+from favor.trainers.favor_sft_trainer import LORA_TARGET_MODULES
+from favor.trainers.scratch_model import scratch_config
 from tests.conftest import tiny_settings
-from trainers import FavorDataCollator, FavorSFTConfig, FavorSFTTrainer, load_manifest, lora_config
-from trainers.favor_sft_trainer import LORA_TARGET_MODULES
-from trainers.scratch_model import scratch_config
 
 
 @pytest.fixture

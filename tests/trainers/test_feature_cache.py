@@ -14,15 +14,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from modeling_favor import FavorForConditionalGeneration
-from processing import FavorProcessor
+from favor.modeling_favor import FavorForConditionalGeneration
+from favor.processing import FavorProcessor
+from favor.trainers import FavorDataCollator, load_manifest, load_training_data
+from favor.trainers.decoded_clips import decode_clips
+from favor.trainers.encoder_cache import encode_dataset
+from favor.trainers.feature_cache import PARTIAL, FeatureCache
+from favor.trainers.feature_keys import FeatureKeys
+from favor.trainers.scratch_model import build_from_scratch
 from tests.conftest import tiny_settings
-from trainers import FavorDataCollator, load_manifest, load_training_data
-from trainers.decoded_clips import decode_clips
-from trainers.encoder_cache import encode_dataset
-from trainers.feature_cache import PARTIAL, FeatureCache
-from trainers.feature_keys import FeatureKeys
-from trainers.scratch_model import build_from_scratch
 
 TEXT_INPUTS = ("input_ids", "attention_mask", "labels")
 
@@ -94,7 +94,7 @@ def test_a_second_run_decodes_and_encodes_nothing(model_and_processor, rows, tmp
     model, processor = model_and_processor
     first, read = encode(model, processor, rows, tmp_path / "cache")
     calls = counted(model)
-    monkeypatch.setattr("trainers.encoder_cache.ClipInputs.__getitem__", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr("favor.trainers.encoder_cache.ClipInputs.__getitem__", lambda *_: pytest.fail("decoded again"))
     again, read_again = encode(model, processor, rows, tmp_path / "cache")
     assert calls == {"vision": 0, "audio": 0}
     assert first.to_list() == again.to_list()

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from trainers import load_manifest
-from trainers.manifest import keep_shares
+from favor.trainers import load_manifest
+from favor.trainers.manifest import keep_shares
 
 TURNS = [{"role": "user", "content": "What is it?"}, {"role": "assistant", "content": "A dog."}]
 

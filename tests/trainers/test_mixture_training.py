@@ -7,8 +7,8 @@ import json
 import pytest
 import torch
 
-from trainers import FavorDataCollator, FavorSFTConfig, FavorSFTTrainer, load_training_data
-from trainers.data_mixture import MixtureEpochs, mixture_of
+from favor.trainers import FavorDataCollator, FavorSFTConfig, FavorSFTTrainer, load_training_data
+from favor.trainers.data_mixture import MixtureEpochs, mixture_of
 
 
 class KeptSamples(FavorDataCollator):

@@ -11,8 +11,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import TrainerCallback
 from transformers.pytorch_utils import Conv1D
 
-from trainers import FavorSFTConfig, FavorSFTTrainer, load_manifest, lora_config
-from trainers.muon import add_muon, check_muon, weight_matrices
+from favor.trainers import FavorSFTConfig, FavorSFTTrainer, load_manifest, lora_config
+from favor.trainers.muon import add_muon, check_muon, weight_matrices
 
 RATE, MUON_RATE = 1e-2, 5e-2
 

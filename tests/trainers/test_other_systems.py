@@ -13,15 +13,15 @@ import pytest
 import torch
 import yaml
 
-from hub_upload import export_model
-from modeling_favor import FavorForConditionalGeneration, VideoTextToTextPipeline
-from processing import FavorProcessor
+from favor.hub_upload import export_model
+from favor.modeling_favor import FavorForConditionalGeneration, VideoTextToTextPipeline
+from favor.processing import FavorProcessor
+from favor.trainers import FavorSFTTrainer
+from favor.trainers.recipe import read_recipe
+from favor.trainers.recipe_run import run_recipe
+from favor.trainers.scratch_model import build_from_scratch
 from tests.conftest import REPOSITORY, tiny_settings
 from tests.hub_upload.clean_environment import make_environment
-from trainers import FavorSFTTrainer
-from trainers.recipe import read_recipe
-from trainers.recipe_run import run_recipe
-from trainers.scratch_model import build_from_scratch
 
 RECIPES = REPOSITORY / "recipes"
 REMOTE_ANSWERS = REPOSITORY / "tests" / "hub_upload" / "remote_code_answers.py"

@@ -7,8 +7,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainers.picture_augmentation import recolour, shift
-from trainers.recipe import read_recipe
+from favor.trainers.picture_augmentation import recolour, shift
+from favor.trainers.recipe import read_recipe
 
 
 def random_pictures(seed: int, count: int = 6) -> torch.Tensor:

@@ -9,15 +9,15 @@ import torch
 import yaml
 from huggingface_hub.errors import StrictDataclassError
 
-from evaluation.aveb_mini.video_file import write_picture
 from favor.cli import main
-from modeling_favor import FavorForConditionalGeneration
-from processing import FavorProcessor
+from favor.modeling_favor import FavorForConditionalGeneration
+from favor.processing import FavorProcessor
+from favor.trainers import FavorSFTConfig, FavorSFTTrainer
+from favor.trainers.recipe import read_recipe
+from favor.trainers.recipe_model import load_model
+from favor.trainers.recipe_run import run_recipe
+from favor.worlds.mini.video_file import write_picture
 from tests.conftest import frames
-from trainers import FavorSFTConfig, FavorSFTTrainer
-from trainers.recipe import read_recipe
-from trainers.recipe_model import load_model
-from trainers.recipe_run import run_recipe
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "favor-tiny.yaml"
 

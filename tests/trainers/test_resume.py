@@ -12,10 +12,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from favor.trainers.complete_checkpoints import MARKER, fault_of, last_complete, mark_complete
+from favor.trainers.recipe_run import run_recipe
 from tests.conftest import REPOSITORY
 from tests.trainers.test_equal_gradients import environment
-from trainers.complete_checkpoints import MARKER, fault_of, last_complete, mark_complete
-from trainers.recipe_run import run_recipe
 
 STEPS, SAVED_EVERY = 7, 2
 SLOW = pytest.mark.slow

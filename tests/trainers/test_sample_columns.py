@@ -4,8 +4,8 @@
 import pytest
 from datasets import Dataset
 
-from trainers import load_manifest
-from trainers.sample_columns import check_media_columns, check_sample_columns
+from favor.trainers import load_manifest
+from favor.trainers.sample_columns import check_media_columns, check_sample_columns
 
 MESSAGES = [{"role": "user", "content": "What is it?"}, {"role": "assistant", "content": "A dog."}]
 

@@ -6,8 +6,8 @@ import torch
 from accelerate import FullyShardedDataParallelPlugin
 from accelerate.commands.config.config_args import load_config_from_file
 
-from modeling_favor import FavorForConditionalGeneration
-from modeling_favor.presets_favor import preset_config
+from favor.assembly.presets import preset_config
+from favor.modeling_favor import FavorForConditionalGeneration
 from tests.conftest import REPOSITORY
 from tests.trainers.sharded_steps import make_trainer, steps
 from tests.trainers.test_equal_gradients import prepared, run_torchrun  # noqa: F401

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainers.step_length_sampler import StepLengthSampler
+from favor.trainers.step_length_sampler import StepLengthSampler
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=60), st.integers(1, 16), st.integers(0, 5))

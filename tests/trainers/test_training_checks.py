@@ -10,13 +10,13 @@ from peft import LoraConfig
 from tensorboard.backend.event_processing import event_accumulator
 from transformers import TrainerCallback
 
-from modeling_favor import FavorForConditionalGeneration
-from trainers import FavorSFTConfig, FavorSFTTrainer, load_manifest, lora_config
-from trainers.diversity_weight import scheduled_weight
-from trainers.eval_answers import plain_words, prompt_and_reference
-from trainers.favor_sft_trainer import LORA_TARGET_MODULES
-from trainers.recipe_run import run_recipe
-from trainers.training_checks import check_launch, check_same_streams
+from favor.modeling_favor import FavorForConditionalGeneration
+from favor.trainers import FavorSFTConfig, FavorSFTTrainer, load_manifest, lora_config
+from favor.trainers.diversity_weight import scheduled_weight
+from favor.trainers.eval_answers import plain_words, prompt_and_reference
+from favor.trainers.favor_sft_trainer import LORA_TARGET_MODULES
+from favor.trainers.recipe_run import run_recipe
+from favor.trainers.training_checks import check_launch, check_same_streams
 
 QUICK = {
     "max_steps": 2,
@@ -240,7 +240,7 @@ def test_a_run_leaves_its_facts_without_a_folder_of_the_machine(training_dir, ti
     assert record["lora"] == {"rank": 2, "alpha": 4, "dropout": 0.0} and record["versions"]["trl"]
     assert record["trained parameters"] < record["all parameters"]
 
-    from hub_upload.run_facts import training_facts
+    from favor.hub_upload.run_facts import training_facts
 
     facts = dict(training_facts(folder, None))
     assert facts["last logged.loss"] and facts["optimisation steps"] == "3"
@@ -297,8 +297,8 @@ def test_a_mixture_with_transforms_is_not_cached(training_dir, tiny_model_dir, t
 
 
 def test_an_epoch_of_a_mixture_is_known_without_a_callback(make, training_dir):
-    from trainers import load_training_data
-    from trainers.data_mixture import mixture_of
+    from favor.trainers import load_training_data
+    from favor.trainers.data_mixture import mixture_of
 
     dataset = load_training_data([{"path": str(training_dir / "train.jsonl")}])
     assert isinstance(dataset, Dataset)

@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from favor.cli import main
+from favor.trainers.recipe_run import CONNECTOR_FILE, DDP_TIMEOUT, TOKENIZERS, TOWERS_FILE
 from tests.conftest import REPOSITORY
 from tests.trainers.test_equal_gradients import environment
-from trainers.recipe_run import CONNECTOR_FILE, DDP_TIMEOUT, TOKENIZERS, TOWERS_FILE
 
 STEPS = 20
 
@@ -81,7 +81,7 @@ def test_two_processes_train_favor_tinys_recipe_as_one_does(training_dir, tmp_pa
 PATIENCE = """
 import sys, torch
 from torch.distributed import distributed_c10d
-from trainers.recipe_run import stage_arguments
+from favor.trainers.recipe_run import stage_arguments
 arguments = stage_arguments({"cache_encoder_states": True, "sft": {"report_to": "none"}}, {}, sys.argv[1])
 assert arguments.world_size == 2
 group = distributed_c10d._get_default_group()

@@ -1,0 +1,224 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""One call of `generate` for several questions: padded on the left, each row with its own text, bounds and end.
+
+So that newcomers need not wait for the longest answer, a call can be broken off: its unfinished rows go on in the next
+call, with what they have said so far as part of their prompts.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from transformers import PreTrainedTokenizerBase, StoppingCriteria, StoppingCriteriaList
+from transformers.generation.streamers import BaseStreamer
+
+from favor.modeling_favor.outputs_favor import FavorMediaOutput
+
+from .answer import Answer
+from .answer_text import AnswerText
+from .generation_settings import GenerationSettings
+
+JOIN_FACTOR = 4  # a call runs this many times as long as its prefill before it is broken off
+
+
+class GenerationFailed(RuntimeError):
+    """The model, not the question, is at fault; `__cause__` tells how."""
+
+
+@dataclass(eq=False)
+class Question:
+    """A prompt that is ready for the language model.
+
+    Attributes:
+        input_ids: its tokens.
+        embeddings: (tokens, text width) of each item, in the order of the placeholders.
+        max_new_tokens: longest answer.
+        settings, answer: how to generate, and where the pieces go.
+        text: of the tokens so far.
+        said: these tokens.
+    """
+
+    input_ids: list[int]
+    embeddings: list[torch.Tensor]
+    max_new_tokens: int
+    settings: GenerationSettings
+    answer: Answer
+    text: AnswerText
+    said: list[int] = field(default_factory=list)
+
+    @property
+    def tokens(self) -> int:
+        """Of prompt and longest answer: what the key-value cache must hold."""
+        return len(self.input_ids) + self.max_new_tokens
+
+
+class BatchGenerator:
+    """
+    Answers batches of questions with one model.
+
+    Args:
+        model: a `FavorForConditionalGeneration`.
+        tokenizer: the language model's.
+        never: token ids that no answer may contain.
+    """
+
+    def __init__(self, model: Any, tokenizer: PreTrainedTokenizerBase, never: Sequence[int]):
+        self.model, self.tokenizer, self.never = model, tokenizer, list(never)
+        end = model.generation_config.eos_token_id
+        self.end_ids = set([end] if isinstance(end, int) else end or [])
+        padding = (tokenizer.pad_token_id, model.generation_config.pad_token_id, *self.end_ids, 0)
+        self.pad_token_id = next(token for token in padding if token is not None)
+        # That bound is counted from the beginning of a call.
+        self.can_be_broken_off = not model.generation_config.min_new_tokens
+
+    def __call__(
+        self, questions: Sequence[Question], ended: Callable[[Question], None], wanted: Callable[[], bool]
+    ) -> list[Question]:
+        """Generates until every answer has ended, or somebody wants to join.
+
+        Args:
+            questions: whose settings are ones that share a batch.
+            ended: called for each as soon as its row is free.
+            wanted: whether somebody waits who could join.
+
+        Returns the questions that are to go on. An error ends all answers that are not complete with
+        [`GenerationFailed`].
+        """
+        watch = _RowWatch(questions, self.end_ids, ended, wanted if self.can_be_broken_off else lambda: False)
+        try:
+            with _seeded(questions[0].settings.seed, self.model.device):
+                self.model.generate(
+                    **self._inputs(questions),
+                    **questions[0].settings.sampling(),
+                    max_new_tokens=max(question.max_new_tokens - len(question.said) for question in questions),
+                    num_beams=1,
+                    pad_token_id=self.pad_token_id,
+                    suppress_tokens=self.never,
+                    streamer=watch,
+                    stopping_criteria=StoppingCriteriaList([_RowsDone(watch)]),
+                )
+        except Exception as error:
+            failure = GenerationFailed(f"Generation failed: {error}")
+            failure.__cause__ = error
+            watch.fail(failure)
+        return watch.left_over()
+
+    def _inputs(self, questions: Sequence[Question]) -> dict[str, Any]:
+        prompts = [question.input_ids + question.said for question in questions]
+        longest = max(map(len, prompts))
+        padding = [longest - len(prompt) for prompt in prompts]
+        ids = [[self.pad_token_id] * pad + prompt for prompt, pad in zip(prompts, padding, strict=True)]
+        mask = [[0] * pad + [1] * (longest - pad) for pad in padding]
+        device = self.model.get_input_embeddings().weight.device
+        inputs = {"input_ids": torch.tensor(ids, device=device), "attention_mask": torch.tensor(mask, device=device)}
+        items = [states.to(device) for question in questions for states in question.embeddings]
+        if items:
+            inputs["mm_encoder_outputs"] = {"video": FavorMediaOutput(pooler_output=items)}
+        return inputs
+
+
+class _RowWatch(BaseStreamer):
+    """Takes the tokens of all rows, hands out their text, and says which rows are done."""
+
+    def __init__(
+        self,
+        questions: Sequence[Question],
+        end_ids: set[int],
+        ended: Callable[[Question], None],
+        wanted: Callable[[], bool],
+    ):
+        self.questions, self.end_ids, self.ended, self.wanted = questions, end_ids, ended, wanted
+        self.done = [False] * len(questions)
+        self.broken_off = False
+        self._is_prompt = True
+        self._started = time.monotonic()
+        self._prefill: float | None = None
+
+    def put(self, value: torch.Tensor) -> None:
+        """(batch,) new tokens; the first call brings the prompts."""
+        if self._is_prompt:
+            self._is_prompt = False
+            return
+        for row, token in enumerate(value.tolist()):
+            if not self.done[row]:
+                self._take(row, token)
+        seconds = time.monotonic() - self._started
+        self._prefill = self._prefill or seconds
+        self.broken_off = seconds >= JOIN_FACTOR * self._prefill and self.wanted()
+
+    def rows_to_end(self) -> list[bool]:
+        """The rows that no further token is wanted of."""
+        return [
+            self.broken_off or done or question.answer.ended
+            for question, done in zip(self.questions, self.done, strict=True)
+        ]
+
+    def end(self) -> None:
+        """Called by `generate`."""
+
+    def left_over(self) -> list[Question]:
+        """The questions whose answers go on; all others end."""
+        unfinished = [row for row, done in enumerate(self.done) if not done]
+        if self.broken_off:
+            return [self.questions[row] for row in unfinished]
+        for row in unfinished:
+            self._finish(row, "length")
+        return []
+
+    def fail(self, error: Exception) -> None:
+        """Ends the rows that are not done with an error."""
+        for row, question in enumerate(self.questions):
+            if not self.done[row]:
+                self.done[row] = True
+                self.ended(question)
+                question.answer.fail(error)
+
+    def _take(self, row: int, token: int) -> None:
+        question = self.questions[row]
+        if question.answer.ended:  # cancelled
+            self._finish(row, "cancelled")
+            return
+        question.answer.completion_tokens += 1
+        question.said.append(token)
+        if token in self.end_ids:
+            self._finish(row, "stop")
+            return
+        question.answer.add(question.text.add(token))
+        if question.text.stopped:
+            self._finish(row, "stop")
+        elif len(question.said) >= question.max_new_tokens:
+            self._finish(row, "length")
+
+    def _finish(self, row: int, reason: str) -> None:
+        question = self.questions[row]
+        self.done[row] = True
+        if reason != "cancelled":
+            question.answer.add(question.text.finish())
+        self.ended(question)  # first: who sees the end may ask again
+        question.answer.finish(reason)
+
+
+class _RowsDone(StoppingCriteria):
+    def __init__(self, watch: _RowWatch):
+        self.watch = watch
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor, **kwargs: Any) -> torch.BoolTensor:
+        # `put` sees a step's tokens after this: what it decides takes effect with the next one.
+        return torch.tensor(self.watch.rows_to_end(), device=input_ids.device)
+
+
+@contextmanager
+def _seeded(seed: int | None, device: torch.device):
+    """Chance that `seed` decides, or nothing does; the process's own random state is left as it was.
+
+    That state is one for all threads: a second engine in the process would disturb the first one's.
+    """
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        if seed is None:
+            torch.seed()
+        else:
+            torch.manual_seed(seed)
+        yield
