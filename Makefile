@@ -57,7 +57,7 @@ $(VENV)/.browser: | $(VENV)/.python
 	touch $@
 
 $(VENV)/.demo: setup.cfg constraints.txt $(VENV)/.torch
-	$(PIP) -e '.[synth]'
+	$(PIP) -e .
 	touch $@
 
 $(VENV)/.test: setup.cfg constraints.txt $(VENV)/.torch

@@ -34,7 +34,6 @@ EXTRA_OF_MODULE = {
     "datasets": "train",
     "pyarrow": "train",
     "yaml": "train",
-    "espeakng_loader": "synth",
     "matplotlib": "eval",
     "gradio": "app",
     "openai": "eval",
