@@ -279,5 +279,8 @@ def test_the_camera_is_recorded(open_page, served):
     expect(page.locator(BOX).first).to_be_visible()
     expect(page.locator(".favor-player b")).to_have_text("Recording")
     expect(page.locator(".favor-player")).to_contain_text("s of sound")
-    clips = [path.name for path in served.user_files()]
+    # The clip is shown before Gradio's own copy of the upload is removed.
+    deadline = time.monotonic() + 60
+    while (clips := [path.name for path in served.user_files()]) != ["clip.webm"] and time.monotonic() < deadline:
+        page.wait_for_timeout(100)
     assert clips == ["clip.webm"]
