@@ -11,6 +11,7 @@ from transformers.modeling_utils import slice_logits_to_keep
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, can_return_tuple
 
+from .cache_favor import CACHE_NAME, cache_argument, cache_of
 from .configuration_favor import FavorConfig
 from .connector_favor import build_connector, length_mask
 from .encoder_recording_favor import record_encoders, recorded_states
@@ -247,6 +248,7 @@ class FavorModel(FavorPreTrainedModel):
         encoder_states: dict[str, torch.Tensor] | None = None,
         mm_encoder_outputs: dict | None = None,
         use_cache: bool | None = None,
+        cache: Cache | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> FavorModelOutputWithPast:
         """Media inputs as in [`~FavorModel.encode_media`]; `mm_encoder_outputs` replaces them.
@@ -271,7 +273,8 @@ class FavorModel(FavorPreTrainedModel):
                 encoder_states,
                 return_dict=True,
             )
-        if media is None and past_key_values is not None and input_ids is not None and input_ids.shape[1] == 1:
+        kwargs |= cache_argument(past_key_values, cache)
+        if media is None and kwargs[CACHE_NAME] is not None and input_ids is not None and input_ids.shape[1] == 1:
             # A decoding step: looking for placeholders would wait for the device, and keep it out of a CUDA graph.
             inputs_embeds = self.get_input_embeddings()(input_ids)
         else:
@@ -280,13 +283,12 @@ class FavorModel(FavorPreTrainedModel):
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
             use_cache=use_cache,
             **kwargs,
         )
         return FavorModelOutputWithPast(
             last_hidden_state=outputs.last_hidden_state,
-            past_key_values=outputs.past_key_values,
+            cache=cache_of(outputs),
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
             query_states=None if media is None else media.query_states,
@@ -376,6 +378,7 @@ class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
+        cache: Cache | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> FavorCausalLMOutputWithPast:
         """As [`FavorModel.forward`]; with `labels` (batch, length; -100: no loss) `loss` is eq. 5."""
@@ -384,6 +387,7 @@ class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
             attention_mask=attention_mask,
             position_ids=position_ids,
             past_key_values=past_key_values,
+            cache=cache,
             inputs_embeds=inputs_embeds,
             pixel_values_videos=pixel_values_videos,
             video_frame_indices=video_frame_indices,
@@ -409,12 +413,18 @@ class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
         return FavorCausalLMOutputWithPast(
             loss=loss,
             logits=logits,
-            past_key_values=outputs.past_key_values,
+            cache=cache_of(outputs),
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
             query_states=outputs.query_states,
             diversity_loss=outputs.diversity_loss,
         )
+
+    def generate(self, *args, past_key_values: Cache | None = None, cache: Cache | None = None, **kwargs):
+        """As inherited; the cache of an earlier call by either name."""
+        if past_key_values is not None or cache is not None:
+            kwargs |= cache_argument(past_key_values, cache)
+        return super().generate(*args, **kwargs)
 
     def prepare_inputs_for_generation(
         self,
@@ -422,15 +432,17 @@ class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
         past_key_values: Cache | None = None,
         inputs_embeds: torch.FloatTensor | None = None,  # named, because `generate` looks for it in the signature
         mm_encoder_outputs: dict | None = None,
+        cache: Cache | None = None,
         **kwargs,
     ) -> dict:
         """As inherited, but an empty cache needs the media.
 
         `generate` drops them from the prefill of an assistant model.
         """
-        kwargs |= {"past_key_values": past_key_values, "inputs_embeds": inputs_embeds}
+        kwargs |= cache_argument(past_key_values, cache) | {"inputs_embeds": inputs_embeds}
         inputs = super().prepare_inputs_for_generation(input_ids, mm_encoder_outputs=mm_encoder_outputs, **kwargs)
-        if mm_encoder_outputs and past_key_values is not None and past_key_values.get_seq_length() == 0:
+        given = kwargs[CACHE_NAME]
+        if mm_encoder_outputs and given is not None and given.get_seq_length() == 0:
             inputs["mm_encoder_outputs"] = mm_encoder_outputs
         return inputs
 

@@ -76,7 +76,7 @@ def test_a_decoding_step_with_a_static_cache_is_one_graph():
     cache = StaticCache(config=model.config.text_config, max_cache_len=length + 4)
     compiled = torch.compile(model, fullgraph=True, backend="eager")
     with torch.no_grad():
-        token = model(**inputs, past_key_values=cache).logits[:, -1:].argmax(-1)
+        token = model(**inputs, cache=cache).logits[:, -1:].argmax(-1)
         longer = {
             "input_ids": torch.cat([inputs["input_ids"], token], dim=1),
             "attention_mask": torch.ones(1, length + 1, dtype=torch.long),
@@ -86,6 +86,6 @@ def test_a_decoding_step_with_a_static_cache_is_one_graph():
             input_ids=token,
             attention_mask=longer["attention_mask"],
             position_ids=torch.tensor([[length]]),
-            past_key_values=cache,
+            cache=cache,
         ).logits
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
