@@ -24,7 +24,9 @@ class FavorPreTrainedModel(PreTrainedModel):
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_attention_backend = True
-    _can_compile_fullgraph = False
+    # `generate` compiles decoding steps, which read no media: the instance says what its language model says. Encoding
+    # media cannot be one graph: the number of windows, pictures and sounds depends on values.
+    _can_compile_fullgraph = True
 
     @classmethod
     def from_pretrained(cls, *args, quantization_config=None, **kwargs) -> "FavorPreTrainedModel":

@@ -54,6 +54,7 @@ class FavorModel(FavorPreTrainedModel):
         config.fill_connector_config()  # its parts may have been changed since it was made
         self.connector = build_connector(config.connector_config)
         self.language_model = AutoModel.from_config(config.text_config)
+        self._can_compile_fullgraph = self.language_model._can_compile_fullgraph
         self.post_init()
         self.keep_present_no_split_modules()
 
@@ -220,6 +221,26 @@ class FavorModel(FavorPreTrainedModel):
             input_features=input_features, input_features_mask=input_features_mask, return_dict=True, **kwargs
         )
 
+    @can_return_tuple
+    def get_image_features(
+        self,
+        pixel_values: torch.Tensor,
+        qformer_input_ids: torch.Tensor | None = None,
+        qformer_attention_mask: torch.Tensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> FavorMediaOutput:
+        """Silent images: `pixel_values` (items, 3, H, W), each an item of one frame.
+
+        Returns as [`~FavorModel.get_video_features`], which takes images with sound.
+        """
+        return self.get_video_features(
+            pixel_values_videos=pixel_values[:, None],
+            qformer_input_ids=qformer_input_ids,
+            qformer_attention_mask=qformer_attention_mask,
+            return_dict=True,
+            **kwargs,
+        )
+
     @property
     def trains_visual_encoder(self) -> bool:
         """Whether any parameter of the vision tower or the visual Q-Former is trained (the paper freezes both)."""
@@ -330,6 +351,7 @@ class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
     def __init__(self, config: FavorConfig):
         super().__init__(config)
         self.model = FavorModel(config)
+        self._can_compile_fullgraph = self.model._can_compile_fullgraph
         self.lm_head = build_language_head(config.text_config, config.lm_head_bias)
         self._tied_weights_keys = {
             "lm_head.weight": f"model.language_model.{input_embedding_name(self.model.language_model)}"
@@ -340,6 +362,10 @@ class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
     def get_video_features(self, *args, **kwargs) -> FavorMediaOutput:
         """See [`FavorModel.get_video_features`]."""
         return self.model.get_video_features(*args, **kwargs)
+
+    def get_image_features(self, *args, **kwargs) -> FavorMediaOutput:
+        """See [`FavorModel.get_image_features`]."""
+        return self.model.get_image_features(*args, **kwargs)
 
     def get_audio_features(self, *args, **kwargs) -> FavorMediaOutput:
         """See [`FavorModel.get_audio_features`]."""
