@@ -1,15 +1,27 @@
 # Two commands: `make demo` and `make test`. Each makes the environment that it needs, once, and runs.
+# `make test-newest` runs part of the tests on the newest releases that setup.cfg allows, `make test-newest TORCH=2.14.1`
+# with another torch than the tested one.
 
 PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+# An environment without constraints.txt; delete the folder to look for newer releases. No torchvision, no torchcodec:
+# their builds on the index fit one accelerator only, and transformers then fails to import. No Gradio: it holds back Pillow.
+NEWEST        := .venv-newest
+NEWEST_EXTRAS := train,eval,serve,quantization,tensorboard,dev
+NEWEST_TESTS  := tests/modeling_favor tests/processing tests/hub_upload/test_remote_code.py tests/hub_upload/test_export.py \
+	tests/hub_upload/test_requirements.py tests/hub_upload/test_saved_models.py tests/assembly/test_convert.py tests/assembly/test_model_folder.py \
+	tests/trainers/test_favor_sft_trainer.py tests/trainers/test_favor_data_collator.py \
+	tests/trainers/test_training_checks.py tests/trainers/test_feature_cache.py tests/trainers/test_recipe.py
+TORCH         ?= $(shell sed -n 's/^torch==//p' constraints.txt)
+
 export HF_HUB_OFFLINE := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: demo test lint check clean favor-tiny-links
+.PHONY: demo test test-newest lint check clean favor-tiny-links
 
 demo: $(VENV)/.demo
 	$(BIN)/favor demo
@@ -37,8 +49,11 @@ favor-tiny-links:
 	rm -f favor/favor_tiny/*.py
 	cd favor/favor_tiny && ln -sf ../../modeling_favor/*_favor.py ../../processing/*_favor.py ../../processing/chat_template.jinja .
 
+test-newest: $(NEWEST)/.torch-$(TORCH)
+	OMP_NUM_THREADS=1 $(NEWEST)/bin/python -m pytest -q -n auto --dist loadfile -m "not slow" $(NEWEST_TESTS)
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(NEWEST) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/.python:
 	$(PYTHON) -m venv $(VENV)
@@ -48,6 +63,15 @@ $(VENV)/.python:
 $(VENV)/.torch: constraints.txt | $(VENV)/.python
 	$(PIP) "$$(grep '^torch==' constraints.txt)"
 	touch $@
+
+# Named again beside the package, so that pip does not replace it by the newest torch.
+$(NEWEST)/.torch-$(TORCH): setup.cfg
+	test -x $(NEWEST)/bin/python || $(PYTHON) -m venv $(NEWEST)
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check "torch==$(TORCH)"
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager \
+		"torch==$(TORCH)" -e '.[$(NEWEST_EXTRAS)]'
+	$(NEWEST)/bin/python -m pip list --disable-pip-version-check | grep -iE '^(torch|transformers|trl|peft|pillow) '
+	rm -f $(NEWEST)/.torch-* && touch $@
 
 # The tests of `favor app` drive a browser, which pip cannot install.
 $(VENV)/.browser: | $(VENV)/.python

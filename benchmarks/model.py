@@ -12,7 +12,7 @@ Random weights, float32, one thread. Parts:
   InstructBlipVideo (both transformers') and the bare language model on as many tokens as FAVOR's prompt.
 - `memory`: peak resident memory over clips of 16 to 256 s, inference and training, each model in a process of its own.
 - `first-token`: favor-tiny from a file of 60 s to the first token of its answer, stage by stage.
-- `start`: `favor --help`, `import modeling_favor`, loading from safetensors.
+- `start`: `favor --help`, `import favor.modeling_favor`, loading from safetensors.
 - `variants`: what was tried and is not done: skipped blocks, `torch.compile`, audio without padding.
 
 What is compared runs in turn (A B A B ...); times are medians with the smallest and largest, ratios are of CPU time,

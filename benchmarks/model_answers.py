@@ -13,6 +13,8 @@ import torch
 from torch import nn
 from transformers import LogitsProcessor, LogitsProcessorList
 
+from favor.modeling_favor.cache_favor import CACHE_NAME, cache_of
+
 from .model_measures import Spread, Timing, markdown, peak_memory, slope, time_in_turn
 from .model_peers import BUILDERS, PEERS, Sizes, build, clip_inputs, freeze_towers
 
@@ -52,8 +54,8 @@ def decoding_step(name: str, model: nn.Module, inputs: dict[str, torch.Tensor]) 
     outputs = prefill(name, model, inputs)()
     if name == "InstructBlipVideo":  # its `generate` is its language model's
         model, outputs = model.language_model, outputs.language_model_outputs
-    cache, token = outputs.past_key_values, torch.tensor([[5]])
-    return torch.no_grad()(lambda: model(input_ids=token, past_key_values=cache, use_cache=True))
+    cache, token = cache_of(outputs), torch.tensor([[5]])
+    return torch.no_grad()(lambda: model(input_ids=token, **{CACHE_NAME: cache}, use_cache=True))
 
 
 class TokenClock(LogitsProcessor):

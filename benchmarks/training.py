@@ -143,7 +143,7 @@ def favor(manifest: Path, steps: int, batch_size: int, workers: int, cached: boo
             dataloader_drop_last=True,
             dataloader_persistent_workers=workers > 0,
             learning_rate=1e-4,
-            gradient_checkpointing=False,
+            activation_checkpointing=False,
             train_sampling_strategy="sequential",
             logging_steps=1000,
             save_strategy="no",

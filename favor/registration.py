@@ -1,19 +1,23 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""Makes `AutoProcessor` and `pipeline()` use this package's classes, as importing modeling_favor does for models."""
+"""Makes the auto classes of processors and `pipeline()` use this package's, as importing modeling_favor does for models."""
 
 from functools import cache
 
 from transformers import AutoModelForMultimodalLM, AutoProcessor
+from transformers.models.auto.video_processing_auto import (
+    AutoVideoProcessor,
+)  # transformers' own name needs torchvision
 from transformers.pipelines import PIPELINE_REGISTRY
 
 from favor.modeling_favor import FavorConfig, VideoTextToTextPipeline
-from favor.processing import FavorProcessor
+from favor.processing import FavorProcessor, FavorVideoProcessor
 
 
 @cache
 def register() -> None:
-    """Registers the processor and the task `video-text-to-text`; later calls do nothing."""
+    """Registers the processors and the task `video-text-to-text`; later calls do nothing."""
     AutoProcessor.register(FavorConfig, FavorProcessor)
+    AutoVideoProcessor.register(FavorConfig, FavorVideoProcessor)
     PIPELINE_REGISTRY.register_pipeline(
         "video-text-to-text",
         pipeline_class=VideoTextToTextPipeline,

@@ -20,6 +20,8 @@ import favor.processing
 from favor.modeling_favor import FavorConfig
 from favor.processing import FavorProcessor
 
+from .requirements import model_requirements
+
 MODEL_CLASS = "modeling_favor.FavorForConditionalGeneration"
 AUTO_MAP = {
     "AutoConfig": "configuration_favor.FavorConfig",
@@ -90,13 +92,14 @@ def export_model(
 def complete_folder(
     folder: Path, config: FavorConfig, generation_config: GenerationConfig, processor: ProcessorMixin
 ) -> None:
-    """Everything beside the weights: configs, processor and code."""
+    """Everything beside the weights: configs, processor, code and what the code needs."""
     _write_config(config, folder)
     _write_generation_config(generation_config, processor, folder)
     processor.save_pretrained(folder)
     _write_processor_auto_map(folder)
     _forget_origin(folder)
     _copy_code(folder)
+    (folder / "requirements.txt").write_text("\n".join(model_requirements()) + "\n")
 
 
 def check_replaceable(out_dir: Path, overwrite: bool) -> None:

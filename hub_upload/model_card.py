@@ -1,6 +1,7 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """The card of a model repository: README.md with metadata, architecture.png and .eval_results, from facts in files."""
 
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from huggingface_hub import EvalResult, EvalResultEntry, ModelCardData, eval_res
 from .architecture_picture import architecture_picture
 from .card_text import card_template, card_text, card_to_update, metadata_of
 from .outgoing_files import Outgoing, read_json, write_changed
+from .requirements import model_requirements
 from .run_facts import Row, TaskResult, part_facts, read_results, training_facts, weights_facts
 
 RELATIONS = ("finetune", "adapter", "merge", "quantized")
@@ -169,6 +171,7 @@ def _rendered(
         name=repo_id.partition("/")[2],
         repo_id=repo_id,
         adapter=adapter is not None,
+        requirements=shlex.join(model_requirements(*(["peft"] if adapter else []))),
         base_models=bases,
         overview=_overview(weights, data, adapter),
         parts=part_facts(config) if config else [],

@@ -36,6 +36,7 @@ MODEL_FILES = (
     "architecture.png",
     ".eval_results/*.yaml",
     "README.md",
+    "requirements.txt",
     "LICENSE",
     "NOTICE",
     *TOKENIZER_FILES,

@@ -242,6 +242,36 @@ class FavorConfig(PreTrainedConfig):
         if connector.model_type == "favor_causal_qformer":
             connector.audio_vectors_per_frame = self.audio_vectors_per_frame
 
+    @property
+    def image_token_id(self) -> int:
+        """`video_token_id`, by the name that trainers and servers read: items of every kind have one placeholder.
+
+        The processor's `<image>` and `<audio>` stand in prompts only; in `input_ids` every item is its run of
+        `video_token_id`.
+        """
+        return self.video_token_id
+
+    @image_token_id.setter
+    def image_token_id(self, token_id: int) -> None:
+        self.check_placeholder("image_token_id", token_id)
+
+    @property
+    def audio_token_id(self) -> int:
+        """`video_token_id`: see `image_token_id`."""
+        return self.video_token_id
+
+    @audio_token_id.setter
+    def audio_token_id(self, token_id: int) -> None:
+        self.check_placeholder("audio_token_id", token_id)
+
+    def check_placeholder(self, name: str, token_id: int) -> None:
+        """Raises `ValueError` if a placeholder is set to another id than that of every item."""
+        if token_id != self.video_token_id:
+            raise ValueError(
+                f"{name}={token_id} differs from video_token_id={self.video_token_id}, which stands in `input_ids` "
+                f"for items of every kind: set video_token_id alone."
+            )
+
     def processor_values(self) -> dict[str, Any]:
         """The keyword arguments of `FavorProcessor` that must agree with this config, to count placeholders alike."""
         connector = self.connector_config

@@ -11,6 +11,7 @@ from transformers.modeling_utils import slice_logits_to_keep
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, can_return_tuple
 
+from .cache_favor import CACHE_NAME, cache_argument, cache_of
 from .configuration_favor import FavorConfig
 from .connector_favor import build_connector, length_mask
 from .encoder_recording_favor import record_encoders, recorded_states
@@ -53,6 +54,7 @@ class FavorModel(FavorPreTrainedModel):
         config.fill_connector_config()  # its parts may have been changed since it was made
         self.connector = build_connector(config.connector_config)
         self.language_model = AutoModel.from_config(config.text_config)
+        self._can_compile_fullgraph = self.language_model._can_compile_fullgraph
         self.post_init()
         self.keep_present_no_split_modules()
 
@@ -219,6 +221,26 @@ class FavorModel(FavorPreTrainedModel):
             input_features=input_features, input_features_mask=input_features_mask, return_dict=True, **kwargs
         )
 
+    @can_return_tuple
+    def get_image_features(
+        self,
+        pixel_values: torch.Tensor,
+        qformer_input_ids: torch.Tensor | None = None,
+        qformer_attention_mask: torch.Tensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> FavorMediaOutput:
+        """Silent images: `pixel_values` (items, 3, H, W), each an item of one frame.
+
+        Returns as [`~FavorModel.get_video_features`], which takes images with sound.
+        """
+        return self.get_video_features(
+            pixel_values_videos=pixel_values[:, None],
+            qformer_input_ids=qformer_input_ids,
+            qformer_attention_mask=qformer_attention_mask,
+            return_dict=True,
+            **kwargs,
+        )
+
     @property
     def trains_visual_encoder(self) -> bool:
         """Whether any parameter of the vision tower or the visual Q-Former is trained (the paper freezes both)."""
@@ -247,6 +269,7 @@ class FavorModel(FavorPreTrainedModel):
         encoder_states: dict[str, torch.Tensor] | None = None,
         mm_encoder_outputs: dict | None = None,
         use_cache: bool | None = None,
+        cache: Cache | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> FavorModelOutputWithPast:
         """Media inputs as in [`~FavorModel.encode_media`]; `mm_encoder_outputs` replaces them.
@@ -271,7 +294,8 @@ class FavorModel(FavorPreTrainedModel):
                 encoder_states,
                 return_dict=True,
             )
-        if media is None and past_key_values is not None and input_ids is not None and input_ids.shape[1] == 1:
+        kwargs |= cache_argument(past_key_values, cache)
+        if media is None and kwargs[CACHE_NAME] is not None and input_ids is not None and input_ids.shape[1] == 1:
             # A decoding step: looking for placeholders would wait for the device, and keep it out of a CUDA graph.
             inputs_embeds = self.get_input_embeddings()(input_ids)
         else:
@@ -280,13 +304,12 @@ class FavorModel(FavorPreTrainedModel):
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
             use_cache=use_cache,
             **kwargs,
         )
         return FavorModelOutputWithPast(
             last_hidden_state=outputs.last_hidden_state,
-            past_key_values=outputs.past_key_values,
+            cache=cache_of(outputs),
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
             query_states=None if media is None else media.query_states,
@@ -328,6 +351,7 @@ class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
     def __init__(self, config: FavorConfig):
         super().__init__(config)
         self.model = FavorModel(config)
+        self._can_compile_fullgraph = self.model._can_compile_fullgraph
         self.lm_head = build_language_head(config.text_config, config.lm_head_bias)
         self._tied_weights_keys = {
             "lm_head.weight": f"model.language_model.{input_embedding_name(self.model.language_model)}"
@@ -338,6 +362,10 @@ class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
     def get_video_features(self, *args, **kwargs) -> FavorMediaOutput:
         """See [`FavorModel.get_video_features`]."""
         return self.model.get_video_features(*args, **kwargs)
+
+    def get_image_features(self, *args, **kwargs) -> FavorMediaOutput:
+        """See [`FavorModel.get_image_features`]."""
+        return self.model.get_image_features(*args, **kwargs)
 
     def get_audio_features(self, *args, **kwargs) -> FavorMediaOutput:
         """See [`FavorModel.get_audio_features`]."""
@@ -376,6 +404,7 @@ class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
         labels: torch.LongTensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int | torch.Tensor = 0,
+        cache: Cache | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> FavorCausalLMOutputWithPast:
         """As [`FavorModel.forward`]; with `labels` (batch, length; -100: no loss) `loss` is eq. 5."""
@@ -384,6 +413,7 @@ class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
             attention_mask=attention_mask,
             position_ids=position_ids,
             past_key_values=past_key_values,
+            cache=cache,
             inputs_embeds=inputs_embeds,
             pixel_values_videos=pixel_values_videos,
             video_frame_indices=video_frame_indices,
@@ -409,12 +439,18 @@ class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
         return FavorCausalLMOutputWithPast(
             loss=loss,
             logits=logits,
-            past_key_values=outputs.past_key_values,
+            cache=cache_of(outputs),
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
             query_states=outputs.query_states,
             diversity_loss=outputs.diversity_loss,
         )
+
+    def generate(self, *args, past_key_values: Cache | None = None, cache: Cache | None = None, **kwargs):
+        """As inherited; the cache of an earlier call by either name."""
+        if past_key_values is not None or cache is not None:
+            kwargs |= cache_argument(past_key_values, cache)
+        return super().generate(*args, **kwargs)
 
     def prepare_inputs_for_generation(
         self,
@@ -422,15 +458,17 @@ class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
         past_key_values: Cache | None = None,
         inputs_embeds: torch.FloatTensor | None = None,  # named, because `generate` looks for it in the signature
         mm_encoder_outputs: dict | None = None,
+        cache: Cache | None = None,
         **kwargs,
     ) -> dict:
         """As inherited, but an empty cache needs the media.
 
         `generate` drops them from the prefill of an assistant model.
         """
-        kwargs |= {"past_key_values": past_key_values, "inputs_embeds": inputs_embeds}
+        kwargs |= cache_argument(past_key_values, cache) | {"inputs_embeds": inputs_embeds}
         inputs = super().prepare_inputs_for_generation(input_ids, mm_encoder_outputs=mm_encoder_outputs, **kwargs)
-        if mm_encoder_outputs and past_key_values is not None and past_key_values.get_seq_length() == 0:
+        given = kwargs[CACHE_NAME]
+        if mm_encoder_outputs and given is not None and given.get_seq_length() == 0:
             inputs["mm_encoder_outputs"] = mm_encoder_outputs
         return inputs
 

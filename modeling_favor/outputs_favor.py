@@ -4,9 +4,9 @@
 from dataclasses import dataclass
 
 import torch
-from transformers.cache_utils import Cache
-from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling
-from transformers.utils import ModelOutput
+from transformers.modeling_outputs import BaseModelOutputWithPast, BaseModelOutputWithPooling, CausalLMOutputWithPast
+
+from .cache_favor import both_cache_names
 
 
 @dataclass
@@ -37,6 +37,7 @@ class FavorMediaOutput(BaseModelOutputWithPooling):
     audio_attentions: tuple[torch.FloatTensor, ...] | None = None
 
 
+@both_cache_names
 @dataclass
 class FavorModelOutputWithPast(BaseModelOutputWithPast):
     """`last_hidden_state` (batch, length, text width) and the media's `query_states` and `diversity_loss`."""
@@ -45,18 +46,14 @@ class FavorModelOutputWithPast(BaseModelOutputWithPast):
     diversity_loss: torch.FloatTensor | None = None
 
 
+@both_cache_names
 @dataclass
-class FavorCausalLMOutputWithPast(ModelOutput):
+class FavorCausalLMOutputWithPast(CausalLMOutputWithPast):
     """`loss` is eq. 5: cross-entropy on `labels` plus the weighted `diversity_loss`.
 
     `logits` (batch, length, vocabulary).
     """
 
-    loss: torch.FloatTensor | None = None
-    logits: torch.FloatTensor | None = None
-    past_key_values: Cache | None = None
-    hidden_states: tuple[torch.FloatTensor, ...] | None = None
-    attentions: tuple[torch.FloatTensor, ...] | None = None
     query_states: torch.FloatTensor | None = None
     diversity_loss: torch.FloatTensor | None = None
 

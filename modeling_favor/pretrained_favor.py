@@ -6,6 +6,7 @@ from torch import nn
 from transformers import initialization as init
 from transformers.modeling_utils import PreTrainedModel
 
+from .cache_favor import CACHE_NAMES
 from .configuration_favor import FavorConfig
 from .quantization_favor import quantize_language_model_only
 from .towers_favor import FavorVisualQFormer
@@ -19,11 +20,13 @@ class FavorPreTrainedModel(PreTrainedModel):
     main_input_name = "input_ids"
     input_modalities = ("video", "audio", "text")
     supports_gradient_checkpointing = True
-    _skip_keys_device_placement = ["past_key_values"]
+    _skip_keys_device_placement = list(CACHE_NAMES)
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_attention_backend = True
-    _can_compile_fullgraph = False
+    # `generate` compiles decoding steps, which read no media: the instance says what its language model says. Encoding
+    # media cannot be one graph: the number of windows, pictures and sounds depends on values.
+    _can_compile_fullgraph = True
 
     @classmethod
     def from_pretrained(cls, *args, quantization_config=None, **kwargs) -> "FavorPreTrainedModel":

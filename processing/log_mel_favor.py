@@ -43,8 +43,18 @@ def log_mel_chunks(audio: np.ndarray, extractor: Any) -> tuple[torch.Tensor, tor
     mask = torch.zeros(len(chunks), frames, dtype=torch.int64)
     for place, chunk in enumerate(chunks):
         _fill_log_mel(features[place], chunk, extractor, filters)
-        mask[place, : math.ceil(len(chunk) / extractor.hop_length)] = 1
+        mask[place, : _mel_frames(len(chunk), extractor)] = 1
     return features, mask
+
+
+def chunk_mel_frames(samples: int, extractor: Any) -> list[int]:
+    """Real mel frames of each chunk that `samples` of sound, at the extractor's rate, are cut into."""
+    length = extractor.n_samples
+    return [_mel_frames(min(length, samples - start), extractor) for start in range(0, samples, length)]
+
+
+def _mel_frames(samples: int, extractor: Any) -> int:
+    return math.ceil(samples / extractor.hop_length)
 
 
 def _is_plain_whisper(extractor: Any) -> bool:

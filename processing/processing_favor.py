@@ -17,10 +17,11 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoFeatureExtractor, AutoTokenizer, PreTrainedConfig
 from transformers.feature_extraction_utils import BatchFeature
-from transformers.processing_utils import ProcessorMixin, Unpack, VideosKwargs
+from transformers.processing_utils import MultiModalData, ProcessorMixin, Unpack, VideosKwargs
 from transformers.video_processing_utils import VideoProcessorMixin
 
 from .chat_favor import check_conversation, collect_media
+from .item_sizes_favor import count_by_size
 from .items_favor import (
     MediaItem,
     PromptItem,
@@ -154,6 +155,16 @@ class FavorProcessor(RunningVideoMixin, ProcessorMixin):
             frame_rate (`float`, *optional*): the processor's own by default.
         """
         return item_tokens(vars(self), visual_frames, audio_vectors, self.audio_vectors_per_frame(frame_rate))
+
+    def _get_num_multimodal_tokens(
+        self,
+        image_sizes: Sequence[tuple[int, int]] | None = None,
+        video_sizes: Sequence[tuple[int, int, int]] | None = None,
+        audio_lengths: Sequence[int] | None = None,
+        **kwargs: Any,
+    ) -> MultiModalData:
+        """Tokens of items whose sizes alone are known, as vLLM asks for them: see `count_by_size`."""
+        return count_by_size(self, image_sizes, video_sizes, audio_lengths)
 
     # Calling
 

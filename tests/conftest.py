@@ -4,7 +4,9 @@
 Nothing is downloaded. `tiny_model_dir` takes a few seconds, once a session; everything in it comes from a fixed seed.
 """
 
+import logging
 import os
+import re
 import tempfile
 
 _hub_folder = tempfile.TemporaryDirectory(prefix="favor-tests-")  # for copies of remote code; removed at exit
@@ -20,6 +22,22 @@ import pytest  # noqa: E402
 
 hypothesis.settings.register_profile("favor", deadline=None)  # the machine may be busy: no test asserts by a timer
 hypothesis.settings.load_profile("favor")
+
+
+class AnnouncedRemovals(logging.Handler):
+    """Makes an error of what transformers says by its logger about names that a release will take away."""
+
+    WORDS = re.compile(r"deprecated|will be removed|no longer be supported", re.IGNORECASE)
+    # Assisted decoding calls the assistant's `generate` so: `use_cache` beside a config, which nobody else gives.
+    ITS_OWN = re.compile(r"Passing `generation_config` together with generation-related arguments=.*'use_cache'")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if record.levelno >= logging.WARNING and self.WORDS.search(message) and not self.ITS_OWN.match(message):
+            raise FutureWarning(message)
+
+
+logging.getLogger("transformers").addHandler(AnnouncedRemovals())
 
 REPOSITORY = Path(__file__).parent.parent
 FRAME_RATE = 8  # Hz, of the rendered clips

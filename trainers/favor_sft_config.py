@@ -108,6 +108,8 @@ class FavorSFTConfig(SFTConfig):
         if not torch.accelerator.is_available():
             self.use_cpu = True  # else two processes on a CPU would train alone, each by itself
             self.bf16 = bool(self.bf16)  # TRL's default is True, which a CPU refuses
+        if self.activation_checkpointing is None:  # TRL's default, True, still has the name that transformers 6 drops
+            self.activation_checkpointing = self.gradient_checkpointing
         super().__post_init__()
         self.dataset_kwargs = {**(self.dataset_kwargs or {}), "skip_prepare_dataset": True}
         refused: dict[str, tuple[Any, str]] = {

@@ -78,7 +78,7 @@ def test_cache_is_as_large_as_the_language_models(name):
     model = FavorForConditionalGeneration._from_config(config, dtype=torch.bfloat16).eval()
     tokens = 37
     with torch.no_grad():
-        cache = model(input_ids=torch.arange(5, 5 + tokens)[None]).past_key_values
+        cache = model(input_ids=torch.arange(5, 5 + tokens)[None]).cache
     held = [tensor for layer in cache.layers if hasattr(layer, "keys") for tensor in (layer.keys, layer.values)]
     assert sum(t.numel() * t.element_size() for t in held) == memory.cache_bytes(config, tokens)
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-ROOTS = ("transformers", "torch", "pillow", "av", "jinja2")
+from favor.hub_upload.requirements import IMPORTED_BY_MODELS
 
 
 def make_environment(folder: Path, more: tuple[str, ...] = ()) -> Path:
     """Makes a virtual environment in `folder` with links to the installed packages; returns its Python.
 
-    `more`: packages beside `ROOTS`.
+    `more`: packages beside `IMPORTED_BY_MODELS`.
     """
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     site_packages = next(folder.glob("lib/python*/site-packages"))
@@ -28,9 +28,9 @@ def make_environment(folder: Path, more: tuple[str, ...] = ()) -> Path:
 
 
 def required_distributions(more: tuple[str, ...] = ()) -> list[metadata.Distribution]:
-    """The distributions of `ROOTS` and `more` and, without extras, of everything that they require."""
+    """The distributions of `IMPORTED_BY_MODELS` and `more` and, without extras, of everything that they require."""
     found: dict[str, metadata.Distribution] = {}
-    waiting = [*ROOTS, *more]
+    waiting = [*IMPORTED_BY_MODELS, *more]
     while waiting:
         name = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
         if name in found:

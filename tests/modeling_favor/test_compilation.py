@@ -67,16 +67,20 @@ def test_graphs_break_only_where_the_number_of_windows_depends_on_the_data():
     assert explained.graph_break_count <= 7
 
 
-def test_a_decoding_step_with_a_static_cache_is_one_graph():
+@pytest.mark.parametrize("connector", ["favor_causal_qformer", "favor_projector"])
+def test_a_decoding_step_with_a_static_cache_is_one_graph(connector):
     """What `generate` compiles, and captures as a CUDA graph: nothing in it may wait for the device."""
-    model = tiny_model()
+    projector = connector == "favor_projector"
+    model = tiny_model(connector_config={"model_type": connector}) if projector else tiny_model()
+    assert model._can_compile_fullgraph
+    assert model.model._can_compile_fullgraph
     item = Item(pictures=3, mel_frames=[24], seed=1)
-    inputs = model_inputs(model.config, [[1, 3, item, 4]])
+    inputs = model_inputs(model.config, [[1, 3, 5, 4] if projector else [1, 3, item, 4]])
     length = inputs["input_ids"].shape[1]
     cache = StaticCache(config=model.config.text_config, max_cache_len=length + 4)
     compiled = torch.compile(model, fullgraph=True, backend="eager")
     with torch.no_grad():
-        token = model(**inputs, past_key_values=cache).logits[:, -1:].argmax(-1)
+        token = model(**inputs, cache=cache).logits[:, -1:].argmax(-1)
         longer = {
             "input_ids": torch.cat([inputs["input_ids"], token], dim=1),
             "attention_mask": torch.ones(1, length + 1, dtype=torch.long),
@@ -86,6 +90,6 @@ def test_a_decoding_step_with_a_static_cache_is_one_graph():
             input_ids=token,
             attention_mask=longer["attention_mask"],
             position_ids=torch.tensor([[length]]),
-            past_key_values=cache,
+            cache=cache,
         ).logits
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)

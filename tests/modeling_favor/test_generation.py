@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from favor.modeling_favor import FavorForConditionalGeneration
+from favor.modeling_favor.cache_favor import cache_of
 
 from .tiny_models import PLACEHOLDER, Item, count_calls, model_inputs, text_inputs, tiny_model
 
@@ -164,7 +165,7 @@ def test_a_second_turn_on_the_first_ones_cache_needs_no_media(model):
     first = model.generate(**model_inputs(model.config, [sample]), **NEW, return_dict_in_generate=True)
     answer = first.sequences[0, -NEW["max_new_tokens"] :].tolist()
     conversation = [*sample, *answer, *question]
-    second = model.generate(**text_inputs(model.config, [conversation]), **NEW, past_key_values=first.past_key_values)
+    second = model.generate(**text_inputs(model.config, [conversation]), **NEW, cache=cache_of(first))
     assert second[0, -NEW["max_new_tokens"] :].tolist() == plain_greedy(model, conversation)[0]
 
 

@@ -233,9 +233,9 @@ def test_forward_returns_a_cache_that_continues_the_sequence(model):
         following = model(
             input_ids=torch.tensor([[12, 13]]),
             attention_mask=longer["attention_mask"],
-            past_key_values=outputs.past_key_values,
+            cache=outputs.cache,
         )
-    assert outputs.past_key_values.get_seq_length() == longer["input_ids"].shape[1]
+    assert outputs.cache.get_seq_length() == longer["input_ids"].shape[1]
     torch.testing.assert_close(following.logits, logits_of(model, longer)[:, -2:], rtol=1e-4, atol=1e-4)
 
 

@@ -157,7 +157,7 @@ def test_gradient_checkpointing_computes_blocks_twice_and_the_same_gradients():
     expected = gradients(model, inputs)
     once = len(calls)
     assert once
-    model.gradient_checkpointing_enable({"use_reentrant": False})
+    model.activation_checkpointing_enable({"use_reentrant": False})
     actual = gradients(model, inputs)
     assert len(calls) == once + 2 * once
     assert set(actual) == set(expected)

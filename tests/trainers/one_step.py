@@ -52,7 +52,7 @@ def one_step(model: Any, processor: Any, manifest: str, output_dir: Path, traine
         # A sum over an item's windows and pairs is some forty times their mean here.
         "diversity_loss_weight": 0.02 if options.get("diversity_loss_reduction") == "sum" else 0.7,
         "use_cpu": True,
-        "gradient_checkpointing": False,
+        "activation_checkpointing": False,
         **options,
     }
     trainer = trainer_class(

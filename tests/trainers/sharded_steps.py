@@ -23,7 +23,7 @@ def make_trainer(folder: Path, manifest: str, batch_size: int, lora: bool) -> Fa
             output_dir=str(folder / "run"),
             per_device_train_batch_size=batch_size,
             diversity_loss_weight=0.7,
-            gradient_checkpointing=False,
+            activation_checkpointing=False,
             report_to="none",
             use_cpu=True,
             max_steps=STEPS,

@@ -54,7 +54,7 @@ def train(dataset, output_dir: Path, eval_datasets: dict | None = None, **option
         "logging_steps": 10,
         "save_strategy": "no",
         "report_to": "none",
-        "gradient_checkpointing": False,
+        "activation_checkpointing": False,
         "eval_answers": CLIPS,
         "eval_max_new_tokens": 4,
         **options,

@@ -38,7 +38,7 @@ def make_trainer(model_and_processor, training_dir, tmp_path):
                 "logging_steps": 1,
                 "save_strategy": "no",
                 "report_to": "none",
-                "gradient_checkpointing": False,
+                "activation_checkpointing": False,
                 **options,
             },
         )

@@ -37,7 +37,7 @@ def base_recipe(tiny_model_dir, training_dir):
             "save_total_limit": 2,
             "report_to": "none",
             "dataloader_num_workers": 0,
-            "gradient_checkpointing": False,
+            "activation_checkpointing": False,
         },
     }
 

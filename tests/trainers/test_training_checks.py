@@ -24,7 +24,7 @@ QUICK = {
     "logging_steps": 1,
     "save_strategy": "no",
     "report_to": "none",
-    "gradient_checkpointing": False,
+    "activation_checkpointing": False,
 }
 
 

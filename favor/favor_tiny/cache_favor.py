@@ -1,0 +1,1 @@
+../../modeling_favor/cache_favor.py

@@ -1,0 +1,1 @@
+../../processing/item_sizes_favor.py
