@@ -27,6 +27,7 @@ import torch
 import yaml
 from transformers import TrainerCallback
 
+from favor.aveb_prompts import AVEB_PROMPTS
 from favor.modeling_favor import FavorForConditionalGeneration
 from favor.processing import FavorProcessor
 from favor.trainers import FavorDataCollator, FavorSFTConfig, FavorSFTTrainer, add_length_column, load_manifest
@@ -139,6 +140,7 @@ def prepare(recipe: dict[str, Any], options: argparse.Namespace, folder: Path) -
         workers=options.workers,
         progress=False,
         every_question=True,
+        prompts=AVEB_PROMPTS,
     )
     rows, scenes = load_manifest(manifest), manifest.with_name("train_scenes.jsonl")
     texts = [turn["content"] for messages in rows["messages"] for turn in messages]
@@ -229,7 +231,15 @@ def storage_effect(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Each sample's loss with states stored in each dtype, against float32, and the room that they take."""
     model = FavorForConditionalGeneration.from_pretrained(options.effect).eval()
     processor = FavorProcessor.from_pretrained(options.effect)
-    manifest = write_split(folder / "data", "test", options.clips, seed=1, workers=options.workers, progress=False)
+    manifest = write_split(
+        folder / "data",
+        "test",
+        options.clips,
+        seed=1,
+        workers=options.workers,
+        progress=False,
+        prompts=AVEB_PROMPTS,
+    )
     rows, losses, report = load_manifest(manifest), {}, {}
     for dtype in ("float32", "float16", "bfloat16"):
         cache = folder / dtype

@@ -115,12 +115,13 @@ def windows_of(connector: FavorConnector, seconds: int) -> tuple[torch.Tensor, t
 
 def measure_padding(repetitions: int, clips: int = 3) -> dict[str, Any]:
     """favor-tiny's audio tower on rendered clips, with a chunk's padding and cut to what is real."""
+    from favor.aveb_prompts import AVEB_PROMPTS
     from favor.worlds.mini.dataset import write_split
 
     tower = FavorForConditionalGeneration.from_pretrained(bundled_model_path()).eval().model.audio_tower
     extractor = FavorProcessor.from_pretrained(bundled_model_path()).feature_extractor
     with tempfile.TemporaryDirectory() as folder:
-        write_split(Path(folder), "test", clips, seed=0, workers=1, progress=False)
+        write_split(Path(folder), "test", clips, seed=0, workers=1, progress=False, prompts=AVEB_PROMPTS)
         sounds = [load_media(path).audio for path in sorted(Path(folder).rglob("*.mp4"))[:clips]]
     differences, shares, timing = [], [], {}
     for sound in sounds:

@@ -214,9 +214,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         manifest = arguments.manifest
         if manifest is None:
+            from favor.aveb_prompts import AVEB_PROMPTS
             from favor.worlds.mini.dataset import write_split
 
-            manifest = write_split(Path(folder), "train", arguments.clips, seed=7, progress=False)
+            manifest = write_split(
+                Path(folder), "train", arguments.clips, seed=7, progress=False, prompts=AVEB_PROMPTS
+            )
         results = {way: measure_apart(way, manifest, arguments.steps, arguments.batch_size) for way in WAYS}
     print(f"{platform.processor() or platform.machine()}, one thread and two loader workers\n\n{table(results)}")
     ratio = results["FAVOR, cached"]["samples_per_second"] / results["FAVOR"]["samples_per_second"]

@@ -139,7 +139,7 @@ def tiny_settings() -> dict:
 
 def write_media(folder: Path) -> None:
     """Writes the files of `media_dir` to `folder`."""
-    from favor.worlds.mini.video_file import write_picture, write_sound, write_video
+    from favor.worlds.video_file import write_picture, write_sound, write_video
 
     write_video(folder / "clip.mp4", frames(3.0), FRAME_RATE, tone(3.0), SAMPLING_RATE)
     write_video(folder / "long_clip.mp4", frames(6.0), FRAME_RATE, tone(6.0, pitch=300), SAMPLING_RATE)

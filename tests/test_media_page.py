@@ -4,7 +4,7 @@
 import numpy as np
 
 from favor.model_loading import bundled_model_path
-from favor.worlds.mini.video_file import write_video
+from favor.worlds.video_file import write_video
 
 from .test_readme import BLOCK, README
 

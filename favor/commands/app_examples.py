@@ -21,12 +21,11 @@ SCENES = (
 def render_examples(folder: Path) -> "list[Example]":
     """Renders the example clips below `folder`."""
     from favor.serving.page.page import Example
-    from favor.worlds.mini.dataset import render_scene
-    from favor.worlds.mini.scene import sample_scene
+    from favor.worlds.mini.moments import MomentsScene
 
     (folder / "media").mkdir(parents=True)
     examples = []
     for index, question in SCENES:
-        scene = sample_scene(SPLIT, SEED, index)
-        examples.append(Example(render_scene(scene, folder), scene.medium, question))
+        ((kind, path),) = MomentsScene.sample(SPLIT, SEED, index).render(folder).items()
+        examples.append(Example(path, kind, question))
     return examples

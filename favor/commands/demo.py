@@ -23,8 +23,8 @@ from .demo_tasks import TaskSample, ask_tasks, matches
 
 if TYPE_CHECKING:
     from favor.modeling_favor import VideoTextToTextPipeline
-    from favor.worlds.mini.questions import Question
-    from favor.worlds.mini.scene import Scene
+    from favor.worlds.mini.clip import Clip
+    from favor.worlds.question import Question
 
 DEMO_SEED = 2310  # no training run uses it
 QUESTIONS_PER_CLIP = 4
@@ -97,39 +97,39 @@ def run(arguments: argparse.Namespace) -> None:
 
 def render_samples(out_dir: Path, clips: int, seed: int, split: str = "test") -> list[Sample]:
     """Renders `clips` videos of `split` under `out_dir` and picks the questions about them."""
-    from favor.worlds.mini.dataset import media_path, render_scene
-    from favor.worlds.mini.scene import sample_scene
+    from favor.worlds.mini.moments import MomentsScene
 
     (out_dir / "media").mkdir(parents=True, exist_ok=True)
     samples: list[Sample] = []
     rendered = 0
     for index in range(clips * MAX_SCENES_PER_CLIP):
-        scene = sample_scene(split, seed, index)
-        questions = pick_questions(scene)
+        scene = MomentsScene.sample(split, seed, index)
+        questions = pick_questions(scene.clip)
         if not questions:
             continue
         rendered += 1
         _progress(f"rendering clip {rendered} of {clips}")
-        render_scene(scene, out_dir)
-        samples += [
-            Sample(media_path(scene), q.family, q.streams, q.question, q.answer, _options(scene, q)) for q in questions
-        ]
+        scene.render(out_dir)
+        for question in questions:
+            (turn,), clip = question.turns, scene.media_paths["video"]
+            options = _options(scene.clip, question)
+            samples.append(Sample(clip, question.family, question.streams, turn.question, turn.answer, options))
         if rendered == clips:
             return samples
     raise ValueError(f"Seed {seed} gives only {rendered} clips with enough questions: take another --seed.")
 
 
-def pick_questions(scene: "Scene") -> "list[Question]":
+def pick_questions(clip: "Clip") -> "list[Question]":
     """Four questions, two of which need both streams and cannot be answered by the only option; or none."""
     from favor.worlds.mini.questions import ask_all
 
-    if scene.medium != "video":
+    if clip.medium != "video":
         return []
-    rng = random.Random(scene.seed)
-    asked = ask_all(scene, rng)
+    rng = random.Random(clip.seed)
+    asked = ask_all(clip, rng)
     families = {name: rng.sample(questions, len(questions)) for name, questions in asked.items()}
     short = [name for name in rng.sample(sorted(families), len(families)) if not name.startswith("timeline")]
-    both = [q for name in short for q in families[name] if q.streams == BOTH and _options(scene, q) > 1]
+    both = [q for name in short for q in families[name] if q.streams == BOTH and _options(clip, q) > 1]
     single = [families[name][0] for name in short if families[name][0].streams != BOTH]
     if len(both) < BOTH_STREAMS_PER_CLIP or len(single) < QUESTIONS_PER_CLIP - BOTH_STREAMS_PER_CLIP:
         return []
@@ -201,13 +201,13 @@ def _ask(pipe: "VideoTextToTextPipeline", samples: list[Sample], out_dir: Path, 
     return [" ".join(answer[0]["generated_text"].split()) for answer in answers]
 
 
-def _options(scene: "Scene", question: "Question") -> int:
+def _options(clip: "Clip", question: "Question") -> int:
     """How many different colours, shapes or sounds of the clip could be the answer."""
     if question.family.startswith("colour"):
-        return len({segment.colour for segment in scene.segments})
+        return len({segment.colour for segment in clip.segments})
     if question.family.startswith("shape"):
-        return len({segment.shape for segment in scene.segments})
-    return len({event.kind for event in scene.events})
+        return len({segment.shape for segment in clip.segments})
+    return len({event.kind for event in clip.events})
 
 
 def _mean(values: list) -> float:

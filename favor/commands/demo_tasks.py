@@ -29,12 +29,12 @@ def ask_tasks(pipe: "VideoTextToTextPipeline", out_dir: Path, seed: int, split: 
     Of a dialogue the last turn is asked, with the right answers to the turns before, as `favor eval` does. Answers are
     compared as texts: a transcript with one wrong word of six is wrong here, unlike in the tasks' own metrics.
     """
+    from favor.aveb_prompts import AVEB_PROMPTS
     from favor.evaluation.answerer import FavorAnswerer
     from favor.evaluation.task import find_tasks
-    from favor.worlds.mini.benchmark import TASK_SCENES
-    from favor.worlds.mini.dataset import write_split
+    from favor.worlds.mini.dataset import TASK_SCENES, write_split
 
-    write_split(out_dir, split, ITEMS_PER_TASK, seed, tasks="all", workers=1, progress=False)
+    write_split(out_dir, split, ITEMS_PER_TASK, seed, tasks="all", workers=1, progress=False, prompts=AVEB_PROMPTS)
     answerer = FavorAnswerer(pipe)
     samples = []
     for task in find_tasks(",".join(TASK_SCENES)):

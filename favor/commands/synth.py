@@ -3,6 +3,9 @@
 
 import argparse
 
+from favor.worlds.mini.difficulty import DIFFICULTIES
+from favor.worlds.mini.world import SPLITS
+
 _EPILOG = """\
 --task takes names separated by commas:
   all            the eleven tasks of AVEB, COUNT items of each
@@ -33,13 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split",
         default="test",
-        choices=("train", "validation", "test", "compositional"),
+        choices=SPLITS,
         help="test (default) and compositional have combinations that train and validation do not have",
     )
     parser.add_argument(
         "--difficulty",
         default="standard",
-        choices=("easy", "standard", "hard"),
+        choices=tuple(DIFFICULTIES),
         help="how many words and shapes, how much noise; moments have no levels (default: standard)",
     )
     parser.add_argument("--workers", type=int, default=2, help="processes that render (default: 2)")
@@ -57,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Renders the split, and prints where its questions are."""
+    from favor.aveb_prompts import AVEB_PROMPTS
     from favor.worlds.mini.dataset import write_split
 
     path = write_split(
@@ -69,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
         every_question=args.every_question,
         difficulty=args.difficulty,
         render=not args.no_media,
+        prompts=AVEB_PROMPTS,
     )
     print(path)
     return 0

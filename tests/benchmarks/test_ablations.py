@@ -13,6 +13,7 @@ from benchmarks.ablations_controls import controls_section
 from benchmarks.ablations_page import write_page
 from benchmarks.ablations_scores import Study, difference, mean_interval, t_quantile
 from favor.assembly.presets import preset_config, variant_names
+from favor.aveb_prompts import AVEB_PROMPTS
 from favor.cli import main as favor
 from favor.evaluation.tasks import TASKS
 from favor.model_loading import bundled_model_path
@@ -76,7 +77,7 @@ def drawn(folder, raw):
 def data(tmp_path_factory):
     """A manifest and annotations of a few clips."""
     folder = tmp_path_factory.mktemp("ablations")
-    tasks = {"tasks": "video_qa,avsd,avssd,avm", "workers": 1, "progress": False}
+    tasks = {"tasks": "video_qa,avsd,avssd,avm", "workers": 1, "progress": False, "prompts": AVEB_PROMPTS}
     train = write_split(folder / "train", "train", 1, seed=1, **tasks)
     write_split(folder / "test", "test", 2, seed=2, **tasks)
     return train, folder / "test"

@@ -9,28 +9,26 @@ import json
 import random
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
-from favor.worlds.mini.dataset import render_scene
+from favor.worlds.mini.moments import MomentsScene
 from favor.worlds.mini.questions import ask_all
-from favor.worlds.mini.scene import COLOURS, Scene, sample_scene
-from favor.worlds.mini.sound import render_sound
-from favor.worlds.mini.video_file import write_sound
+from favor.worlds.mini.world import COLOURS
+from favor.worlds.scene import SAMPLING_RATE
+from favor.worlds.video_file import write_sound
 
 SEED = 77  # no training run uses it
-SAMPLING_RATE = 16000
 CLASS_SENTENCE = "The source of this sound in this scene is {}."
 
 
 def write_benchmark(folder: Path, count: int) -> Path:
     """Renders `count` videos (with their sounds as files), stills and sounds to `folder`/media, and writes all
     annotation files to `folder`."""
-    videos = _render(folder, count, lambda scene: scene.medium == "video" and _names(scene))
-    stills = _render(folder, count, lambda scene: scene.medium == "image" and scene.screen_word is not None)
-    sounds = _render(folder, count, lambda scene: scene.medium == "audio" and _words(scene))
+    videos = _render(folder, count, lambda scene: scene.media == ("video",) and _names(scene))
+    stills = _render(folder, count, lambda scene: scene.media == ("image",) and scene.clip.screen_word)
+    sounds = _render(folder, count, lambda scene: scene.media == ("audio",) and _words(scene))
     for scene in videos:
-        write_sound(folder / _sound_file(scene), render_sound(scene), SAMPLING_RATE)
+        write_sound(folder / _sound_file(scene), scene.sound(), SAMPLING_RATE)
     _write_speech(folder, videos, sounds)
     _write_stills(folder, stills, sounds)
     _write_video_questions(folder, videos)
@@ -39,27 +37,27 @@ def write_benchmark(folder: Path, count: int) -> Path:
     return folder
 
 
-def _render(folder: Path, count: int, wanted: Callable[[Scene], object]) -> list[Scene]:
+def _render(folder: Path, count: int, wanted: Callable[[MomentsScene], object]) -> list[MomentsScene]:
     (folder / "media").mkdir(parents=True, exist_ok=True)
-    scenes: list[Scene] = []
+    scenes: list[MomentsScene] = []
     index = 0
     while len(scenes) < count:
-        scene = sample_scene("test", SEED, index)
+        scene = MomentsScene.sample("test", SEED, index)
         index += 1
         if wanted(scene):
             scenes.append(scene)
-            render_scene(scene, folder)
+            scene.render(folder)
     return scenes
 
 
-def _write_speech(folder: Path, videos: list[Scene], sounds: list[Scene]) -> None:
+def _write_speech(folder: Path, videos: list[MomentsScene], sounds: list[MomentsScene]) -> None:
     """ASR in LibriSpeech's tree, AVSR in SAVEBench's format; what is said are the words of the scene."""
     chapter = folder / "test-clean" / "7" / "70"
     chapter.mkdir(parents=True)
     lines = []
     for number, scene in enumerate(sounds):
         (folder / _media(scene)).rename(chapter / f"7-70-{number:04d}.wav")
-        write_sound(folder / _media(scene), render_sound(scene), SAMPLING_RATE)
+        write_sound(folder / _media(scene), scene.sound(), SAMPLING_RATE)
         lines.append(f"7-70-{number:04d} {' '.join(_words(scene)).upper()}\n")
     (chapter / "7-70.trans.txt").write_text("".join(lines))
     _write_pairs(
@@ -67,11 +65,11 @@ def _write_speech(folder: Path, videos: list[Scene], sounds: list[Scene]) -> Non
     )
 
 
-def _write_stills(folder: Path, stills: list[Scene], sounds: list[Scene]) -> None:
+def _write_stills(folder: Path, stills: list[MomentsScene], sounds: list[MomentsScene]) -> None:
     """IC, OCR, VQA and ISQA."""
     captions, text_questions, questions, spoken = [], [], [], []
     for scene, voice in zip(stills, sounds, strict=True):
-        look, word, image = scene.segments[0], scene.screen_word.word, Path(_media(scene)).name
+        look, word, image = scene.clip.segments[0], scene.clip.screen_word.word, Path(_media(scene)).name
         texts = [f"a {look.colour} {look.shape} and the word {word}", f"{look.colour} {look.shape}, {word}"]
         captions.append({"image": f"authors/{image}", "question": "Describe.", "answer": texts})
         question = {"dataset": "textvqa", "image": image, "question": "What word can be read?", "answer": [word] * 10}
@@ -86,16 +84,20 @@ def _write_stills(folder: Path, stills: list[Scene], sounds: list[Scene]) -> Non
     _dump(folder / "isqa.json", spoken)
 
 
-def _write_video_questions(folder: Path, videos: list[Scene]) -> None:
+def _write_video_questions(folder: Path, videos: list[MomentsScene]) -> None:
     """Video QA, AVSD, presentation and Ego4D questions, Video-ChatGPT."""
     choices, dialogues, generic, pairs = [], [], [], []
     for scene in videos:
-        question, answer = "What is the first colour?", scene.segments[0].colour
+        question, answer = "What is the first colour?", scene.clip.segments[0].colour
         options = random.Random(scene.index).sample([colour for colour in COLOURS if colour != answer], 4)
         options.insert(scene.index % 5, answer)
         asked = {"question": question, "answer": answer, "answer_candidates": options}
         choices.append(asked)
-        turns = [[q.question, q.answer] for family in ask_all(scene, random.Random(0)).values() for q in family[:1]]
+        turns = [
+            [turn.question, turn.answer]
+            for family in ask_all(scene.clip, random.Random(0)).values()
+            for turn in family[0].turns
+        ]
         dialogues.append({"image_name": [_media(scene), _sound_file(scene)], "conversation": turns[:3]})
         name = Path(_media(scene)).stem
         generic.append({"Q": question, "A": answer, "video_name": name})
@@ -111,7 +113,7 @@ def _write_video_questions(folder: Path, videos: list[Scene]) -> None:
     _dump(folder / "consistency_qa.json", pairs)
 
 
-def _write_sound_sources(folder: Path, videos: list[Scene]) -> None:
+def _write_sound_sources(folder: Path, videos: list[MomentsScene]) -> None:
     """AVSSD and AVM: the sound of every second video is the next one's."""
     sources = [
         (scene, "What is the source of the sound?", CLASS_SENTENCE.format(_names(scene)[0])) for scene in videos
@@ -126,7 +128,7 @@ def _write_sound_sources(folder: Path, videos: list[Scene]) -> None:
     _dump(folder / "audiovisualmatching_combined.json", matching)
 
 
-def _write_descriptions(folder: Path, videos: list[Scene], sounds: list[Scene]) -> None:
+def _write_descriptions(folder: Path, videos: list[MomentsScene], sounds: list[MomentsScene]) -> None:
     """AC, FAVD and VALOR."""
     with (folder / "audiocaps_test.csv").open("w", newline="") as file:
         writer = csv.writer(file)
@@ -142,12 +144,12 @@ def _write_descriptions(folder: Path, videos: list[Scene], sounds: list[Scene]) 
     _dump(folder / "desc_test.json", [{"video_id": name, "desc": text} for name, text in texts.items()])
 
 
-def _description(scene: Scene) -> str:
-    looks = ", then ".join(f"a {segment.colour} {segment.shape}" for segment in scene.segments)
+def _description(scene: MomentsScene) -> str:
+    looks = ", then ".join(f"a {segment.name}" for segment in scene.clip.segments)
     return f"{looks}; {' and '.join(_names(scene))} can be heard"
 
 
-def _write_pairs(path: Path, entries: list[tuple[Scene, str, str]]) -> None:
+def _write_pairs(path: Path, entries: list[tuple[MomentsScene, str, str]]) -> None:
     _dump(
         path,
         [
@@ -157,22 +159,21 @@ def _write_pairs(path: Path, entries: list[tuple[Scene, str, str]]) -> None:
     )
 
 
-def _media(scene: Scene) -> str:
-    from favor.worlds.mini.dataset import media_path
-
-    return media_path(scene)
-
-
-def _sound_file(scene: Scene) -> str:
-    return _media(replace(scene, medium="audio"))
+def _media(scene: MomentsScene) -> str:
+    (path,) = scene.media_paths.values()
+    return path
 
 
-def _names(scene: Scene) -> list[str]:
-    return [event.name for event in scene.events]
+def _sound_file(scene: MomentsScene) -> str:
+    return f"media/{scene.name}.wav"
 
 
-def _words(scene: Scene) -> list[str]:
-    return [event.word for event in scene.events if event.word]
+def _names(scene: MomentsScene) -> list[str]:
+    return [event.name for event in scene.clip.events]
+
+
+def _words(scene: MomentsScene) -> list[str]:
+    return [event.word for event in scene.clip.events if event.word]
 
 
 def _dump(path: Path, content: object) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from favor.cli import COMMANDS, main
-from favor.worlds.mini.benchmark import TASK_SCENES
+from favor.worlds.mini.dataset import TASK_SCENES
 
 REPOSITORY = Path(__file__).parents[2]
 QUESTION = "Which sound is heard first?"

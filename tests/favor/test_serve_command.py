@@ -17,9 +17,7 @@ from favor.cli import main
 from favor.commands.demo import Sample, render_samples
 from favor.commands.serve import MEDIA_LIMITS, media_limits, model_name
 from favor.model_loading import bundled_model_path
-from favor.worlds.mini.scene import sample_scene
-from favor.worlds.mini.sound import render_sound
-from favor.worlds.mini.video_file import write_sound
+from favor.worlds.mini.moments import MomentsScene
 
 REPOSITORY = Path(__file__).parents[2]
 KEY = "a-secret-key"
@@ -92,11 +90,11 @@ def test_streamed_and_by_data_url(client, rendered):
 
 
 def test_sounds(client, tmp_path):
-    scenes = (sample_scene("test", SEED, index) for index in range(200))
+    (tmp_path / "media").mkdir()
+    scenes = (MomentsScene.sample("test", SEED, index) for index in range(200))
     right = []
-    for scene in [scene for scene in scenes if scene.medium == "audio" and len(scene.events) > 1][:4]:
-        write_sound(tmp_path / "sound.wav", render_sound(scene), 16000)
-        data = base64.b64encode((tmp_path / "sound.wav").read_bytes()).decode()
+    for scene in [scene for scene in scenes if scene.media == ("audio",) and len(scene.clip.events) > 1][:4]:
+        data = base64.b64encode(scene.render(tmp_path)["audio"].read_bytes()).decode()
         parts = [
             {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}},
             {"type": "text", "text": FIRST_SOUND},
@@ -104,7 +102,7 @@ def test_sounds(client, tmp_path):
         completion = client.chat.completions.create(
             model="favor-tiny", messages=[{"role": "user", "content": parts}], temperature=0
         )
-        right.append(completion.choices[0].message.content == scene.events[0].kind)
+        right.append(completion.choices[0].message.content == scene.clip.events[0].kind)
     assert right == [True] * 4
 
 

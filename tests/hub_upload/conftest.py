@@ -48,8 +48,9 @@ def stranger(hub, clean_python, tmp_path_factory):
 @pytest.fixture(scope="session")
 def questions_dir(tmp_path_factory):
     """train.jsonl, train_scenes.jsonl and media of eight rendered clips, a still and a sound among them. Read only."""
+    from favor.aveb_prompts import AVEB_PROMPTS
     from favor.worlds.mini.dataset import write_split
 
     folder = tmp_path_factory.mktemp("questions")
-    write_split(folder, "train", count=8, seed=3, workers=1, progress=False)
+    write_split(folder, "train", count=8, seed=3, workers=1, progress=False, prompts=AVEB_PROMPTS)
     return folder

@@ -10,6 +10,7 @@ import tarfile
 
 import pytest
 
+from favor.aveb_prompts import AVEB_PROMPTS
 from favor.hub_upload.card_text import section_text
 from favor.hub_upload.dataset_repo import read_splits
 from favor.worlds.mini.dataset import write_split
@@ -239,7 +240,9 @@ def write_manifest(folder, *rows):
 
 
 def test_a_benchmarks_annotations_are_published_and_are_no_split(hub, client, tmp_path):
-    write_split(tmp_path / "bench", "test", count=2, seed=0, tasks="vqa,isqa", workers=1, progress=False)
+    write_split(
+        tmp_path / "bench", "test", count=2, seed=0, tasks="vqa,isqa", workers=1, progress=False, prompts=AVEB_PROMPTS
+    )
     assert [split.name for split in read_splits(tmp_path / "bench")] == ["test"]
     assert client.favor("push-dataset", tmp_path / "bench", "org/bench", *LICENCE).status == 0
     assert {"test.jsonl", "test_scenes.jsonl", "vqa.jsonl", "isqa.jsonl"} <= set(hub.files("dataset", "org/bench"))

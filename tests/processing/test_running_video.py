@@ -8,7 +8,7 @@ import torch
 from favor.model_loading import bundled_model_path
 from favor.modeling_favor import FavorForConditionalGeneration
 from favor.processing import FavorProcessor
-from favor.worlds.mini.video_file import write_video
+from favor.worlds.video_file import write_video
 
 QUESTION = "What colour is the shape while the bell sounds?"
 RATE, SAMPLING_RATE = 8, 16000

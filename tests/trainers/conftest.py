@@ -18,10 +18,11 @@ WORDS_A_HALF_SECOND = 4
 @pytest.fixture(scope="session")
 def training_dir(tmp_path_factory):
     """`train.jsonl`, `train_scenes.jsonl` and media of eight clips, a still and a sound among them. Read only."""
+    from favor.aveb_prompts import AVEB_PROMPTS
     from favor.worlds.mini.dataset import write_split
 
     folder = tmp_path_factory.mktemp("training")
-    write_split(folder, "train", count=8, seed=3, workers=1, progress=False)
+    write_split(folder, "train", count=8, seed=3, workers=1, progress=False, prompts=AVEB_PROMPTS)
     return folder
 
 

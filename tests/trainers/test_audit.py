@@ -29,7 +29,7 @@ def sound(kind: str, start: float) -> np.ndarray:
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory) -> Path:
     """`train.jsonl` of eight clips with one picture, half of them with a beep, half with a bell; `muted.jsonl`."""
-    from favor.worlds.mini.video_file import write_video
+    from favor.worlds.video_file import write_video
 
     folder = tmp_path_factory.mktemp("audit")
     picture = np.repeat(frames(0.2)[:1], round(SECONDS * 8), axis=0)

@@ -16,7 +16,7 @@ from favor.trainers import FavorSFTConfig, FavorSFTTrainer
 from favor.trainers.recipe import read_recipe
 from favor.trainers.recipe_model import load_model
 from favor.trainers.recipe_run import run_recipe
-from favor.worlds.mini.video_file import write_picture
+from favor.worlds.video_file import write_picture
 from tests.conftest import frames
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "favor-tiny.yaml"

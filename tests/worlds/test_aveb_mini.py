@@ -7,6 +7,7 @@ import re
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -15,38 +16,41 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from favor import synth
+from favor.aveb_prompts import AVEB_PROMPTS
+from favor.commands import synth
 from favor.worlds.mini import speech
-from favor.worlds.mini.benchmark import TASK_SCENES
-from favor.worlds.mini.dataset import parse_tasks, write_split
+from favor.worlds.mini.clip import Clip
+from favor.worlds.mini.dataset import TASK_SCENES, parse_tasks, write_split
+from favor.worlds.mini.moments import MomentsScene
 from favor.worlds.mini.picture import RGB, render_frames
-from favor.worlds.mini.questions import TASK_OF, sample_questions
-from favor.worlds.mini.scene import (
+from favor.worlds.mini.questions import FAMILIES, TASK_OF, TASKS, sample_questions
+from favor.worlds.mini.sound import render_sound
+from favor.worlds.mini.world import (
     COLOURS,
     SHAPES,
     SOUNDS,
     SPLITS,
     VOICES,
     WORDS,
-    Scene,
-    half_second_labels,
     is_held_out_shape,
     is_held_out_sound,
-    sample_scene,
 )
-from favor.worlds.mini.sound import render_sound
 
-SCENES = {split: [sample_scene(split, 7, index) for index in range(300)] for split in SPLITS}
+
+def sample_clip(split: str, seed: int, index: int) -> Clip:
+    return MomentsScene.sample(split, seed, index).clip
+
+
+SCENES = {split: [sample_clip(split, 7, index) for index in range(300)] for split in SPLITS}
 ALL_SCENES = [scene for scenes in SCENES.values() for scene in scenes]
 CLIPS = 24
-MOMENTS = frozenset(TASK_OF)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A rendered test split."""
     out_dir = tmp_path_factory.mktemp("aveb") / "test"
-    write_split(out_dir, "test", CLIPS, seed=3, workers=1, progress=False)
+    write_split(out_dir, "test", CLIPS, seed=3, workers=1, progress=False, prompts=AVEB_PROMPTS)
     return out_dir
 
 
@@ -120,10 +124,8 @@ def test_sounds_lie_within_one_segment_and_apart() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.sampled_from(SPLITS), st.integers(0, 2**40), st.integers(0, 10**6))
-def test_a_scene_is_a_function_of_its_number_and_survives_json(split: str, seed: int, index: int) -> None:
-    scene = sample_scene(split, seed, index)
-    assert scene == sample_scene(split, seed, index)
-    assert Scene.from_dict(json.loads(json.dumps(scene.to_dict()))) == scene
+def test_a_scene_is_a_function_of_its_number(split: str, seed: int, index: int) -> None:
+    assert sample_clip(split, seed, index) == sample_clip(split, seed, index)
 
 
 def test_splits_share_no_scene() -> None:
@@ -132,7 +134,7 @@ def test_splits_share_no_scene() -> None:
     assert not looks[0] & looks[1] and not looks[0] & looks[2] and not looks[1] & looks[2]
 
 
-def combinations(scenes: list[Scene]) -> tuple[Counter, Counter]:
+def combinations(scenes: list[Clip]) -> tuple[Counter, Counter]:
     """How often each (colour, shape) and each (colour, sound) occurs at one moment."""
     shapes = Counter((segment.colour, segment.shape) for scene in scenes for segment in scene.segments)
     sounds = Counter(
@@ -153,7 +155,7 @@ def test_held_out_combinations_occur_in_the_splits_that_say_so() -> None:
     all_shapes = {(c, s) for c in COLOURS for s in SHAPES}
     all_sounds = {(c, s) for c in COLOURS for s in SOUNDS}
     for split in ("train", "validation", "test"):
-        shapes, sounds = combinations([*SCENES[split], *(sample_scene(split, 8, i) for i in range(300))])
+        shapes, sounds = combinations([*SCENES[split], *(sample_clip(split, 8, i) for i in range(300))])
         assert set(shapes) == (all_shapes if split == "test" else all_shapes - held_shapes)
         assert set(sounds) == all_sounds - held_sounds
     shapes, sounds = combinations(SCENES["compositional"])
@@ -162,6 +164,22 @@ def test_held_out_combinations_occur_in_the_splits_that_say_so() -> None:
 
 
 # --- questions
+
+
+class Asked(NamedTuple):
+    """A question of one turn."""
+
+    question: str
+    answer: str
+    family: str
+    streams: str
+    held_out: bool
+
+
+def asked_of(clip: Clip, families: frozenset[str] = FAMILIES, every: bool = False) -> list[Asked]:
+    found = sample_questions(clip, families, every)
+    assert all(len(item.turns) == 1 and not item.benchmark for item in found)
+    return [Asked(i.turns[0].question, i.turns[0].answer, i.family, i.streams, i.held_out) for i in found]
 
 
 def heard_at(truth: dict, start: float) -> str:
@@ -230,14 +248,14 @@ def test_every_answer_follows_from_the_ground_truth(split: str) -> None:
     families: Counter = Counter()
     for scene in SCENES[split]:
         truth = json.loads(json.dumps(scene.to_dict()))
-        questions = sample_questions(scene, MOMENTS)
+        questions = asked_of(scene)
         assert len({(item.question, item.answer) for item in questions}) == len(questions)
         for item in questions:
             assert item.answer == reckon(truth, item.question, item.family), (item, truth)
             families[item.family] += 1
         if scene.medium == "video":
             assert 6 <= len(questions) <= 10 and questions[0].family == "timeline"
-        every = sample_questions(scene, MOMENTS, every=True)
+        every = asked_of(scene, every=True)
         assert {item.family for item in questions} <= {item.family for item in every}
         assert len({item.question for item in every}) == len(every) >= len(questions)
         for item in every:
@@ -248,7 +266,7 @@ def test_every_answer_follows_from_the_ground_truth(split: str) -> None:
 def test_streams_name_what_a_question_needs() -> None:
     needed = {"image": {"visual"}, "audio": {"audio"}, "video": {"visual", "audio", "both"}}
     for scene in ALL_SCENES:
-        for item in sample_questions(scene, MOMENTS):
+        for item in asked_of(scene):
             assert item.streams in needed[scene.medium]
             if item.streams != "audio":
                 assert item.held_out <= (scene.split in ("test", "compositional"))
@@ -256,18 +274,24 @@ def test_streams_name_what_a_question_needs() -> None:
 
 def test_answers_to_questions_about_both_streams_are_not_guessable() -> None:
     answers: dict[str, Counter] = {}
-    for scene in (sample_scene("train", 9, index) for index in range(900)):
-        for item in sample_questions(scene, parse_tasks("av_qa")[1]):
+    for scene in (sample_clip("train", 9, index) for index in range(900)):
+        for item in asked_of(scene, frozenset(family.__name__ for family in TASKS["av_qa"])):
             answers.setdefault(item.family, Counter())[item.answer] += 1
     for family, counts in answers.items():
         assert counts.most_common(1)[0][1] / counts.total() < 2 / len(counts), (family, counts)
 
 
 def test_tasks_select_families() -> None:
-    assert parse_tasks("moments") == ((), MOMENTS)
-    assert parse_tasks("audio_qa, colour_when") == ((), {"sound_order", "colour_when"})
-    assert parse_tasks("avm, spoken_word,asr") == (("asr", "avm"), {"spoken_word"})
-    assert parse_tasks("all") == (tuple(TASK_SCENES), frozenset()) and len(TASK_SCENES) == 11
+    def chosen(tasks: str) -> list[tuple[str, frozenset[str] | None]]:
+        """Each task in its order, and the families of those that have some."""
+        sampled = {name: sample("train", 0, 0, "standard") for name, sample in parse_tasks(tasks).items()}
+        assert all(isinstance(scene, {"moments": MomentsScene, **TASK_SCENES}[n]) for n, scene in sampled.items())
+        return [(name, getattr(scene, "families", None)) for name, scene in sampled.items()]
+
+    assert chosen("moments") == [("moments", FAMILIES)] and set(TASK_OF) == FAMILIES
+    assert chosen("audio_qa, colour_when") == [("moments", {"sound_order", "colour_when"})]
+    assert chosen("avm, spoken_word,asr") == [("moments", {"spoken_word"}), ("asr", None), ("avm", None)]
+    assert chosen("all") == [(task, None) for task in TASK_SCENES] and len(TASK_SCENES) == 11
     with pytest.raises(ValueError, match=r"tasks names 'nonsense'.*choose from: all, .*ocr"):
         parse_tasks("ocr,nonsense")
 
@@ -321,12 +345,13 @@ def test_labels_and_sounds_agree(folder: Path) -> None:
 
 
 def test_stills_and_sounds_are_what_was_rendered(tmp_path: Path) -> None:
-    write_split(tmp_path, "validation", 40, seed=0, tasks="moments", workers=1, progress=False)
+    write_split(tmp_path, "validation", 40, seed=0, tasks="moments", workers=1, progress=False, prompts=AVEB_PROMPTS)
     lines = {line["scene"]: line for line in read_lines(tmp_path / "validation_scenes.jsonl")}
     media = Counter(next(key for key in ("video", "image", "audio") if key in line) for line in lines.values())
     assert media["image"] and media["audio"]
     for line in lines.values():
-        scene = Scene.from_dict(line["ground_truth"])
+        scene = sample_clip("validation", 0, int(line["scene"]))
+        assert json.loads(json.dumps(scene.to_dict())) == line["ground_truth"]
         if scene.medium == "image":
             assert np.array_equal(np.asarray(Image.open(tmp_path / line["image"])), render_frames(scene)[0])
             assert len(line["colour"]) == 1 and line["sound"] == [None]
@@ -349,12 +374,12 @@ def test_a_word_fills_its_time_in_every_voice() -> None:
 
 def test_missing_espeak_is_explained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(speech, "_bank", speech._bank.__wrapped__)
-    monkeypatch.setattr(speech, "_engine", speech._engine.__wrapped__)
+    monkeypatch.setattr(speech, "engine", speech.engine.__wrapped__)
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
     with pytest.raises(ValueError, match="pip install espeakng-loader"):
         speech.speak("tiger", "en", 50, 9600, 16000)
     with pytest.raises(ValueError, match="pip install espeakng-loader"):
-        write_split(tmp_path / "new", "test", 4, seed=0, progress=False)
+        write_split(tmp_path / "new", "test", 4, seed=0, progress=False, prompts=AVEB_PROMPTS)
     assert not (tmp_path / "new").exists()
 
 
@@ -362,7 +387,7 @@ def test_missing_espeak_is_explained(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 
 def test_the_split_is_reproducible_and_complete(folder: Path, tmp_path: Path) -> None:
-    write_split(tmp_path / "again", "test", CLIPS, seed=3, workers=2, progress=False)
+    write_split(tmp_path / "again", "test", CLIPS, seed=3, workers=2, progress=False, prompts=AVEB_PROMPTS)
     files = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     again = tmp_path / "again"
     assert files == {path.relative_to(again): path.read_bytes() for path in again.rglob("*") if path.is_file()}
@@ -375,7 +400,7 @@ def test_the_split_is_reproducible_and_complete(folder: Path, tmp_path: Path) ->
         assert line["task"] == TASK_OF[line["family"]] and line["streams"] in ("visual", "audio", "both")
         assert isinstance(line["held_out"], bool)
     assert all(
-        line[key] == half_second_labels(Scene.from_dict(line["ground_truth"]))[key]
+        line[key] == sample_clip("test", 3, int(line["scene"])).labels()[key]
         for line in scenes.values()
         for key in ("colour", "shape", "screen_word", "sound")
     )
@@ -394,12 +419,12 @@ def test_favor_synth_renders_the_chosen_task(tmp_path: Path, capsys: pytest.Capt
 
 def test_errors_name_the_argument_and_the_remedy(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="already holds a rendered split; remove it or choose another"):
-        write_split(folder, "test", 1, seed=0, progress=False)
+        write_split(folder, "test", 1, seed=0, progress=False, prompts=AVEB_PROMPTS)
     with pytest.raises(ValueError, match="count must be at least 1, got 0"):
-        write_split(tmp_path, "test", 0, seed=0)
+        write_split(tmp_path, "test", 0, seed=0, prompts=AVEB_PROMPTS)
     with pytest.raises(ValueError, match="workers must be at least 1"):
-        write_split(tmp_path, "test", 1, seed=0, workers=0)
+        write_split(tmp_path, "test", 1, seed=0, workers=0, prompts=AVEB_PROMPTS)
     with pytest.raises(ValueError, match="split must be one of train, validation, test, compositional, got 'dev'"):
-        write_split(tmp_path, "dev", 1, seed=0)
+        write_split(tmp_path, "dev", 1, seed=0, prompts=AVEB_PROMPTS)
     with pytest.raises(ValueError, match="'marimba'"):
-        write_split(tmp_path, "test", 1, seed=0, tasks="marimba")
+        write_split(tmp_path, "test", 1, seed=0, tasks="marimba", prompts=AVEB_PROMPTS)

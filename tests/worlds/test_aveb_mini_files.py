@@ -5,6 +5,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections import namedtuple
 from pathlib import Path
 
 import av
@@ -12,14 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from favor.aveb_prompts import AVEB_PROMPTS
 from favor.evaluation.metrics import METRICS
 from favor.evaluation.tasks import TASKS
 from favor.trainers.manifest import load_manifest
 from favor.worlds.mini import speech
-from favor.worlds.mini.benchmark import TASK_SCENES
-from favor.worlds.mini.dataset import write_split
-from favor.worlds.mini.questions import TASK_OF, sample_questions
-from favor.worlds.mini.scene import sample_scene
+from favor.worlds.mini.dataset import TASK_SCENES, write_split
+from favor.worlds.mini.moments import MomentsScene
+from favor.worlds.mini.questions import FAMILIES, TASK_OF, sample_questions
 
 SEED, COUNT = 11, 4
 METRIC_OF = {  # one that needs no other programs, and its best value
@@ -32,7 +33,7 @@ METRIC_OF = {  # one that needs no other programs, and its best value
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Some items of every task."""
     out_dir = tmp_path_factory.mktemp("aveb") / "test"
-    write_split(out_dir, "test", COUNT, SEED, tasks="all", workers=1, progress=False)
+    write_split(out_dir, "test", COUNT, SEED, tasks="all", workers=1, progress=False, prompts=AVEB_PROMPTS)
     return out_dir
 
 
@@ -62,7 +63,7 @@ def sound_of(path: Path) -> np.ndarray:
 
 
 def test_without_media_the_same_is_written_about_them(folder: Path, tmp_path: Path) -> None:
-    write_split(tmp_path, "test", COUNT, SEED, tasks="all", progress=False, render=False)
+    write_split(tmp_path, "test", COUNT, SEED, tasks="all", progress=False, prompts=AVEB_PROMPTS, render=False)
     files = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*")}
     assert files == {path.relative_to(folder): path.read_bytes() for path in folder.glob("*.jsonl")}
 
@@ -113,7 +114,17 @@ def test_training_reads_the_manifest(folder: Path) -> None:
 
 
 def test_training_data_have_no_annotations_and_tasks_can_be_mixed_with_moments(tmp_path: Path) -> None:
-    write_split(tmp_path, "train", 2, 0, tasks="moments, ocr, ic", workers=1, progress=False, every_question=True)
+    write_split(
+        tmp_path,
+        "train",
+        2,
+        0,
+        tasks="moments, ocr, ic",
+        workers=1,
+        progress=False,
+        prompts=AVEB_PROMPTS,
+        every_question=True,
+    )
     assert {path.name for path in tmp_path.iterdir()} == {"media", "train.jsonl", "train_scenes.jsonl"}
     lines = read_lines(tmp_path / "train.jsonl")
     assert {line["scene"] for line in lines} == {"000000", "000001"} | {
@@ -124,7 +135,9 @@ def test_training_data_have_no_annotations_and_tasks_can_be_mixed_with_moments(t
 
 
 def test_files_do_not_depend_on_the_processes(folder: Path, tmp_path: Path) -> None:
-    write_split(tmp_path, "test", COUNT, SEED, tasks="asr,avsr,isqa,avssd", workers=2, progress=False)
+    write_split(
+        tmp_path, "test", COUNT, SEED, tasks="asr,avsr,isqa,avssd", workers=2, progress=False, prompts=AVEB_PROMPTS
+    )
     for path in sorted(tmp_path.rglob("*")):
         if path.is_file() and not path.name.startswith("test"):
             assert path.read_bytes() == (folder / path.relative_to(tmp_path)).read_bytes(), path
@@ -238,13 +251,22 @@ def test_words_sound_the_same_whichever_are_needed_first() -> None:
     assert done.stdout.strip() == hashlib.sha256(b"".join(parts)).hexdigest()
 
 
+# The digest is of this text of the questions.
+Asked = namedtuple("Question", ["question", "answer", "family", "streams", "held_out"])
+
+
 def test_moments_are_those_that_the_bundled_model_was_trained_on() -> None:
     """Their scenes and questions never change: recipes and published scores name only split, seed and count."""
     digest = hashlib.sha256()
     for split in ("train", "validation", "test", "compositional"):
         for index in range(40):
-            scene = sample_scene(split, 1, index)
+            scene = MomentsScene.sample(split, 1, index)
             digest.update(json.dumps(scene.to_dict()).encode())
             for every in (False, True):
-                digest.update(repr(sample_questions(scene, frozenset(TASK_OF), every)).encode())
+                asked = [
+                    Asked(turn.question, turn.answer, question.family, question.streams, question.held_out)
+                    for question in sample_questions(scene.clip, FAMILIES, every)
+                    for turn in question.turns
+                ]
+                digest.update(repr(asked).encode())
     assert digest.hexdigest() == "cb90a2590993a0b01e7fc27c689362d760df8813cc7391746ccc61c8ba79ed05"

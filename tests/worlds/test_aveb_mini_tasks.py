@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from favor.worlds.mini.benchmark import TASK_SCENES, annotation_lines
+from favor.aveb_prompts import AVEB_PROMPTS
+from favor.worlds.mini.dataset import TASK_SCENES
 from favor.worlds.mini.difficulty import DIFFICULTIES
-from favor.worlds.mini.scene import COLOURS, SHAPES, SPLITS, WORDS, is_held_out_shape, is_held_out_sound
-from favor.worlds.mini.task_scene import TaskScene
+from favor.worlds.mini.scene import MiniScene
 from favor.worlds.mini.vocabulary import SPOKEN_WORDS
+from favor.worlds.mini.world import COLOURS, SHAPES, SPLITS, WORDS, is_held_out_shape, is_held_out_sound
 
 TASKS = tuple(TASK_SCENES)
 STILLS = ("ic", "vqa", "isqa")
@@ -26,21 +27,23 @@ BESIDE = {"to the left of": (-1, 0), "to the right of": (1, 0), "above": (0, -1)
 
 
 @cache
-def scenes_of(task: str, split: str = "train", count: int = 400, difficulty: str = "standard") -> list[TaskScene]:
+def scenes_of(task: str, split: str = "train", count: int = 400, difficulty: str = "standard") -> list[MiniScene]:
     return [TASK_SCENES[task].sample(split, 5, index, difficulty) for index in range(count)]
 
 
-def truth_of(scene: TaskScene) -> dict[str, Any]:
+def truth_of(scene: MiniScene) -> dict[str, Any]:
     """What a reader of the scenes file knows."""
     return json.loads(json.dumps(scene.to_dict()))
 
 
-def asked_of(scene: TaskScene, every: bool = False) -> list[tuple[str, str, dict]]:
+def lines_of(scene: MiniScene, every: bool = False) -> list[dict[str, Any]]:
+    """What `favor eval` reads about the scene."""
+    return list(scene.annotation_lines(every, AVEB_PROMPTS))
+
+
+def asked_of(scene: MiniScene, every: bool = False) -> list[tuple[str, str, dict]]:
     """Question, reference and extra of each benchmark sample."""
-    return [
-        (line["messages"][-1]["content"], line["references"][0], line["extra"])
-        for line in annotation_lines(scene, every)
-    ]
+    return [(line["messages"][-1]["content"], line["references"][0], line["extra"]) for line in lines_of(scene, every)]
 
 
 def learnt_accuracy(clues: Sequence[object], answers: Sequence[object]) -> float:
@@ -70,11 +73,11 @@ def learnt_accuracy(clues: Sequence[object], answers: Sequence[object]) -> float
 def test_a_scene_is_a_function_of_its_number(task: str, split: str, difficulty: str, seed: int, index: int) -> None:
     scene = TASK_SCENES[task].sample(split, seed, index, difficulty)
     again = TASK_SCENES[task].sample(split, seed, index, difficulty)
-    assert scene == again and scene.questions(True) == again.questions(True)
+    assert scene == again and scene.questions(True, AVEB_PROMPTS) == again.questions(True, AVEB_PROMPTS)
     truth = truth_of(scene)
     assert truth["split"] == split and truth["index"] == index
     assert all(0 <= event["start"] < event["end"] <= truth["duration"] for event in truth["events"])
-    for line in annotation_lines(scene, False):
+    for line in lines_of(scene):
         assert line["messages"][-1]["role"] == "user" and line["references"] and line["media"]
     lengths = {len(values) for values in scene.labels().values()}
     assert len(lengths) <= 1 and all(
@@ -93,7 +96,7 @@ def test_splits_and_difficulties_share_no_scene(task: str) -> None:
     assert len(set(seeds)) == len(seeds)
 
 
-def shapes_and_sounds(scene: TaskScene) -> tuple[set, set]:
+def shapes_and_sounds(scene: MiniScene) -> tuple[set, set]:
     """The (colour, shape) pairs shown, and the (colour, sound) pairs that occur at one moment."""
     truth = truth_of(scene)
     shown = [*truth.get("pieces", ()), *truth.get("lamps", ()), *truth.get("segments", ())]
@@ -122,12 +125,10 @@ def test_held_out_pairs_occur_where_they_may(task: str) -> None:
         assert bool(odd_sounds) == (split == "compositional" and bool(sounds))
     if task != "avsr":
         held_out = [
-            line["extra"]["held_out"]
-            for scene in scenes_of(task, "compositional")
-            for line in annotation_lines(scene, False)
+            line["extra"]["held_out"] for scene in scenes_of(task, "compositional") for line in lines_of(scene)
         ]
         assert np.mean(held_out) > 0.15 and not any(
-            line["extra"]["held_out"] for scene in scenes_of(task) for line in annotation_lines(scene, False)
+            line["extra"]["held_out"] for scene in scenes_of(task) for line in lines_of(scene)
         )
 
 
@@ -177,7 +178,7 @@ def test_sound_captions_tell_the_sounds_in_order() -> None:
     numbers = {"a": 1, "two": 2, "three": 3, "four": 4}
     for scene in scenes_of("ac"):
         kinds = [event["kind"] for event in truth_of(scene)["events"]]
-        (line,) = annotation_lines(scene, False)
+        (line,) = lines_of(scene)
         assert len(set(line["references"])) == 5
         for caption in line["references"]:
             told = re.findall(r"\b(a|two|three|four) (beep|hum|noise|bell)s?\b", caption)
@@ -231,7 +232,7 @@ def test_answers_about_stills_are_right(split: str, every: bool) -> None:
 def test_captions_of_stills_tell_every_shape_and_where_it_is() -> None:
     for scene in scenes_of("ic"):
         truth = truth_of(scene)
-        (line,) = annotation_lines(scene, False)
+        (line,) = lines_of(scene)
         assert len(set(line["references"])) == 5
         for caption in line["references"]:
             looks = re.findall(rf"({'|'.join(COLOURS)}) ({'|'.join(SHAPES)})", caption)
@@ -241,7 +242,7 @@ def test_captions_of_stills_tell_every_shape_and_where_it_is() -> None:
                 (x0, y0), (x1, y1) = at[looks[0]], at[looks[1]]
                 assert ("left" in caption, "right" in caption) == (x0 < x1, x0 > x1)
                 assert ("above" in caption, "below" in caption) == (y0 < y1, y0 > y1)
-        cells = scene.questions(True)[1].turns[0].answer.split(", ")
+        cells = scene.questions(True, AVEB_PROMPTS)[1].turns[0].answer.split(", ")
         assert [cell != "nothing" for cell in cells] == [(i % 2, i // 2) in by_place(truth) for i in range(4)]
 
 
@@ -249,7 +250,7 @@ def test_signs_are_asked_for_by_their_colour() -> None:
     for scene in scenes_of("ocr"):
         signs = {sign["colour"]: sign["word"] for sign in truth_of(scene)["signs"]}
         assert len(signs) == len(set(signs.values())) == 2
-        (line,) = annotation_lines(scene, False)
+        (line,) = lines_of(scene)
         colour = re.search(rf"\b({'|'.join(COLOURS)})\b", line["messages"][0]["content"])[1]
         assert line["references"] == [signs[colour]] * 10  # as TextVQA's ten people
 
@@ -294,7 +295,7 @@ def test_no_option_of_video_qa_stands_out_by_the_text(split: str) -> None:
     """By its place, by its name, and by its name and the question: right as often as of n options one is."""
     tallies: dict[tuple, list[float]] = {}
     for scene in scenes_of("video_qa", split, 1500):
-        for line in annotation_lines(scene, False):
+        for line in lines_of(scene):
             choices, (answer,) = line["choices"], line["references"]
             question, kind = line["messages"][0]["content"].split(" Choose one from: "), line["extra"]["type"]
             assert question[1] == "; ".join(choices) and answer in choices and len(set(choices)) == len(choices) > 1
@@ -317,7 +318,7 @@ def test_answers_about_clips_are_right() -> None:
         truth = truth_of(scene)
         segments, colours = truth["segments"], [segment["colour"] for segment in truth["segments"]]
         kinds = set()
-        for line in annotation_lines(scene, True):
+        for line in lines_of(scene, True):
             question = line["messages"][0]["content"].split(" Choose")[0]
             kind, answer = line["extra"]["type"], line["references"][0]
             kinds.add(kind)
@@ -362,7 +363,7 @@ def test_dialogues_hold_together() -> None:
     for scene in scenes_of("avsd", "test"):
         truth = truth_of(scene)
         segments = truth["segments"]
-        lines = list(annotation_lines(scene, False))
+        lines = lines_of(scene)
         assert len(lines) == len(truth["dialogue"]) in (3, 4)
         at = -1
         for number, line in enumerate(lines):
@@ -449,7 +450,7 @@ def test_what_is_heard_does_not_name_the_source() -> None:
     assert learnt_accuracy([sum(scene.lamps[scene.source].lit) for scene in scenes], looks) < 0.1
 
 
-def one_stream_clues(scene: TaskScene) -> Iterable[tuple[str, object]]:
+def one_stream_clues(scene: MiniScene) -> Iterable[tuple[str, object]]:
     """Statistics of the picture alone and of the sound alone."""
     if scene.lamp is None:
         words = [event.word for event in scene.events]

@@ -3,16 +3,15 @@
 
 import pytest
 
-from favor.worlds.mini.benchmark import TASK_SCENES, scene_line
-from favor.worlds.mini.half_second_words import half_second_words
-from favor.worlds.mini.scene import STEP
+from favor.worlds.mini.dataset import TASK_SCENES
+from favor.worlds.timeline import STEP
 
 
 @pytest.mark.parametrize("task", sorted(TASK_SCENES))
 def test_what_is_labelled_is_said(task):
     for index in range(30):
-        line = scene_line(TASK_SCENES[task].sample("train", 5, index, "standard"))
-        rows = half_second_words(line)
+        line = TASK_SCENES[task].sample("train", 5, index, "standard").line()
+        rows = line["half_second_words"]
         assert {len(row) for row in rows} == {4}
         heard = bool(line.get("audio") or line.get("video"))
         steps = round(line["ground_truth"]["duration"] / STEP) if heard else 1

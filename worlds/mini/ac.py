@@ -6,34 +6,24 @@ import random
 from dataclasses import dataclass
 from typing import Self
 
-import numpy as np
+from ..question import Prompts, Question, lesson, single
+from ..timeline import STEP, sound_labels, steps_of
+from .scene import Draw, SoundScene
+from .sound_event import KINDS, sound_at
 
-from favor.evaluation.tasks.ac import PROMPT
-
-from .difficulty import Difficulty
-from .scene import PITCHES, STEP, SoundEvent
-from .sound import render_sound
-from .task_scene import TaskQuestion, TaskScene, lesson, single, sound_labels
-
-KINDS = ("beep", "hum", "noise", "bell")
 _STEPS = (8, 12)  # half seconds of a clip
-_MARGIN = (0.05, 0.11)  # seconds a sound keeps from the borders of its half seconds
 _NUMBERS = ("", "a", "two", "three", "four", "five")
 
 
 @dataclass(frozen=True)
-class AcScene(TaskScene):
+class AcScene(SoundScene):
     """Sounds of one or two half seconds each, at least one silent half second between them."""
 
     task = "ac"
-    media = ("audio",)
-
-    duration: float
-    events: tuple[SoundEvent, ...]
-    noise_level: float
 
     @classmethod
-    def _sample(cls, rng: random.Random, level: Difficulty, base: tuple[str, int, int, str], seed: int) -> Self:
+    def _sample(cls, draw: Draw) -> Self:
+        rng, level = draw.rng, draw.level
         steps, count = rng.randint(*_STEPS), rng.randint(*level.sounds)
         steps = max(steps, 2 * count - 1)
         spare = steps - (2 * count - 1)  # half seconds beyond one a sound and one between two
@@ -45,28 +35,18 @@ class AcScene(TaskScene):
             time += gaps[number] + (number > 0)
             events.append(sound_at(rng, rng.choice(KINDS), time, length))
             time += length
-        return cls(*base, steps * STEP, tuple(events), round(rng.uniform(0.001, 0.006), 4))
-
-    def sound(self) -> np.ndarray:
-        return render_sound(self)
+        return cls(*draw.base, steps * STEP, tuple(events), round(rng.uniform(0.001, 0.006), 4))
 
     def labels(self) -> dict[str, list[str | None]]:
-        return {"sound": sound_labels(self.events, round(self.duration / STEP))}
+        return {"sound": sound_labels(self.events, steps_of(self.duration))}
 
-    def questions(self, every: bool) -> list[TaskQuestion]:
+    def questions(self, every: bool, prompts: Prompts) -> list[Question]:
         captions = describe([event.kind for event in self.events])
         timeline = ", ".join(label or "" for label in self.labels()["sound"])
-        asked = [single("ac", "audio", PROMPT, captions[0], references=captions)]
+        asked = [single("ac", "audio", prompts.ac, captions[0], references=captions)]
         return self.with_lesson(
             asked, [lesson("ac_timeline", "audio", "List only the sound for every half second.", timeline)], every
         )
-
-
-def sound_at(rng: random.Random, kind: str, first_step: int, steps: int = 1) -> SoundEvent:
-    """A sound of that kind that fills so many half seconds, but for small margins."""
-    start = round(first_step * STEP + rng.uniform(*_MARGIN), 2)
-    end = round((first_step + steps) * STEP - rng.uniform(*_MARGIN), 2)
-    return SoundEvent(start, end, kind, round(rng.uniform(0.4, 1.0), 2), round(rng.uniform(*PITCHES[kind])))
 
 
 def describe(kinds: list[str]) -> tuple[str, ...]:

@@ -11,28 +11,14 @@ from typing import Self, TypeVar
 
 import numpy as np
 
-from favor.evaluation.readers.sounds import IMAGE_QUESTION, VIDEO_QUESTION
-
-from .ac import KINDS
-from .avssd import LIT_TIMELINE, SOUND_TIMELINE, STEPS, TIMELINE
-from .difficulty import Difficulty
-from .grid_still import (
-    CELLS,
-    Look,
-    Piece,
-    ask_cells,
-    cell_labels,
-    draw_still,
-    is_allowed,
-    place_pieces,
-    sample_look,
-    sample_looks,
-)
-from .lamps import Lamp, draw_lamps, lit_labels, odd_colours, place_lamp, sounds_when, timelines
-from .scene import COLOURS, SHAPES, STEP, SoundEvent, is_held_out_shape, is_held_out_sound
-from .sound import render_sound
-from .task_scene import TaskQuestion, TaskScene, balanced, lesson, single, sound_labels
+from ..question import Prompts, Question, lesson, single
+from ..timeline import STEP
+from .grid_still import CELLS, Piece, ask_cells, cell_labels, draw_still, place_pieces, sample_look, sample_looks
+from .lamps import STEPS, Lamp, ask_timelines, draw_lamps, lamp_labels, odd_colours, place_lamp, sounds_when
+from .scene import Draw, MiniScene, Sounding
+from .sound_event import KINDS, SoundEvent
 from .vocabulary import duration_of, utterance
+from .world import COLOURS, SHAPES, Look, is_allowed, is_held_out_sound
 
 _CELLS_OF = {  # of the first and the second shape, by what is said between them
     "left of": ((1, 2), (3, 4)),
@@ -48,7 +34,7 @@ Description = tuple[tuple[Look, ...], str]  # one or two looks, and what is said
 
 
 @dataclass(frozen=True)
-class AvmScene(TaskScene):
+class AvmScene(Sounding, MiniScene):
     """A still of `pieces` and a description, or a video of one lamp and a sound; `matches` is the answer."""
 
     task = "avm"
@@ -63,39 +49,36 @@ class AvmScene(TaskScene):
     sounding: tuple[bool, ...] = ()
 
     @classmethod
-    def _sample(cls, rng: random.Random, level: Difficulty, base: tuple[str, int, int, str], seed: int) -> Self:
-        split, index, _, difficulty = base
-        medium, matches = balanced(f"avm/{split}/{seed}/{difficulty}", index, _KINDS)
+    def _sample(cls, draw: Draw) -> Self:
+        medium, matches = draw.balanced(_KINDS)
         make = cls._sample_still if medium == "image" else cls._sample_video
-        return make(rng, level, base, matches)
+        return make(draw, matches)
 
     @classmethod
-    def _sample_still(
-        cls, rng: random.Random, level: Difficulty, base: tuple[str, int, int, str], matches: bool
-    ) -> Self:
-        shown, said = _pair(rng, *_two_descriptions(rng, base[0], rng.randint(*level.described)), matches)
+    def _sample_still(cls, draw: Draw, matches: bool) -> Self:
+        rng, level = draw.rng, draw.level
+        shown, said = _pair(rng, *_two_descriptions(rng, draw.split, rng.randint(*level.described)), matches)
         looks, relation = shown
         cells = rng.choice(_CELLS_OF[relation]) if relation else (rng.choice(CELLS),)
         events = utterance(rng, _words(said), level.tempo)
         noise = round(rng.uniform(*level.speech_noise), 4)
         pieces = place_pieces(rng, looks, cells)
-        return cls(*base, "image", matches, duration_of(events), events, noise, pieces=pieces)
+        return cls(*draw.base, "image", matches, duration_of(events), events, noise, pieces=pieces)
 
     @classmethod
-    def _sample_video(
-        cls, rng: random.Random, level: Difficulty, base: tuple[str, int, int, str], matches: bool
-    ) -> Self:
+    def _sample_video(cls, draw: Draw, matches: bool) -> Self:
+        rng, level = draw.rng, draw.level
         kind, steps = rng.choice(KINDS), rng.randint(*STEPS)
         lit, sounding = _pair(rng, *_two_patterns(rng, steps, level.differing_steps), matches)
-        seek = base[0] == "compositional" and rng.random() < 0.6
+        seek = draw.split == "compositional" and rng.random() < 0.6
         while True:
-            look = sample_look(rng, base[0])
+            look = sample_look(rng, draw.split)
             if (look[0] in odd_colours(kind)) == seek:
                 break
         lamp = place_lamp(rng, look, rng.choice(CELLS), lit)
         noise = round(rng.uniform(0.001, 0.006), 4)
         events = sounds_when(rng, kind, sounding)
-        return cls(*base, "video", matches, steps * STEP, events, noise, lamp=lamp, sounding=sounding)
+        return cls(*draw.base, "video", matches, steps * STEP, events, noise, lamp=lamp, sounding=sounding)
 
     @property
     def media(self) -> tuple[str, ...]:
@@ -106,33 +89,24 @@ class AvmScene(TaskScene):
             return draw_lamps(self.seed, (self.lamp,), len(self.sounding))
         return draw_still(self.seed, self.pieces)
 
-    def sound(self) -> np.ndarray:
-        return render_sound(self)
-
     def labels(self) -> dict[str, list[str | None]]:
         if self.lamp is None:
             return cell_labels(self.pieces)
-        steps = len(self.sounding)
-        sound = {"sound": sound_labels(self.events, steps)}
-        return {**lit_labels((self.lamp,), steps), **cell_labels((self.lamp,), steps), **sound}
+        return lamp_labels((self.lamp,), self.events, len(self.sounding))
 
-    def questions(self, every: bool) -> list[TaskQuestion]:
+    def questions(self, every: bool, prompts: Prompts) -> list[Question]:
         answer = "Yes" if self.matches else "No"
         if self.lamp is None:
             heard = " ".join(event.name for event in self.events)
-            odd = any(is_held_out_shape(*piece.look) for piece in self.pieces)
-            question, extra = IMAGE_QUESTION, {"source": "still", "heard": heard}
+            odd = any(piece.held_out for piece in self.pieces)
+            question, extra = prompts.avm_image, {"source": "still", "heard": heard}
             lessons = [lesson("avm_heard", "audio", "What is being said?", heard), ask_cells(self.task, self.pieces)]
         else:
-            kind, odd_look = self.events[0].kind, is_held_out_shape(self.lamp.colour, self.lamp.shape)
-            odd = odd_look or is_held_out_sound(self.lamp.colour, kind)
-            question, extra = VIDEO_QUESTION, {"source": "video", "heard": kind}
-            both, lit, sound = timelines((self.lamp,), kind, self.sounding)
-            lessons = [
-                lesson("avm_timeline", "both", TIMELINE, both, odd),
-                lesson("avm_timeline_lit", "visual", LIT_TIMELINE, lit, odd_look),
-                lesson("avm_timeline_sound", "audio", SOUND_TIMELINE, sound),
-            ]
+            kind = self.events[0].kind
+            odd_sound = is_held_out_sound(self.lamp.colour, kind)
+            odd = odd_sound or self.lamp.held_out
+            question, extra = prompts.avm_video, {"source": "video", "heard": kind}
+            lessons = ask_timelines(self.task, (self.lamp,), kind, self.sounding, odd_sound)
         asked = [single(f"avm_{self.medium}", "both", question, answer, extra=extra, held_out=odd)]
         return self.with_lesson(asked, lessons, every)
 

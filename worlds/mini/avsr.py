@@ -10,27 +10,18 @@ from typing import Self
 
 import numpy as np
 
-from favor.evaluation.tasks.avsr import PROMPT
-
+from ..question import Prompts, Question, lesson, single
+from ..scene import SAMPLING_RATE
+from ..timeline import STEP, sound_labels, steps_of
+from .clip import ScreenWord, Segment, sample_path, sample_sway
 from .difficulty import Difficulty
 from .grid_still import sample_look
-from .picture import background, centre_at, jittered, paint, shape_mask, write_word
-from .scene import (
-    FRAME_RATE,
-    FRAME_SIZE,
-    SAMPLING_RATE,
-    SPEECH_PITCHES,
-    STEP,
-    TEXT_BAND,
-    VOICES,
-    WORDS,
-    ScreenWord,
-    Segment,
-    SoundEvent,
-)
-from .sound import render_event
+from .picture import backdrop, draw_segment, write_word
+from .scene import Draw, MiniScene
+from .sound import add_at, render_event
+from .sound_event import SoundEvent
 from .speech import speak
-from .task_scene import TaskQuestion, TaskScene, lesson, single, sound_labels
+from .world import FRAME_RATE, SPEECH_PITCHES, VOICES, WORDS
 
 NOISES = ("white", "babble")
 DROWNED_SNR = (-25.0, -21.0)  # decibels
@@ -64,7 +55,7 @@ class NoisyWord:
 
 
 @dataclass(frozen=True)
-class AvsrScene(TaskScene):
+class AvsrScene(MiniScene):
     """Words in noise, each in a whole second of its own that begins on the half-second grid."""
 
     task = "avsr"
@@ -79,7 +70,8 @@ class AvsrScene(TaskScene):
     distractor: Segment | None
 
     @classmethod
-    def _sample(cls, rng: random.Random, level: Difficulty, base: tuple[str, int, int, str], seed: int) -> Self:
+    def _sample(cls, draw: Draw) -> Self:
+        rng, level = draw.rng, draw.level
         words, step = [], rng.randint(0, 1)
         for word in rng.sample(WORDS, rng.randint(*_COUNT)):
             words.append(_sample_word(rng, level, word, step))
@@ -88,21 +80,21 @@ class AvsrScene(TaskScene):
         voice, pitch = rng.choice(VOICES), rng.choice(SPEECH_PITCHES)
         events = tuple(SoundEvent(w.start, w.end, "speech", 1.0, pitch, w.word, voice) for w in words)
         position, size = rng.choice(("top", "bottom")), rng.randint(*level.letters)
-        distractor = _sample_distractor(rng, base[0], duration, position) if rng.random() < _DISTRACTED else None
-        return cls(*base, duration, tuple(words), events, rng.choice(NOISES), position, size, distractor)
+        distractor = _sample_distractor(rng, draw.split, duration, position) if rng.random() < _DISTRACTED else None
+        return cls(*draw.base, duration, tuple(words), events, rng.choice(NOISES), position, size, distractor)
+
+    def heard(self) -> tuple[SoundEvent, ...]:
+        return self.events
 
     def pictures(self) -> np.ndarray:
         rng = np.random.default_rng([self.seed, 1])
-        frames = np.repeat(background(rng)[None], round(self.duration * FRAME_RATE), axis=0)
+        frames = backdrop(rng, round(self.duration * FRAME_RATE))
         captions = [
             ScreenWord(w.slot * STEP, (w.slot + _SLOT) * STEP, w.shown or MARK, self.position, self.size)
             for w in self.words
         ]
         if self.distractor:
-            shape = self.distractor
-            mask, colour = shape_mask(shape.shape, shape.size, shape.angle), jittered(shape.colour, rng)
-            for number, frame in enumerate(frames):
-                paint(frame, centre_at(shape, number / FRAME_RATE, captions[0]), mask, colour)
+            draw_segment(frames, self.distractor, captions[0], rng)
         for caption in captions:
             write_word(frames, caption)
         return frames
@@ -113,16 +105,15 @@ class AvsrScene(TaskScene):
         for word, event in zip(self.words, self.events, strict=True):
             samples = render_event(event, rng)
             samples *= _NOISE_RMS * 10 ** (word.snr / 20) / np.sqrt(np.mean(samples**2))
-            start = round(event.start * SAMPLING_RATE)
-            track[start : start + len(samples)] += samples
+            add_at(track, event.start, samples)
         return (track * min(1.0, 0.95 / np.abs(track).max())).astype(np.float32)
 
     def labels(self) -> dict[str, list[str | None]]:
-        steps = round(self.duration / STEP)
+        steps = steps_of(self.duration)
         shown = {step: word.shown for word in self.words for step in range(word.slot, word.slot + _SLOT)}
         return {"screen_word": [shown.get(step) for step in range(steps)], "sound": sound_labels(self.events, steps)}
 
-    def questions(self, every: bool) -> list[TaskQuestion]:
+    def questions(self, every: bool, prompts: Prompts) -> list[Question]:
         labels = self.labels()
         shown = [word or "none" for word in labels["screen_word"]]
         both = [f"{word} {heard}" for word, heard in zip(shown, labels["sound"], strict=True)]
@@ -131,7 +122,7 @@ class AvsrScene(TaskScene):
             lesson("avsr_timeline", "both", _TIMELINE, ", ".join(both)),
             lesson("avsr_timeline_shown", "visual", _SHOWN_TIMELINE, ", ".join(shown)),
         ]
-        return self.with_lesson([single("avsr", "both", PROMPT, said)], lessons, every)
+        return self.with_lesson([single("avsr", "both", prompts.avsr, said)], lessons, every)
 
 
 def _sample_word(rng: random.Random, level: Difficulty, word: str, slot: int) -> NoisyWord:
@@ -148,13 +139,8 @@ def _sample_word(rng: random.Random, level: Difficulty, word: str, slot: int) ->
 def _sample_distractor(rng: random.Random, split: str, duration: float, position: str) -> Segment:
     """A shape that moves below or above the captions all the time."""
     size = rng.randint(42, 60)
-    reach = size // 2 + 3
-    top = TEXT_BAND if position == "top" else 0
-    origin, target = (
-        (rng.randint(reach, FRAME_SIZE - reach), rng.randint(top + reach, top + FRAME_SIZE - TEXT_BAND - reach))
-        for _ in range(2)
-    )
-    bend, angle = round(rng.uniform(-1, 1), 3), round(rng.uniform(-12, 12), 1)
+    origin, target = sample_path(rng, size, position)
+    bend, angle = sample_sway(rng)
     return Segment(0.0, duration, *sample_look(rng, split), size, origin, target, bend, angle)
 
 

@@ -5,31 +5,24 @@ Which one it is lies in the coincidence alone: all objects are lit equally often
 then one of them is drawn to be the source. So neither stream by itself says anything about it.
 """
 
-import random
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
-from favor.evaluation.tasks.avssd import PROMPT
+from ..question import Prompts, Question, single
+from ..timeline import STEP, steps_of
+from .grid_still import CELLS, sample_looks
+from .lamps import STEPS, Lamp, ask_timelines, draw_lamps, lamp_labels, odd_colours, place_lamp, sounds_when
+from .scene import Draw, MiniScene, Sounding
+from .sound_event import KINDS, SoundEvent
+from .world import is_held_out_sound
 
-from .ac import KINDS
-from .difficulty import Difficulty
-from .grid_still import CELLS, cell_labels, sample_looks
-from .lamps import Lamp, draw_lamps, lit_labels, odd_colours, place_lamp, sounds_when, timelines
-from .scene import STEP, SoundEvent, is_held_out_shape, is_held_out_sound
-from .sound import render_sound
-from .task_scene import TaskQuestion, TaskScene, lesson, single, sound_labels
-
-STEPS = (8, 12)  # half seconds of a clip
 TIMES_LIT = (2, 4)
-TIMELINE = "List the lit object and the sound for every half second."
-LIT_TIMELINE = "List only the lit object for every half second."
-SOUND_TIMELINE = "List only the sound for every half second."
 
 
 @dataclass(frozen=True)
-class AvssdScene(TaskScene):
+class AvssdScene(Sounding, MiniScene):
     """Objects of different colours, at most one lit at a time; number `source` is the one that sounds."""
 
     task = "avssd"
@@ -43,10 +36,11 @@ class AvssdScene(TaskScene):
     noise_level: float
 
     @classmethod
-    def _sample(cls, rng: random.Random, level: Difficulty, base: tuple[str, int, int, str], seed: int) -> Self:
+    def _sample(cls, draw: Draw) -> Self:
+        rng, level, split = draw.rng, draw.level, draw.split
         steps, count, kind = rng.randint(*STEPS), rng.randint(*level.lamps), rng.choice(KINDS)
         steps = max(steps, TIMES_LIT[0] * count + 1)
-        looks = sample_looks(rng, base[0], count, lambda looks: _accept([look[0] for look in looks], kind, base[0]))
+        looks = sample_looks(rng, split, count, lambda looks: _accept([look[0] for look in looks], kind, split))
         times = rng.randint(TIMES_LIT[0], min(TIMES_LIT[1], (steps - 1) // count))
         order: list[int | None] = [number for number in range(count) for _ in range(times)]
         order += [None] * (steps - len(order))
@@ -58,34 +52,21 @@ class AvssdScene(TaskScene):
         )
         source = rng.randrange(count)
         events = sounds_when(rng, kind, lamps[source].lit)
-        return cls(*base, steps * STEP, lamps, source, kind, events, round(rng.uniform(0.001, 0.006), 4))
+        return cls(*draw.base, steps * STEP, lamps, source, kind, events, round(rng.uniform(0.001, 0.006), 4))
 
     def pictures(self) -> np.ndarray:
-        return draw_lamps(self.seed, self.lamps, round(self.duration / STEP))
-
-    def sound(self) -> np.ndarray:
-        return render_sound(self)
+        return draw_lamps(self.seed, self.lamps, steps_of(self.duration))
 
     def labels(self) -> dict[str, list[str | None]]:
-        steps = round(self.duration / STEP)
-        sound = {"sound": sound_labels(self.events, steps)}
-        return {**lit_labels(self.lamps, steps), **cell_labels(self.lamps, steps), **sound}
+        return lamp_labels(self.lamps, self.events, steps_of(self.duration))
 
-    def questions(self, every: bool) -> list[TaskQuestion]:
+    def questions(self, every: bool, prompts: Prompts) -> list[Question]:
         source = self.lamps[self.source]
-        odd_looks = any(is_held_out_shape(lamp.colour, lamp.shape) for lamp in self.lamps)
         odd_sound = is_held_out_sound(source.colour, self.kind)
-        odd = odd_sound or is_held_out_shape(source.colour, source.shape)
-        both, lit, heard = timelines(self.lamps, self.kind, source.lit)
-        asked = [
-            single("avssd", "both", PROMPT, f"the {source.name}", extra={"class": source.name}, held_out=odd),
-        ]
-        lessons = [
-            lesson("avssd_timeline", "both", TIMELINE, both, odd_sound or odd_looks),
-            lesson("avssd_timeline_lit", "visual", LIT_TIMELINE, lit, odd_looks),
-            lesson("avssd_timeline_sound", "audio", SOUND_TIMELINE, heard),
-        ]
-        return self.with_lesson(asked, lessons, every)
+        odd, extra = odd_sound or source.held_out, {"class": source.name}
+        asked = single("avssd", "both", prompts.avssd, f"the {source.name}", extra=extra, held_out=odd)
+        lessons = ask_timelines(self.task, self.lamps, self.kind, source.lit, odd_sound)
+        return self.with_lesson([asked], lessons, every)
 
 
 def _accept(colours: list[str], kind: str, split: str) -> bool:

@@ -2,6 +2,7 @@
 """How hard the tasks of AVEB-mini are: the one table of all that a difficulty changes."""
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -43,58 +44,27 @@ class Difficulty:
     differing_steps: int
 
 
+_LEVELS = ("easy", "standard", "hard")
+_TABLE: dict[str, tuple[Any, Any, Any]] = {  # value at each of the levels
+    "transcript_words": ((2, 3), (2, 6), (5, 8)),
+    "tempo": ((1.0, 1.25), (0.8, 1.2), (0.65, 0.95)),
+    "speech_noise": ((0.001, 0.003), (0.001, 0.006), (0.02, 0.04)),
+    "sounds": ((1, 2), (1, 4), (3, 5)),
+    "pictured": ((1, 2), (1, 3), (2, 4)),
+    "shapes": ((2, 3), (2, 4), (3, 4)),
+    "letters": ((30, 34), (26, 32), (20, 24)),
+    "snr": ((2, 10), (-4, 4), (-8, -2)),
+    "drowned": (0.3, 0.35, 0.4),
+    "captioned": (0.8, 0.55, 0.3),
+    "segments": ((3, 3), (3, 5), (5, 5)),
+    "turns": ((3, 3), (3, 4), (4, 4)),
+    "lamps": ((2, 2), (2, 3), (3, 4)),
+    "described": ((1, 1), (1, 2), (2, 2)),
+    "differing_steps": (6, 4, 2),
+}
 DIFFICULTIES = {
-    "easy": Difficulty(
-        transcript_words=(2, 3),
-        tempo=(1.0, 1.25),
-        speech_noise=(0.001, 0.003),
-        sounds=(1, 2),
-        pictured=(1, 2),
-        shapes=(2, 3),
-        letters=(30, 34),
-        snr=(2, 10),
-        drowned=0.3,
-        captioned=0.8,
-        segments=(3, 3),
-        turns=(3, 3),
-        lamps=(2, 2),
-        described=(1, 1),
-        differing_steps=6,
-    ),
-    "standard": Difficulty(
-        transcript_words=(2, 6),
-        tempo=(0.8, 1.2),
-        speech_noise=(0.001, 0.006),
-        sounds=(1, 4),
-        pictured=(1, 3),
-        shapes=(2, 4),
-        letters=(26, 32),
-        snr=(-4, 4),
-        drowned=0.35,
-        captioned=0.55,
-        segments=(3, 5),
-        turns=(3, 4),
-        lamps=(2, 3),
-        described=(1, 2),
-        differing_steps=4,
-    ),
-    "hard": Difficulty(
-        transcript_words=(5, 8),
-        tempo=(0.65, 0.95),
-        speech_noise=(0.02, 0.04),
-        sounds=(3, 5),
-        pictured=(2, 4),
-        shapes=(3, 4),
-        letters=(20, 24),
-        snr=(-8, -2),
-        drowned=0.4,
-        captioned=0.3,
-        segments=(5, 5),
-        turns=(4, 4),
-        lamps=(3, 4),
-        described=(2, 2),
-        differing_steps=2,
-    ),
+    level: Difficulty(**{name: values[place] for name, values in _TABLE.items()})
+    for place, level in enumerate(_LEVELS)
 }
 
 

@@ -4,13 +4,14 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
+from ..question import Question, lesson
+from ..timeline import NOTHING
 from .picture import background, jittered, paint, shape_mask
-from .scene import COLOURS, FRAME_SIZE, SHAPES, is_held_out_shape
-from .task_scene import NOTHING, TaskQuestion, lesson
+from .scene import MiniScene
+from .world import COLOURS, FRAME_SIZE, SHAPES, Look, Seen, is_held_out_shape
 
 CELLS = (1, 2, 3, 4)  # left to right, top to bottom
 PLACES = {1: "top left", 2: "top right", 3: "bottom left", 4: "bottom right"}
@@ -20,22 +21,9 @@ _HELD_OUT_SHARE = 0.6  # of the looks that "compositional" is made of
 _HELD_OUT_LOOKS = tuple((c, s) for c in COLOURS for s in SHAPES if is_held_out_shape(c, s))
 _TRAINING_LOOKS = tuple((c, s) for c in COLOURS for s in SHAPES if not is_held_out_shape(c, s))
 
-Look = tuple[str, str]  # colour and shape
-
-
-class Placed(Protocol):
-    """A coloured shape in a cell."""
-
-    @property
-    def cell(self) -> int: ...
-    @property
-    def colour(self) -> str: ...
-    @property
-    def shape(self) -> str: ...
-
 
 @dataclass(frozen=True)
-class Piece:
+class Piece(Seen):
     """A shape in cell 1-4, `size` pixels large, its centre at (x, y), turned by `angle` degrees."""
 
     cell: int
@@ -45,13 +33,18 @@ class Piece:
     centre: tuple[int, int]
     angle: float
 
-    @property
-    def look(self) -> Look:
-        return self.colour, self.shape
 
-    @property
-    def name(self) -> str:
-        return f"{self.colour} {self.shape}"
+@dataclass(frozen=True)
+class StillScene(MiniScene):
+    """A still of pieces in different cells."""
+
+    pieces: tuple[Piece, ...]
+
+    def pictures(self) -> np.ndarray:
+        return draw_still(self.seed, self.pieces)
+
+    def labels(self) -> dict[str, list[str | None]]:
+        return cell_labels(self.pieces)
 
 
 def sample_look(rng: random.Random, split: str) -> Look:
@@ -61,11 +54,6 @@ def sample_look(rng: random.Random, split: str) -> Look:
     if split == "compositional" and rng.random() < _HELD_OUT_SHARE:
         return rng.choice(_HELD_OUT_LOOKS)
     return rng.choice((*_TRAINING_LOOKS, *_HELD_OUT_LOOKS))
-
-
-def is_allowed(look: Look, split: str) -> bool:
-    """Whether the look can occur in the split."""
-    return split in ("test", "compositional") or not is_held_out_shape(*look)
 
 
 def sample_looks(
@@ -80,13 +68,14 @@ def sample_looks(
 
 def place_pieces(rng: random.Random, looks: Sequence[Look], cells: Sequence[int]) -> tuple[Piece, ...]:
     """The looks in these cells, in the order of the cells."""
-    pieces = []
-    for cell, (colour, shape) in sorted(zip(cells, looks, strict=True)):
-        middle = cell_middle(cell)
-        x, y = (place + rng.randint(-_WANDER, _WANDER) for place in middle)
-        size, angle = rng.randint(*_PIECE_SIZES), round(rng.uniform(-12, 12), 1)
-        pieces.append(Piece(cell, colour, shape, size, (x, y), angle))
-    return tuple(pieces)
+    return tuple(place(rng, look, cell) for cell, look in sorted(zip(cells, looks, strict=True)))
+
+
+def place(rng: random.Random, look: Look, cell: int, sizes: tuple[int, int] = _PIECE_SIZES) -> Piece:
+    """The look near the middle of its cell, in a size between these two."""
+    middle = cell_middle(cell)
+    x, y = (at + rng.randint(-_WANDER, _WANDER) for at in middle)
+    return Piece(cell, *look, rng.randint(*sizes), (x, y), round(rng.uniform(-12, 12), 1))
 
 
 def cell_middle(cell: int) -> tuple[int, int]:
@@ -104,7 +93,7 @@ def draw_still(seed: int, pieces: Sequence[Piece]) -> np.ndarray:
     return frame[None]
 
 
-def cell_labels(pieces: Sequence[Placed], pictures: int = 1) -> dict[str, list[str | None]]:
+def cell_labels(pieces: Sequence[Piece], pictures: int = 1) -> dict[str, list[str | None]]:
     """`cell_1_colour`, `cell_1_shape` ... `cell_4_shape`, the same for each of so many pictures."""
     by_cell = {piece.cell: piece for piece in pieces}
     labels: dict[str, list[str | None]] = {}
@@ -115,9 +104,9 @@ def cell_labels(pieces: Sequence[Placed], pictures: int = 1) -> dict[str, list[s
     return labels
 
 
-def ask_cells(task: str, pieces: Sequence[Piece]) -> TaskQuestion:
+def ask_cells(task: str, pieces: Sequence[Piece]) -> Question:
     """What each of the four cells holds: a lesson, for it supervises the whole picture."""
     by_cell = {piece.cell: piece.name for piece in pieces}
     answer = ", ".join(by_cell.get(cell, NOTHING) for cell in CELLS)
-    held_out = any(is_held_out_shape(*piece.look) for piece in pieces)
+    held_out = any(piece.held_out for piece in pieces)
     return lesson(f"{task}_cells", "visual", "What is in each of the four parts of the picture?", answer, held_out)

@@ -4,8 +4,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .scene import STEP
-from .task_scene import NOTHING, SILENCE
+from ..timeline import NOTHING, SILENCE, STEP, steps_of
 
 CELLS = (1, 2, 3, 4)  # of a still; each has the place of a half second
 
@@ -23,7 +22,7 @@ def half_second_words(line: Mapping[str, Any]) -> list[list[str]]:
     """
     truth = line["ground_truth"]
     heard = bool(line.get("audio") or line.get("video"))
-    steps = max(1, round(truth["duration"] / STEP)) if heard else 1
+    steps = max(1, steps_of(truth["duration"])) if heard else 1
     still = "lit_colour" not in line and ("cell_1_colour" in line or "upper_sign_colour" in line)
     rows = -(-steps // len(CELLS)) * len(CELLS) if still else steps
     words = [[NOTHING] * 4 for _ in range(rows)]

@@ -1,46 +1,31 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """IC: a still of one to three shapes in a 2 x 2 grid, put into a sentence."""
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-import numpy as np
-
-from favor.evaluation.tasks.ic import PROMPT
-
-from .difficulty import Difficulty
-from .grid_still import CELLS, PLACES, Piece, ask_cells, cell_labels, draw_still, place_pieces, sample_looks
-from .scene import SoundEvent, is_held_out_shape
-from .task_scene import TaskQuestion, TaskScene, single
+from ..question import Prompts, Question, single
+from .grid_still import CELLS, PLACES, Piece, StillScene, ask_cells, place_pieces, sample_looks
+from .scene import Draw
 
 
 @dataclass(frozen=True)
-class IcScene(TaskScene):
+class IcScene(StillScene):
     """Shapes in different cells."""
 
     task = "ic"
     media = ("image",)
 
-    pieces: tuple[Piece, ...]
-    events: tuple[SoundEvent, ...] = ()
-
     @classmethod
-    def _sample(cls, rng: random.Random, level: Difficulty, base: tuple[str, int, int, str], seed: int) -> Self:
-        looks = sample_looks(rng, base[0], rng.randint(*level.pictured))
-        return cls(*base, place_pieces(rng, looks, rng.sample(CELLS, len(looks))))
+    def _sample(cls, draw: Draw) -> Self:
+        looks = sample_looks(draw.rng, draw.split, draw.rng.randint(*draw.level.pictured))
+        return cls(*draw.base, place_pieces(draw.rng, looks, draw.rng.sample(CELLS, len(looks))))
 
-    def pictures(self) -> np.ndarray:
-        return draw_still(self.seed, self.pieces)
-
-    def labels(self) -> dict[str, list[str | None]]:
-        return cell_labels(self.pieces)
-
-    def questions(self, every: bool) -> list[TaskQuestion]:
+    def questions(self, every: bool, prompts: Prompts) -> list[Question]:
         captions = describe(self.pieces)
-        held_out = any(is_held_out_shape(*piece.look) for piece in self.pieces)
-        asked = [single("ic", "visual", PROMPT, captions[0], references=captions, held_out=held_out)]
+        held_out = any(piece.held_out for piece in self.pieces)
+        asked = [single("ic", "visual", prompts.ic, captions[0], references=captions, held_out=held_out)]
         return self.with_lesson(asked, [ask_cells(self.task, self.pieces)], every)
 
 

@@ -7,40 +7,32 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .ac import sound_at
-from .grid_still import Look, cell_middle
+from ..question import Question, lesson
+from ..timeline import NOTHING, SILENCE, STEP, sound_labels
+from .grid_still import Piece, cell_labels, place
 from .picture import background, jittered, paint, shape_mask
-from .scene import COLOURS, FRAME_RATE, STEP, SoundEvent, is_held_out_sound
-from .task_scene import NOTHING, SILENCE
+from .sound_event import SoundEvent, sound_at
+from .world import COLOURS, FRAME_RATE, Look, is_held_out_sound
 
+STEPS = (8, 12)  # half seconds of a clip
+SOUND_TIMELINE = "List only the sound for every half second."
+_TIMELINE = "List the lit object and the sound for every half second."
+_LIT_TIMELINE = "List only the lit object for every half second."
 _REST_SIZES = (28, 32)  # pixels
 _GROWTH = 1.4  # of a lit object's size
 _DIMMED = 0.4  # of an unlit object's brightness
-_WANDER = 6  # pixels from the middle of the cell
 
 
 @dataclass(frozen=True)
-class Lamp:
-    """A shape in cell 1-4, `size` pixels large when it is dark; `lit` says for each half second if it is lit."""
+class Lamp(Piece):
+    """A piece, `size` pixels large when it is dark; `lit` says for each half second if it is lit."""
 
-    cell: int
-    colour: str
-    shape: str
-    size: int
-    centre: tuple[int, int]
-    angle: float
     lit: tuple[bool, ...]
-
-    @property
-    def name(self) -> str:
-        return f"{self.colour} {self.shape}"
 
 
 def place_lamp(rng: random.Random, look: Look, cell: int, lit: Sequence[bool]) -> Lamp:
     """A lamp of that look near the middle of its cell."""
-    middle = cell_middle(cell)
-    x, y = (place + rng.randint(-_WANDER, _WANDER) for place in middle)
-    return Lamp(cell, *look, rng.randint(*_REST_SIZES), (x, y), round(rng.uniform(-12, 12), 1), tuple(lit))
+    return Lamp(**vars(place(rng, look, cell, _REST_SIZES)), lit=tuple(lit))
 
 
 def draw_lamps(seed: int, lamps: Sequence[Lamp], steps: int) -> np.ndarray:
@@ -69,22 +61,30 @@ def sounds_when(rng: random.Random, kind: str, sounding: Sequence[bool]) -> tupl
     return tuple(events)
 
 
-def lit_labels(lamps: Sequence[Lamp], steps: int) -> dict[str, list[str | None]]:
-    """`lit_colour` and `lit_shape` of the one lamp that is lit in each half second, or "nothing"."""
+def lamp_labels(lamps: Sequence[Lamp], events: Sequence[SoundEvent], steps: int) -> dict[str, list[str | None]]:
+    """`lit_colour` and `lit_shape` of the one lamp that is lit in each half second, or "nothing"; the labels of the
+    cells, and `sound`."""
     lit = [next((lamp for lamp in lamps if lamp.lit[step]), None) for step in range(steps)]
     return {
         "lit_colour": [lamp.colour if lamp else NOTHING for lamp in lit],
         "lit_shape": [lamp.shape if lamp else NOTHING for lamp in lit],
+        **cell_labels(lamps, steps),
+        "sound": sound_labels(events, steps),
     }
 
 
-def timelines(lamps: Sequence[Lamp], kind: str, sounding: Sequence[bool]) -> tuple[str, str, str]:
-    """Half second by half second what is lit and heard ("red circle bell, nothing silence"), what is lit, and what
-    is heard."""
+def ask_timelines(task: str, lamps: Sequence[Lamp], kind: str, sounding: Sequence[bool], odd: bool) -> list[Question]:
+    """Half second by half second what is lit and heard ("red circle bell, nothing silence"), what is lit, and what is
+    heard: lessons. `odd`: whether training does not show the sound with that colour."""
     lit = [next((lamp.name for lamp in lamps if lamp.lit[step]), NOTHING) for step in range(len(sounding))]
     heard = [kind if sounds else SILENCE for sounds in sounding]
     both = [f"{seen} {sound}" for seen, sound in zip(lit, heard, strict=True)]
-    return ", ".join(both), ", ".join(lit), ", ".join(heard)
+    odd_look = any(lamp.held_out for lamp in lamps)
+    return [
+        lesson(f"{task}_timeline", "both", _TIMELINE, ", ".join(both), odd or odd_look),
+        lesson(f"{task}_timeline_lit", "visual", _LIT_TIMELINE, ", ".join(lit), odd_look),
+        lesson(f"{task}_timeline_sound", "audio", SOUND_TIMELINE, ", ".join(heard)),
+    ]
 
 
 def odd_colours(kind: str) -> set[str]:

@@ -7,10 +7,10 @@ from typing import Self
 
 import numpy as np
 
-from .difficulty import Difficulty
+from ..question import Prompts, Question, lesson, single
 from .picture import background, jittered, paint, text_mask
-from .scene import COLOURS, FRAME_SIZE, WORDS, SoundEvent
-from .task_scene import TaskQuestion, TaskScene, lesson, single
+from .scene import Draw, MiniScene
+from .world import COLOURS, FRAME_SIZE, WORDS
 
 SIGN_SIZE = (40, 118)  # pixels, height and width
 REFERENCES = 10  # of TextVQA; three of them that agree make a full score
@@ -31,7 +31,7 @@ class Sign:
 
 
 @dataclass(frozen=True)
-class OcrScene(TaskScene):
+class OcrScene(MiniScene):
     """Two signs of different colours with different words; `asked` is the half that the benchmark asks about."""
 
     task = "ocr"
@@ -39,16 +39,16 @@ class OcrScene(TaskScene):
 
     signs: tuple[Sign, Sign]
     asked: str
-    events: tuple[SoundEvent, ...] = ()
 
     @classmethod
-    def _sample(cls, rng: random.Random, level: Difficulty, base: tuple[str, int, int, str], seed: int) -> Self:
+    def _sample(cls, draw: Draw) -> Self:
+        rng = draw.rng
         colours, words = rng.sample(COLOURS, 2), rng.sample(WORDS, 2)
         upper, lower = (
-            Sign(half, colour, word, rng.randint(*level.letters), _centre(rng, half))
+            Sign(half, colour, word, rng.randint(*draw.level.letters), _centre(rng, half))
             for half, colour, word in zip(("upper", "lower"), colours, words, strict=True)
         )
-        return cls(*base, (upper, lower), rng.choice(("upper", "lower")))
+        return cls(*draw.base, (upper, lower), rng.choice(("upper", "lower")))
 
     def pictures(self) -> np.ndarray:
         rng = np.random.default_rng([self.seed, 1])
@@ -66,14 +66,14 @@ class OcrScene(TaskScene):
             labels[f"{sign.half}_sign_colour"], labels[f"{sign.half}_sign_word"] = [sign.colour], [sign.word]
         return labels
 
-    def questions(self, every: bool) -> list[TaskQuestion]:
+    def questions(self, every: bool, prompts: Prompts) -> list[Question]:
         asked = [_ask(sign) for sign in self.signs if every or sign.half == self.asked]
         both = ", ".join(f"{sign.colour} {sign.word}" for sign in self.signs)
         lessons = [lesson("ocr_signs", "visual", "What is the colour and the word of each sign?", both)]
         return self.with_lesson(asked, lessons, every)
 
 
-def _ask(sign: Sign) -> TaskQuestion:
+def _ask(sign: Sign) -> Question:
     return single(
         "ocr",
         "visual",

@@ -1,12 +1,13 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""Draws the frames of a scene: one moving coloured shape on a dark background, at times a word in large letters."""
+"""Draws the frames of a clip: one moving coloured shape on a dark background, at times a word in large letters."""
 
 from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .scene import FRAME_RATE, FRAME_SIZE, TEXT_BAND, Scene, ScreenWord, Segment
+from .clip import Clip, ScreenWord, Segment
+from .world import FRAME_RATE, FRAME_SIZE, TEXT_BAND
 
 RGB = {
     "red": (225, 40, 40),
@@ -23,21 +24,30 @@ _COLOUR_JITTER = 14
 _BEND = 14  # pixels by which the path of a shape leaves the straight line at most
 
 
-def render_frames(scene: Scene) -> np.ndarray:
-    """All frames of `scene`: (frames, 128, 128, 3) uint8, frame i shown from i / 8 s; a still has one."""
-    rng = np.random.default_rng([scene.seed, 1])
-    backdrop = background(rng)
-    count = 1 if scene.medium == "image" else round(scene.duration * FRAME_RATE)
-    frames = np.repeat(backdrop[None], count, axis=0)  # (frames, height, width, 3)
-    for segment in scene.segments:
-        colour = jittered(segment.colour, rng)
-        mask = shape_mask(segment.shape, segment.size, segment.angle)
-        for number in range(round(segment.start * FRAME_RATE), min(count, round(segment.end * FRAME_RATE))):
-            centre = centre_at(segment, number / FRAME_RATE, scene.screen_word)
-            paint(frames[number], centre, mask, colour)
-    if scene.screen_word:
-        write_word(frames, scene.screen_word)
+def render_frames(clip: Clip) -> np.ndarray:
+    """All frames of `clip`: (frames, 128, 128, 3) uint8, frame i shown from i / 8 s; a still has one."""
+    rng = np.random.default_rng([clip.seed, 1])
+    frames = backdrop(rng, 1 if clip.medium == "image" else round(clip.duration * FRAME_RATE))
+    for segment in clip.segments:
+        draw_segment(frames, segment, clip.screen_word, rng)
+    if clip.screen_word:
+        write_word(frames, clip.screen_word)
     return frames
+
+
+def backdrop(rng: np.random.Generator, count: int) -> np.ndarray:
+    """So many frames without anything on them, all the same: (count, 128, 128, 3) uint8."""
+    return np.repeat(background(rng)[None], count, axis=0)
+
+
+def draw_segment(
+    frames: np.ndarray, segment: Segment, screen_word: ScreenWord | None, rng: np.random.Generator
+) -> None:
+    """Draws the segment's shape, which keeps off the word, on those of `frames` that are shown during its time."""
+    colour = jittered(segment.colour, rng)
+    mask = shape_mask(segment.shape, segment.size, segment.angle)
+    for number in range(round(segment.start * FRAME_RATE), min(len(frames), round(segment.end * FRAME_RATE))):
+        paint(frames[number], centre_at(segment, number / FRAME_RATE, screen_word), mask, colour)
 
 
 def centre_at(segment: Segment, time: float, screen_word: ScreenWord | None) -> tuple[int, int]:
@@ -126,7 +136,7 @@ def _corners(shape: str, angle: float, centre: float, radius: float) -> list[tup
     elif shape == "star":
         turns, radii = np.arange(10) / 10, np.where(np.arange(10) % 2, 0.42, 1.0)
     else:
-        raise ValueError(f"shape {shape!r} is no shape of this world; use one of scene.SHAPES.")
+        raise ValueError(f"shape {shape!r} is no shape of this world; use one of world.SHAPES.")
     directions = 2 * np.pi * turns + angle
     return [
         (centre + radius * r * float(np.sin(d)), centre - radius * r * float(np.cos(d)))

@@ -5,7 +5,8 @@ from typing import Protocol
 
 import numpy as np
 
-from .scene import SAMPLING_RATE, SoundEvent
+from ..scene import SAMPLING_RATE
+from .sound_event import SoundEvent
 from .speech import speak
 
 _RAMP = 0.006  # seconds of fade at both ends of a sound: no clicks
@@ -32,10 +33,14 @@ def render_sound(scene: Heard) -> np.ndarray:
     rng = np.random.default_rng([scene.seed, 2])
     track = rng.standard_normal(round(scene.duration * SAMPLING_RATE), dtype=np.float32) * scene.noise_level
     for event in scene.events:
-        samples = render_event(event, rng)
-        start = round(event.start * SAMPLING_RATE)
-        track[start : start + len(samples)] += samples
+        add_at(track, event.start, render_event(event, rng))
     return np.clip(track, -1.0, 1.0)
+
+
+def add_at(track: np.ndarray, start: float, samples: np.ndarray) -> None:
+    """Adds `samples` to the track from `start` (s) on."""
+    first = round(start * SAMPLING_RATE)
+    track[first : first + len(samples)] += samples
 
 
 def render_event(event: SoundEvent, rng: np.random.Generator) -> np.ndarray:
@@ -54,7 +59,7 @@ def render_event(event: SoundEvent, rng: np.random.Generator) -> np.ndarray:
     elif event.kind == "speech":
         wave = speak(event.word or "", event.voice or "", event.pitch, length, SAMPLING_RATE)
     else:
-        raise ValueError(f"event.kind {event.kind!r} is no sound of this world; use one of scene.SOUNDS.")
+        raise ValueError(f"event.kind {event.kind!r} is no sound of this world; use one of world.SOUNDS.")
     ramp = np.minimum(1.0, np.minimum(np.arange(length), np.arange(length)[::-1]) / (_RAMP * SAMPLING_RATE))
     return (wave / np.abs(wave).max() * ramp * event.level * _PEAK).astype(np.float32)
 

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from favor.evaluation.readers.questions import OPTIONS_PROMPT
-
-from .clips import ClipScene, sample_clip
-from .difficulty import Difficulty
-from .scene import SOUNDS, STEP, Scene, Segment, SoundEvent, half_second_labels, is_held_out_shape, is_held_out_sound
-from .task_scene import SILENCE, TaskQuestion, balanced, single
+from ..question import Prompts, Question, single
+from ..timeline import SILENCE, STEP
+from .clip import Clip, Segment, find_clip
+from .clips import ClipScene
+from .scene import Draw
+from .world import SOUNDS, is_held_out_sound
 
 
 @dataclass(frozen=True)
@@ -40,20 +40,20 @@ class VideoQaScene(ClipScene):
     asked: ChoiceQuestion
 
     @classmethod
-    def _sample(cls, rng: random.Random, level: Difficulty, base: tuple[str, int, int, str], seed: int) -> Self:
-        split, index, _, difficulty = base
-        kind = balanced(f"video_qa/{split}/{seed}/{difficulty}", index, tuple(KINDS))
+    def _sample(cls, draw: Draw) -> Self:
+        rng = draw.rng
+        kind = draw.balanced(tuple(KINDS))
         # a long sound is a cause more often: the kind of cause is drawn first, evenly, and then a clip that has it
         cause = rng.choice(SOUNDS)
 
-        def find(clip: Scene) -> ChoiceQuestion | None:
+        def find(clip: Clip) -> ChoiceQuestion | None:
             asked = [item for item in KINDS[kind](clip) if kind != "cause" or item.sound == cause]
             return rng.choice(asked) if asked else None
 
-        clip, asked = sample_clip(rng, split, index, level.segments, find)
-        return cls(*base, clip, asked)
+        clip, asked = find_clip(rng, draw.split, draw.index, draw.level.segments, find)
+        return cls(*draw.base, clip, asked)
 
-    def questions(self, every: bool) -> list[TaskQuestion]:
+    def questions(self, every: bool, prompts: Prompts) -> list[Question]:
         rng = random.Random(f"video_qa/{self.seed}")
         found = {kind: ask(self.clip) for kind, ask in KINDS.items()}
         if every:
@@ -61,10 +61,10 @@ class VideoQaScene(ClipScene):
         else:
             other = rng.choice([kind for kind in KINDS if found[kind] and kind not in (self.asked.kind, "cause")])
             asked = [self.asked, rng.choice(found[other])]
-        return [_with_options(question, rng) for question in asked]
+        return [_with_options(question, prompts.options, rng) for question in asked]
 
 
-def ask_order(clip: Scene) -> list[ChoiceQuestion]:
+def ask_order(clip: Clip) -> list[ChoiceQuestion]:
     """The colour before and after another."""
     colours = [segment.colour for segment in clip.segments]
     found = []
@@ -75,18 +75,18 @@ def ask_order(clip: Scene) -> list[ChoiceQuestion]:
         ):
             options = _options(colour for colour in colours if colour != known.colour)
             question = text.format(known.colour)
-            found.append(ChoiceQuestion("order", "visual", question, asked.colour, options, _odd(asked)))
+            found.append(ChoiceQuestion("order", "visual", question, asked.colour, options, asked.held_out))
     return found
 
 
-def ask_ends(clip: Scene) -> list[ChoiceQuestion]:
+def ask_ends(clip: Clip) -> list[ChoiceQuestion]:
     """The first and the last colour."""
     colours = _options(segment.colour for segment in clip.segments)
     ends = (("What is seen first?", clip.segments[0]), ("What is seen last?", clip.segments[-1]))
-    return [ChoiceQuestion("ends", "visual", text, end.colour, colours, _odd(end)) for text, end in ends]
+    return [ChoiceQuestion("ends", "visual", text, end.colour, colours, end.held_out) for text, end in ends]
 
 
-def ask_next(clip: Scene) -> list[ChoiceQuestion]:
+def ask_next(clip: Clip) -> list[ChoiceQuestion]:
     """What appears after a sound; the shape that is there while it sounds is no option."""
     found = []
     for event in clip.events:
@@ -94,67 +94,67 @@ def ask_next(clip: Scene) -> list[ChoiceQuestion]:
         if place + 1 < len(clip.segments):
             others = clip.segments[:place] + clip.segments[place + 1 :]
             answer, options = _appears(clip.segments[place + 1]), _options(map(_appears, others))
-            question = f"What happens after {_named(event)} is heard?"
-            odd = _odd_moment(clip, event) or _odd(clip.segments[place + 1])
+            question = f"What happens after {event.phrase} is heard?"
+            odd = clip.is_held_out(event) or clip.segments[place + 1].held_out
             found.append(ChoiceQuestion("next", "both", question, answer, options, odd))
     return found
 
 
-def ask_cause(clip: Scene) -> list[ChoiceQuestion]:
+def ask_cause(clip: Clip) -> list[ChoiceQuestion]:
     """What is heard just before a shape appears."""
-    sounds = half_second_labels(clip)["sound"]
-    names = _options(_named(event) for event in clip.events)
+    sounds = clip.labels()["sound"]
+    names = _options(event.phrase for event in clip.events)
     found = []
     for segment in clip.segments[1:]:
         step = round(segment.start / STEP)
         heard = [label for label in sounds[step - 2 : step] if label != SILENCE]
         if sounds[step - 1] != SILENCE and len(set(heard)) == 1 and len(names) > 1:
             (event,) = [event for event in clip.events if event.name == heard[0]]
-            question, odd = f"What makes the {segment.colour} {segment.shape} appear?", _odd(segment)
-            found.append(ChoiceQuestion("cause", "both", question, _named(event), names, odd, event.kind))
+            question, odd = f"What makes the {segment.name} appear?", segment.held_out
+            found.append(ChoiceQuestion("cause", "both", question, event.phrase, names, odd, event.kind))
     return found
 
 
-def ask_colour(clip: Scene) -> list[ChoiceQuestion]:
+def ask_colour(clip: Clip) -> list[ChoiceQuestion]:
     """The colour at the moment of a sound."""
     found = []
     for event in clip.events:
         segment = clip.segment_of(event)
         options = _options(s.colour for s in clip.segments if _possible(s.colour, event.kind, clip.split))
         if len(options) > 1:
-            question, odd = f"What colour is seen while {_named(event)} is heard?", _odd_moment(clip, event)
+            question, odd = f"What colour is seen while {event.phrase} is heard?", clip.is_held_out(event)
             found.append(ChoiceQuestion("colour", "both", question, segment.colour, options, odd))
     return found
 
 
-def ask_shape(clip: Scene) -> list[ChoiceQuestion]:
+def ask_shape(clip: Clip) -> list[ChoiceQuestion]:
     """The shape at the moment of a sound."""
     found = []
     options = _options(segment.shape for segment in clip.segments)
     for event in clip.events:
         segment = clip.segment_of(event)
         question, odd = (
-            f"What shape is seen while {_named(event)} is heard?",
-            _odd_moment(clip, event) or _odd(segment),
+            f"What shape is seen while {event.phrase} is heard?",
+            clip.is_held_out(event) or segment.held_out,
         )
         found.append(ChoiceQuestion("shape", "both", question, segment.shape, options, odd))
     return found
 
 
-def ask_sound(clip: Scene) -> list[ChoiceQuestion]:
+def ask_sound(clip: Clip) -> list[ChoiceQuestion]:
     """The sound at the moment of a colour that has just one."""
     found = []
     for segment in clip.segments:
-        heard = [event for event in clip.events if clip.segment_of(event) == segment]
+        heard = clip.heard_in(segment)
         possible = [event for event in clip.events if _possible(segment.colour, event.kind, clip.split)]
-        options = _options(_named(event) for event in possible)
+        options = _options(event.phrase for event in possible)
         if len(heard) == 1 and len(options) > 1:
-            question, odd = f"What is heard while {segment.colour} is seen?", _odd_moment(clip, heard[0])
-            found.append(ChoiceQuestion("sound", "both", question, _named(heard[0]), options, odd))
+            question, odd = f"What is heard while {segment.colour} is seen?", clip.is_held_out(heard[0])
+            found.append(ChoiceQuestion("sound", "both", question, heard[0].phrase, options, odd))
     return found
 
 
-KINDS: dict[str, Callable[[Scene], list[ChoiceQuestion]]] = {
+KINDS: dict[str, Callable[[Clip], list[ChoiceQuestion]]] = {
     "order": ask_order,
     "ends": ask_ends,
     "next": ask_next,
@@ -165,9 +165,9 @@ KINDS: dict[str, Callable[[Scene], list[ChoiceQuestion]]] = {
 }
 
 
-def _with_options(item: ChoiceQuestion, rng: random.Random) -> TaskQuestion:
+def _with_options(item: ChoiceQuestion, prompt: str, rng: random.Random) -> Question:
     choices: Sequence[str] = rng.sample(item.options, len(item.options))
-    question = f"{item.question} {OPTIONS_PROMPT}{'; '.join(choices)}"
+    question = f"{item.question} {prompt}{'; '.join(choices)}"
     family, extra = f"video_qa_{item.kind}", {"source": "moments", "type": item.kind}
     return single(family, item.streams, question, item.answer, choices=choices, extra=extra, held_out=item.held_out)
 
@@ -181,18 +181,5 @@ def _possible(colour: str, kind: str, split: str) -> bool:
     return split == "compositional" or not is_held_out_sound(colour, kind)
 
 
-def _odd(segment: Segment) -> bool:
-    return is_held_out_shape(segment.colour, segment.shape)
-
-
-def _odd_moment(clip: Scene, event: SoundEvent) -> bool:
-    return is_held_out_sound(clip.segment_of(event).colour, event.kind)
-
-
 def _appears(segment: Segment) -> str:
-    return f"a {segment.colour} {segment.shape} appears"
-
-
-def _named(event: SoundEvent) -> str:
-    """ "the bell", or 'the word "tiger"'."""
-    return f'the word "{event.word}"' if event.word else f"the {event.kind}"
+    return f"a {segment.name} appears"

@@ -4,9 +4,10 @@
 import random
 from collections.abc import Sequence
 
-from .scene import SPEECH_PITCHES, VOICES, SoundEvent
+from .sound_event import SoundEvent
+from .world import SPEECH_PITCHES, VOICES
 
-# Seconds that a word takes: the median over voices and speeds of what eSpeak NG says. WORDS of scene.py come first.
+# Seconds that a word takes: the median over voices and speeds of what eSpeak NG says. WORDS of world.py come first.
 _SECONDS = {
     **{"apple": 0.42, "seven": 0.53, "river": 0.46, "window": 0.54, "tiger": 0.49},
     **{"music": 0.55, "pencil": 0.53, "garden": 0.52, "doctor": 0.52, "banana": 0.49},

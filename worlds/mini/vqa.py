@@ -6,21 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-import numpy as np
-
-from .difficulty import Difficulty
-from .grid_still import (
-    CELLS,
-    Piece,
-    ask_cells,
-    cell_labels,
-    draw_still,
-    is_allowed,
-    place_pieces,
-    sample_looks,
-)
-from .scene import SoundEvent, is_held_out_shape
-from .task_scene import TaskQuestion, TaskScene, balanced, single
+from ..question import Prompts, Question, single
+from .grid_still import CELLS, Piece, StillScene, ask_cells, place_pieces, sample_looks
+from .scene import Draw
+from .world import is_allowed, is_held_out_shape
 
 NUMBERS = ("none", "one", "two", "three", "four")
 KINDS = ("colour", "shape", "relation", "count", "exists")
@@ -45,30 +34,21 @@ class Fact:
 
 
 @dataclass(frozen=True)
-class VqaScene(TaskScene):
+class VqaScene(StillScene):
     """Shapes in different cells; `kinds` are the two kinds of question that the benchmark asks."""
 
     task = "vqa"
     media = ("image",)
 
-    pieces: tuple[Piece, ...]
     kinds: tuple[str, ...]
-    events: tuple[SoundEvent, ...] = ()
 
     @classmethod
-    def _sample(cls, rng: random.Random, level: Difficulty, base: tuple[str, int, int, str], seed: int) -> Self:
-        split, index, _, difficulty = base
-        kinds = (balanced(f"vqa/{split}/{seed}/{difficulty}", index, KINDS), rng.choice(KINDS))
-        pieces = sample_pieces(rng, split, rng.randint(*level.shapes), kinds)
-        return cls(*base, pieces, kinds)
+    def _sample(cls, draw: Draw) -> Self:
+        kinds = (draw.balanced(KINDS), draw.rng.choice(KINDS))
+        pieces = sample_pieces(draw.rng, draw.split, draw.rng.randint(*draw.level.shapes), kinds)
+        return cls(*draw.base, pieces, kinds)
 
-    def pictures(self) -> np.ndarray:
-        return draw_still(self.seed, self.pieces)
-
-    def labels(self) -> dict[str, list[str | None]]:
-        return cell_labels(self.pieces)
-
-    def questions(self, every: bool) -> list[TaskQuestion]:
+    def questions(self, every: bool, prompts: Prompts) -> list[Question]:
         rng = random.Random(f"vqa/{self.seed}")
         facts = find_facts(self.pieces, self.split)
         kinds = {kind: [fact for fact in facts if fact.kind == kind] for kind in KINDS}
@@ -112,7 +92,7 @@ def find_facts(pieces: Sequence[Piece], split: str) -> list[Fact]:
     """All that can be asked with one right answer."""
     facts = [Fact("count", "How many shapes are there?", NUMBERS[len(pieces)], False)]
     for piece in pieces:
-        odd = is_held_out_shape(*piece.look)
+        odd = piece.held_out
         if [other.shape for other in pieces].count(piece.shape) == 1:
             colour_words = ("what", "colour", "is", "the", piece.shape)
             facts.append(Fact("colour", f"What colour is the {piece.shape}?", piece.colour, odd, colour_words))
@@ -132,7 +112,7 @@ def _relations(pieces: Sequence[Piece], piece: Piece) -> list[Fact]:
         if neighbour:
             words = side.removeprefix("to the ").split()
             spoken = ("what", "is", *words, "the", piece.shape)
-            question, odd = f"What is {side} the {piece.shape}?", is_held_out_shape(*neighbour.look)
+            question, odd = f"What is {side} the {piece.shape}?", neighbour.held_out
             facts.append(Fact("relation", question, neighbour.name, odd, spoken))
     return facts
 

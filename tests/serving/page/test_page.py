@@ -10,13 +10,12 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from favor.worlds.mini.dataset import render_scene
-from favor.worlds.mini.scene import sample_scene
+from favor.worlds.mini.moments import MomentsScene
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio.*")  # Gradio's use of pandas
 
-SCENE = sample_scene("test", 2310, 35)  # of `favor demo`; noise, bell and beep, each during another colour
-OTHER_SCENE = sample_scene("test", 2310, 33)  # one beep
+SCENE = MomentsScene.sample("test", 2310, 35)  # of `favor demo`; noise, bell and beep, each during another colour
+OTHER_SCENE = MomentsScene.sample("test", 2310, 33)  # one beep
 MAX_UPLOAD_MB = 1
 ENDLESS = "Count."
 BOX = ".favor-timeline .box"
@@ -62,7 +61,7 @@ def clips(tmp_path_factory) -> dict[str, Path]:
     """Two videos, one of them also cut short, and a file that is too large."""
     folder = tmp_path_factory.mktemp("clips")
     (folder / "media").mkdir()
-    paths = {"clip": render_scene(SCENE, folder), "other": render_scene(OTHER_SCENE, folder)}
+    paths = {"clip": SCENE.render(folder)["video"], "other": OTHER_SCENE.render(folder)["video"]}
     paths["damaged"] = folder / "my cut clip.mp4"
     paths["damaged"].write_bytes(paths["clip"].read_bytes()[:20000])
     paths["large"] = folder / "large.bin"
@@ -140,8 +139,8 @@ def ask(page: Page, question: str) -> str:
 
 
 def colour_during(sound: str) -> str:
-    event = next(event for event in SCENE.events if event.name == sound)
-    return SCENE.segment_of(event).colour
+    event = next(event for event in SCENE.clip.events if event.name == sound)
+    return SCENE.clip.segment_of(event).colour
 
 
 def wait_until_gone(page: Page, served: Served, files: list[Path]) -> None:
@@ -168,7 +167,7 @@ def test_a_clip_is_heard_asked_about_and_muted(open_page, served, clips):
 
     question = "What colour is the shape while the bell sounds?"
     assert ask(page, question) == colour_during("bell")
-    assert ask(page, "Which sound is heard first?") == SCENE.events[0].name
+    assert ask(page, "Which sound is heard first?") == SCENE.clip.events[0].name
     page.get_by_label("With sound").click()
     expect(page.locator(".favor-timeline.not-heard")).to_be_visible()
     page.wait_for_function("document.querySelector('.favor-player video').muted")
@@ -245,7 +244,7 @@ def test_an_answer_can_be_stopped_and_the_conversation_cleared(open_page, clips)
     expect(page.locator("#chat .bot").last).to_have_text("one, two … (stopped)")
     page.locator("#chat").get_by_label("Clear").click()
     expect(page.locator("#chat .bot")).to_have_count(0)
-    assert ask(page, "Which sound is heard first?") == SCENE.events[0].name  # the only answer there
+    assert ask(page, "Which sound is heard first?") == SCENE.clip.events[0].name  # the only answer there
 
 
 def test_nothing_is_cut_off_on_a_phone(open_page):

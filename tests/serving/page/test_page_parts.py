@@ -22,7 +22,8 @@ from favor.serving.page.conversation import ask
 from favor.serving.page.perception import perceive
 from favor.serving.page.sessions import Sessions
 from favor.serving.page.timeline import draw_timeline, summary
-from favor.worlds.mini.scene import COLOURS, SHAPES, SOUNDS, sample_scene
+from favor.worlds.mini.moments import MomentsScene
+from favor.worlds.mini.world import COLOURS, SHAPES, SOUNDS
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -93,7 +94,7 @@ def test_every_window_that_has_tokens_has_a_box(name, processor, media_dir):
 
 
 def test_what_is_muted_is_shown_as_not_heard(processor, media_dir, tmp_path):
-    from favor.worlds.mini.video_file import write_video
+    from favor.worlds.video_file import write_video
     from tests.conftest import FRAME_RATE, SAMPLING_RATE, frames, tone
 
     write_video(tmp_path / "late.mp4", frames(2.0), FRAME_RATE, tone(6.0), SAMPLING_RATE)
@@ -262,9 +263,9 @@ def copied(source: Path, target: Path) -> Path:
 
 def test_examples_ask_about_what_is_there_and_need_no_speech(tmp_path, monkeypatch):
     for index, question in SCENES:
-        scene = sample_scene(SPLIT, SEED, index)
-        there = {part for segment in scene.segments for part in (segment.colour, segment.shape)}
-        there |= {event.kind for event in scene.events}
+        clip = MomentsScene.sample(SPLIT, SEED, index).clip
+        there = {part for segment in clip.segments for part in (segment.colour, segment.shape)}
+        there |= {event.kind for event in clip.events}
         assert {word for word in (*COLOURS, *SHAPES, *SOUNDS) if word in question.split()} <= there
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
     examples = render_examples(tmp_path)

@@ -7,9 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from favor.evaluation.judges import LocalJudge, judge_answers
-from favor.evaluation.mini_judge.__main__ import main
-from favor.evaluation.mini_judge.answer_pairs import PROMPTS, WORDINGS, equivalent, known_words, sample_pairs
-from favor.evaluation.mini_judge.training import (
+from favor.evaluation.sample import EvalSample
+from favor.evaluation.tasks import TASKS
+from favor.mini_judge.__main__ import main
+from favor.mini_judge.answer_pairs import PROMPTS, WORDINGS, equivalent, known_words, sample_pairs
+from favor.mini_judge.training import (
     TrainingSettings,
     agreement,
     build_model,
@@ -18,9 +20,7 @@ from favor.evaluation.mini_judge.training import (
     save_judge,
     train_judge,
 )
-from favor.evaluation.sample import EvalSample
-from favor.evaluation.tasks import TASKS
-from favor.worlds.mini.scene import COLOURS, SHAPES, WORDS, is_held_out_shape
+from favor.worlds.mini.world import COLOURS, SHAPES, WORDS, is_held_out_shape
 
 THINGS = {"colour": [[name] for name in COLOURS], "word": [[name] for name in WORDS]}
 THINGS["look"] = [[colour, shape] for colour in COLOURS for shape in SHAPES]

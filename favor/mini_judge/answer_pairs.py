@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from favor.aveb_prompts import AVEB_PROMPTS
+from favor.evaluation.metrics.accuracy import words_of
+from favor.evaluation.sample import EvalSample
+from favor.evaluation.task import JudgePrompt
+from favor.evaluation.tasks.avsd import JUDGE as DIALOGUE_JUDGE
+from favor.evaluation.tasks.avssd import JUDGE as SOURCE_JUDGE
 from favor.worlds.mini.avsd import AvsdScene
+from favor.worlds.mini.moments import MomentsScene
 from favor.worlds.mini.questions import ask_all
-from favor.worlds.mini.scene import COLOURS, SHAPES, SOUNDS, WORDS, is_held_out_shape, sample_scene
-
-from ..metrics.accuracy import words_of
-from ..sample import EvalSample
-from ..task import JudgePrompt
-from ..tasks.avsd import JUDGE as DIALOGUE_JUDGE
-from ..tasks.avssd import JUDGE as SOURCE_JUDGE
-from ..tasks.avssd import PROMPT as SOURCE_QUESTION
+from favor.worlds.mini.world import COLOURS, SHAPES, SOUNDS, WORDS, is_held_out_shape
 
 PROMPTS: tuple[JudgePrompt, ...] = (DIALOGUE_JUDGE, SOURCE_JUDGE)
 
@@ -83,11 +83,10 @@ def questions() -> tuple[str, ...]:
     """Different questions of AVEB-mini's training split that the dialogue judge may be told."""
     found: dict[str, None] = {}
     for index in range(_QUESTION_SCENES):
-        dialogue = AvsdScene.sample("train", 0, index)
-        found |= dict.fromkeys(turn.question for asked in dialogue.questions(False) for turn in asked.turns)
-        scene = sample_scene("train", 0, index)
-        asked = ask_all(scene, random.Random(index)).values()
-        found |= dict.fromkeys(question.question for family in asked for question in family)
+        dialogue = AvsdScene.sample("train", 0, index).questions(False, AVEB_PROMPTS)
+        families = ask_all(MomentsScene.sample("train", 0, index).clip, random.Random(index)).values()
+        for asked in (dialogue, *families):
+            found |= dict.fromkeys(turn.question for question in asked for turn in question.turns)
     return tuple(found)
 
 
@@ -95,7 +94,7 @@ def questions() -> tuple[str, ...]:
 def known_words() -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Words that name things, and the other words of questions and answers; each in lower case, in a fixed order."""
     wordings = [text.replace("{}", "") for texts in WORDINGS.values() for text in texts]
-    words = {word for text in (*questions(), SOURCE_QUESTION, *wordings, *JOINTS) for word in words_of(text)}
+    words = {word for text in (*questions(), AVEB_PROMPTS.avssd, *wordings, *JOINTS) for word in words_of(text)}
     names = _FACTS | set(SAME_AS)
     return tuple(sorted(names)), tuple(sorted(words - names))
 
@@ -115,7 +114,7 @@ def _sample_pair(rng: random.Random) -> AnswerPair:
         hypothesis = ", ".join([hypothesis.rstrip(".")] * rng.randint(2, _MOST_LISTED))
     if rng.random() < 0.2:
         reference, hypothesis = hypothesis, reference
-    question = SOURCE_QUESTION if source else rng.choice(questions())
+    question = AVEB_PROMPTS.avssd if source else rng.choice(questions())
     prompt = PROMPTS[source].fill(EvalSample("", [{"role": "user", "content": question}], {}, [reference]), hypothesis)
     odd = _shows_held_out(reference) or _shows_held_out(hypothesis)
     return AnswerPair(prompt, equivalent(reference, hypothesis), odd)

@@ -23,7 +23,7 @@ NOT_LEARNT = -100
 CARD = """# Judge of AVEB-mini
 
 A causal language model of {parameters} weights that replies "Yes" or "No" to the prompts by which AVEB has AVSD and
-AVSSD judged, written by `python -m favor.evaluation.mini_judge` with seed {seed}.
+AVSSD judged, written by `python -m favor.mini_judge` with seed {seed}.
 
 It tells whether two answers name the same colours, shapes, sounds and words of AVEB-mini. Its replies are those of
 that rule in {agreement:.2%} of new pairs of answers, and in {agreement_held_out:.2%} of pairs that show combinations
@@ -35,7 +35,7 @@ PAIRS_FROM = {"train": 1, "test": 2}  # what is drawn for testing has a seed of 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """Settings of a run; the defaults are those of `python -m favor.evaluation.mini_judge`."""
+    """Settings of a run; the defaults are those of `python -m favor.mini_judge`."""
 
     seed: int = 0
     steps: int = 2400

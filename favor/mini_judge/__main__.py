@@ -1,5 +1,5 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""`python -m favor.evaluation.mini_judge OUT_DIR`: trains AVEB-mini's judge, writes it, prints its agreement."""
+"""`python -m favor.mini_judge OUT_DIR`: trains AVEB-mini's judge, writes it, prints its agreement."""
 
 import argparse
 import json
@@ -12,7 +12,7 @@ from .training import save_judge
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m favor.evaluation.mini_judge",
+        prog="python -m favor.mini_judge",
         description="Train the closed-world judge of AVEB-mini, for favor eval --judge-model OUT_DIR.",
     )
     parser.add_argument("out_dir", type=Path, metavar="OUT_DIR", help="model folder to write")
