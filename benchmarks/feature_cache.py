@@ -30,11 +30,11 @@ from transformers import TrainerCallback
 from favor.modeling_favor import FavorForConditionalGeneration
 from favor.processing import FavorProcessor
 from favor.trainers import FavorDataCollator, FavorSFTConfig, FavorSFTTrainer, add_length_column, load_manifest
-from favor.trainers.clip_words import words_of_scenes
-from favor.trainers.connector_pretraining import pretrain_connector
 from favor.trainers.encoder_cache import EncodedCollator, encode_dataset
+from favor.trainers.from_scratch.clip_words import words_of_scenes
+from favor.trainers.from_scratch.connector_pretraining import pretrain_connector
+from favor.trainers.from_scratch.scratch_model import build_from_scratch
 from favor.trainers.manifest import keep_shares
-from favor.trainers.scratch_model import build_from_scratch
 from favor.worlds.mini.dataset import write_split
 
 from .ablations import machine

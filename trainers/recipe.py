@@ -8,13 +8,13 @@ from typing import Any
 
 import yaml
 
-from .connector_pretraining import NEEDED as CONNECTOR_NEEDS
-from .connector_pretraining import OPTIONAL as CONNECTOR_MAY_HAVE
 from .favor_sft_config import FavorSFTConfig
-from .picture_augmentation import check_augmentation
+from .from_scratch.connector_pretraining import NEEDED as CONNECTOR_NEEDS
+from .from_scratch.connector_pretraining import OPTIONAL as CONNECTOR_MAY_HAVE
+from .from_scratch.picture_augmentation import check_augmentation
+from .from_scratch.tower_pretraining import NEEDED as TOWERS_NEED
+from .from_scratch.tower_pretraining import OPTIONAL as TOWERS_MAY_HAVE
 from .recipe_model import FRESH_PARTS
-from .tower_pretraining import NEEDED as TOWERS_NEED
-from .tower_pretraining import OPTIONAL as TOWERS_MAY_HAVE
 
 SECTIONS = {
     "seed",

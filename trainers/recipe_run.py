@@ -18,18 +18,18 @@ from favor.processing import FavorProcessor
 from favor.processing.media_options_favor import check_media_options
 
 from .bad_samples import BAD_SAMPLES
-from .clip_words import tell_in_words, words_of_scenes
 from .complete_checkpoints import fault_of, mark_complete, unmark
-from .connector_pretraining import pretrain_connector
 from .data_mixture import load_training_data, mixture_of
 from .decoded_clips import DecodedClip, decode_clips
 from .encoder_cache import encode_dataset
 from .favor_sft_config import FavorSFTConfig
 from .favor_sft_trainer import FavorSFTTrainer, lora_config
+from .from_scratch.clip_words import tell_in_words, words_of_scenes
+from .from_scratch.connector_pretraining import pretrain_connector
+from .from_scratch.scratch_model import build_from_scratch
+from .from_scratch.tower_pretraining import label_scenes, pretrain_towers
 from .manifest import keep_shares
 from .recipe_model import load_model
-from .scratch_model import build_from_scratch
-from .tower_pretraining import label_scenes, pretrain_towers
 from .trained_modules import favor_of, set_connector_dtype
 from .training_record import run_record, stage_record, write_record
 

@@ -133,7 +133,7 @@ def test_the_cache_stays_within_its_bytes(pipe, media_dir):
     ],
 )
 def test_other_connectors(config, tmp_path, media_dir):
-    from favor.trainers.scratch_model import build_from_scratch
+    from favor.trainers.from_scratch.scratch_model import build_from_scratch
     from tests.conftest import tiny_settings
 
     settings = tiny_settings()

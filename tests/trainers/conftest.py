@@ -9,7 +9,7 @@ import torch
 
 from favor.trainers import load_manifest
 from favor.trainers.encoder_cache import encode_dataset
-from favor.trainers.scratch_model import build_from_scratch
+from favor.trainers.from_scratch.scratch_model import build_from_scratch
 from tests.conftest import tiny_settings
 
 WORDS_A_HALF_SECOND = 4

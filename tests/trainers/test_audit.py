@@ -9,7 +9,7 @@ import pytest
 
 from favor.trainers import FavorSFTConfig, FavorSFTTrainer, load_manifest
 from favor.trainers.bad_samples import BadSampleError
-from favor.trainers.scratch_model import build_from_scratch
+from favor.trainers.from_scratch.scratch_model import build_from_scratch
 from tests.conftest import SAMPLING_RATE, frames, tiny_settings
 
 QUESTION = "Which sound is heard?"

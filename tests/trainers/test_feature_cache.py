@@ -21,7 +21,7 @@ from favor.trainers.decoded_clips import decode_clips
 from favor.trainers.encoder_cache import encode_dataset
 from favor.trainers.feature_cache import PARTIAL, FeatureCache
 from favor.trainers.feature_keys import FeatureKeys
-from favor.trainers.scratch_model import build_from_scratch
+from favor.trainers.from_scratch.scratch_model import build_from_scratch
 from tests.conftest import tiny_settings
 
 TEXT_INPUTS = ("input_ids", "attention_mask", "labels")

@@ -17,9 +17,9 @@ from favor.hub_upload import export_model
 from favor.modeling_favor import FavorForConditionalGeneration, VideoTextToTextPipeline
 from favor.processing import FavorProcessor
 from favor.trainers import FavorSFTTrainer
+from favor.trainers.from_scratch.scratch_model import build_from_scratch
 from favor.trainers.recipe import read_recipe
 from favor.trainers.recipe_run import run_recipe
-from favor.trainers.scratch_model import build_from_scratch
 from tests.conftest import REPOSITORY, tiny_settings
 from tests.hub_upload.clean_environment import make_environment
 

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from favor.trainers.picture_augmentation import recolour, shift
+from favor.trainers.from_scratch.picture_augmentation import recolour, shift
 from favor.trainers.recipe import read_recipe
 
 

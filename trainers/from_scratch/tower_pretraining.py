@@ -19,8 +19,8 @@ from tqdm import tqdm
 
 from favor.processing import FavorProcessor
 
-from .decoded_clips import DecodedClip
-from .muon import add_muon
+from ..decoded_clips import DecodedClip
+from ..muon import add_muon
 from .picture_augmentation import recolour, shift
 
 NOT_LABELLED = -100

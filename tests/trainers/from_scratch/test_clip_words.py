@@ -10,7 +10,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from favor.trainers.clip_words import tell_in_words, word_tokens, words_of_samples
+from favor.trainers.from_scratch.clip_words import tell_in_words, word_tokens, words_of_samples
 from favor.trainers.recipe import read_recipe
 from favor.trainers.recipe_run import run_recipe
 from favor.trainers.sample_tokens import IGNORED_LABEL

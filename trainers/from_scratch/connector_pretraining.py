@@ -11,8 +11,8 @@ import torch
 from datasets import Dataset
 from torch import nn
 
+from ..encoder_cache import EncodedCollator
 from .clip_words import FILLER, word_tokens, words_of_samples
-from .encoder_cache import EncodedCollator
 from .tower_pretraining import NOT_LABELLED, balanced_batches, fit
 
 LOGIT_GAP = 20.0  # between a word's own embedding and that of another, on average

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from favor.modeling_favor import FavorForConditionalGeneration
-from favor.trainers.clip_words import word_tokens, words_of_samples
-from favor.trainers.connector_pretraining import pretrain_connector, word_weights
+from favor.trainers.from_scratch.clip_words import word_tokens, words_of_samples
+from favor.trainers.from_scratch.connector_pretraining import pretrain_connector, word_weights
+from favor.trainers.from_scratch.tower_pretraining import NOT_LABELLED
 from favor.trainers.recipe import read_recipe
 from favor.trainers.recipe_run import run_recipe
-from favor.trainers.tower_pretraining import NOT_LABELLED
 
 SETTINGS = {"steps": 200, "batch_size": 8, "learning_rate": 1e-2, "diversity_loss_weight": 0.1}
 

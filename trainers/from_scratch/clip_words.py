@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from datasets import Dataset
 
-from .favor_data_collator import pad_text
-from .sample_tokens import IGNORED_LABEL, tokenize_sample
+from ..favor_data_collator import pad_text
+from ..sample_tokens import IGNORED_LABEL, tokenize_sample
 
 FILLER = "nothing"  # what is said of a window's half seconds beyond a clip's end
 SOURCES = ("video", "image", "audio")

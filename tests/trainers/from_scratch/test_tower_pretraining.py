@@ -6,8 +6,8 @@ import torch
 import yaml
 from torch import nn
 
+from favor.trainers.from_scratch.tower_pretraining import classify, fit, random_batches
 from favor.trainers.recipe import read_recipe
-from favor.trainers.tower_pretraining import classify, fit, random_batches
 
 SETTINGS = {
     "scenes": "scenes.jsonl",
