@@ -110,4 +110,4 @@ def optional_names(kind: type) -> set[str]:
 
 
 def listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names))
+    return ", ".join(sorted(map(str, names)))

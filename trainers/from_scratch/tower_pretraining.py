@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import nn
 from tqdm import tqdm
-from transformers import PreTrainedTokenizerBase
 
 from favor.modeling_favor import FavorForConditionalGeneration
 from favor.processing import FavorProcessor
@@ -109,9 +108,8 @@ def train_visual_tower(
     for name in names:
         values = [value for clip, labels in seen for value in labels.get(name, [NOT_LABELLED] * len(clip))]
         targets[name], sizes[name] = label_indices(values)
-    tokenizer = cast(PreTrainedTokenizerBase, processor.qformer_tokenizer)
-    tokens = tokenizer(instructions, padding=True, truncation=True, return_tensors="pt")
-    tower, qformer = model.model.vision_tower, model.model.visual_qformer
+    tokens = processor.qformer_tokenizer(instructions, padding=True, truncation=True, return_tensors="pt")
+    tower, qformer = model.model.vision_tower, cast(nn.Module, model.model.visual_qformer)
     width = model.config.qformer_config.hidden_size * model.config.num_visual_query_tokens
     heads = nn.ModuleDict({name: nn.Linear(width, sizes[name]) for name in names})
 
