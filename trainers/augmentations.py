@@ -9,14 +9,14 @@ import dataclasses
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, Union
+from typing import Literal, TypeAlias
 
 from .bad_samples import BadSampleError
 from .sample_columns import MEDIA_KEYS, MediaKey, MediaValue, Sample, Turn
 
 Draw: TypeAlias = Callable[[str | None], Sample]
 Transform: TypeAlias = Callable[[Sample, random.Random, Draw], Sample]
-TransformSpec: TypeAlias = Union[str, Mapping[str, Mapping[str, object] | None], Transform]  # noqa: UP007 - callable for HfArgumentParser
+TransformSpec: TypeAlias = str | Mapping[str, Mapping[str, object] | None] | Transform  # name, or name: options
 MAX_DRAWS = 100  # samples drawn in search of one with the stream that is needed
 
 
