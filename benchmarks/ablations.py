@@ -322,7 +322,7 @@ def study_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     overrides = dict(override_parts(entry) for entry in arguments.override)
     recipe = read_recipe(RECIPE, {key.removeprefix("--"): value for key, value in overrides.items()})
     return {
-        "model": model_revision(str(REPOSITORY / recipe["model"])),  # whose encoders and tokenisers all runs have
+        "model": model_revision(str(REPOSITORY / str(recipe.model))),  # whose encoders and tokenisers all runs have
         "train": _fingerprint(arguments.train),
         "test": {file.name: _fingerprint(file) for file in sorted(arguments.test.glob("*.jsonl"))},
         "recipe": _recipe_fingerprint(RECIPE),
@@ -340,7 +340,7 @@ def _recipe_fingerprint(path: Path) -> str:
     """Of what the recipe says: its comments do not change a result."""
     from favor.trainers.recipe import read_recipe
 
-    return hashlib.sha256(json.dumps(read_recipe(path), sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(dict(read_recipe(path).given), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def read_raw(path: Path, settings: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ samples: CPU time, all in one process. Both ways make as many steps. Filling the
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import statistics
@@ -24,18 +25,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from transformers import TrainerCallback
 
 from favor.aveb_prompts import AVEB_PROMPTS
 from favor.modeling_favor import FavorForConditionalGeneration
 from favor.processing import FavorProcessor
 from favor.trainers import FavorDataCollator, FavorSFTConfig, FavorSFTTrainer, add_length_column, load_manifest
-from favor.trainers.clip_words import words_of_scenes
-from favor.trainers.connector_pretraining import pretrain_connector
 from favor.trainers.encoder_cache import EncodedCollator, encode_dataset
+from favor.trainers.from_scratch.clip_words import words_of_scenes
+from favor.trainers.from_scratch.connector_pretraining import pretrain_connector
+from favor.trainers.from_scratch.scratch_model import build_from_scratch
 from favor.trainers.manifest import keep_shares
-from favor.trainers.scratch_model import build_from_scratch
+from favor.trainers.recipe import read_recipe
+from favor.trainers.recipe_sections import Recipe
 from favor.worlds.mini.dataset import write_split
 
 from .ablations import machine
@@ -71,8 +73,8 @@ class StepTimes(TrainerCallback):
 
 def train(model: Any, processor: Any, rows: Any, collator: Any, steps: int, workers: int, folder: Path) -> StepTimes:
     """The times of a short training run's steps."""
-    recipe = yaml.safe_load(RECIPE.read_text(encoding="utf-8"))
-    options = {**recipe["sft"], **recipe["stages"][-1]["sft"], "gradient_accumulation_steps": PROCESSES}
+    recipe = read_recipe(RECIPE)
+    options = {**recipe.sft, **recipe.stages[-1].sft, "gradient_accumulation_steps": PROCESSES}
     options = {name: value for name, value in options.items() if name not in SCHEDULE}
     times = StepTimes()
     trainer = FavorSFTTrainer(
@@ -98,7 +100,7 @@ def train(model: Any, processor: Any, rows: Any, collator: Any, steps: int, work
 class Setup:
     """What both parts of the recipe are measured with."""
 
-    recipe: dict[str, Any]
+    recipe: Recipe
     model: FavorForConditionalGeneration
     processor: FavorProcessor
     rows: Any
@@ -109,7 +111,7 @@ class Setup:
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Speeds of both ways in both parts of the recipe, and what filling the cache took."""
-    recipe = yaml.safe_load(RECIPE.read_text(encoding="utf-8"))
+    recipe = read_recipe(RECIPE)
     rows, scenes, model, processor = prepare(recipe, options, folder)
     started = time.perf_counter()
     encoded, cached = encode_dataset(
@@ -129,7 +131,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     }
 
 
-def prepare(recipe: dict[str, Any], options: argparse.Namespace, folder: Path) -> tuple[Any, Path, Any, Any]:
+def prepare(recipe: Recipe, options: argparse.Namespace, folder: Path) -> tuple[Any, Path, Any, Any]:
     """Samples of the last stage's mixture, the words of their clips, and the recipe's model, not yet trained."""
     manifest = write_split(
         folder / "data",
@@ -144,8 +146,8 @@ def prepare(recipe: dict[str, Any], options: argparse.Namespace, folder: Path) -
     )
     rows, scenes = load_manifest(manifest), manifest.with_name("train_scenes.jsonl")
     texts = [turn["content"] for messages in rows["messages"] for turn in messages]
-    model, processor = build_from_scratch(recipe["from_scratch"], [*texts, *words_of_scenes(scenes)], seed=0)
-    shares = {name: share for name, share in recipe["stages"][-1]["family_shares"].items() if name in rows["family"]}
+    model, processor = build_from_scratch(recipe.from_scratch, [*texts, *words_of_scenes(scenes)], seed=0)
+    shares = {name: share for name, share in recipe.stages[-1].family_shares.items() if name in rows["family"]}
     rows = keep_shares(rows, shares, seed=0)
     batch = step_samples(recipe)
     if len(rows) < options.steps * batch:
@@ -183,7 +185,7 @@ def measure_last_stage(setup: Setup, options: argparse.Namespace, folder: Path) 
 
 def measure_connector(setup: Setup, options: argparse.Namespace) -> dict[str, Any]:
     """CPU time of both ways to teach the connector alone."""
-    settings = {**setup.recipe["connector_pretraining"], "scenes": str(setup.scenes), "steps": options.steps}
+    settings = dataclasses.replace(setup.recipe.connector_pretraining, scenes=str(setup.scenes), steps=options.steps)
     ways = {
         "uncached": (setup.rows, EncodingCollator(setup.model, setup.processor)),
         "cached": (setup.encoded, setup.cached),
@@ -193,10 +195,10 @@ def measure_connector(setup: Setup, options: argparse.Namespace) -> dict[str, An
         for way, (data, collator) in ways.items():
             before = processor_seconds()
             pretrain_connector(setup.model, setup.processor, setup.rows, data, collator, settings, seed=0)
-            samples = settings["batch_size"] * settings["steps"]
+            samples = settings.batch_size * settings.steps
             processor_times[way].append(1e3 * (processor_seconds() - before) / samples)
     return {
-        "batch": settings["batch_size"],
+        "batch": settings.batch_size,
         "cpu_ms_a_sample": rounded(processor_times),
         "cpu_ratio": ratios(processor_times["uncached"], processor_times["cached"]),
     }
@@ -216,9 +218,9 @@ class EncodingCollator:
         return self.backbone.encode_media(**media)
 
 
-def step_samples(recipe: dict[str, Any]) -> int:
+def step_samples(recipe: Recipe) -> int:
     """Samples of an optimisation step of the last stage."""
-    return recipe["sft"]["per_device_train_batch_size"] * PROCESSES
+    return recipe.sft["per_device_train_batch_size"] * PROCESSES
 
 
 def processor_seconds() -> float:

@@ -1,5 +1,5 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""Makes the auto classes of processors and `pipeline()` use this package's, as importing modeling_favor does for models."""
+"""Makes transformers' processor classes and `pipeline()` use ours, as importing modeling_favor does for models."""
 
 from functools import cache
 

@@ -47,10 +47,11 @@ SAMPLING_RATE = 16000  # Hz
 @pytest.fixture(scope="session")
 def tiny_parts():
     """A random model, as small as favor-tiny's recipe can be made, and its processor. Do not change them."""
-    from favor.trainers.scratch_model import build_from_scratch
+    from favor.trainers.from_scratch.scratch_model import build_from_scratch
+    from favor.trainers.recipe_sections import ScratchModel
 
     texts = ["What colour is the shape while the bell sounds?", "Which sound is heard first?", "red green blue beep"]
-    model, processor = build_from_scratch(tiny_settings(), texts, seed=0)
+    model, processor = build_from_scratch(ScratchModel(**tiny_settings()), texts, seed=0)
     return model.eval(), processor
 
 

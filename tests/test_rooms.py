@@ -79,6 +79,16 @@ def test_no_circle_of_imports(room):
         pytest.fail(f"circle of imports: {' -> '.join(error.args[1])}")
 
 
+def test_fine_tuning_imports_nothing_that_only_a_model_from_nothing_needs():
+    apart = "favor.trainers.from_scratch"
+    files = {name: file for room in (*MAY_IMPORT, "favor") for name, file in modules(room).items()}
+    assert apart in files
+    for name, file in files.items():
+        if not name.startswith(apart):
+            found = [imported for imported in imports(name, file, everywhere=False) if imported.startswith(apart)]
+            assert not found, f"{file} imports {found[0]} before a recipe asks for it: import it where it is used"
+
+
 @pytest.mark.parametrize("room", REMOTE_CODE)
 def test_remote_code_rooms_hold_what_models_export_and_nothing_else(room):
     bundled = {file.name: file for file in (REPOSITORY / "favor" / "favor_tiny").iterdir()}

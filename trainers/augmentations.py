@@ -9,12 +9,14 @@ import dataclasses
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal, TypeAlias
 
 from .bad_samples import BadSampleError
+from .sample_columns import MEDIA_KEYS, MediaKey, MediaValue, Sample, Turn
 
-Sample = dict[str, Any]
-Draw = Callable[[str | None], Sample]
+Draw: TypeAlias = Callable[[str | None], Sample]
+Transform: TypeAlias = Callable[[Sample, random.Random, Draw], Sample]
+TransformSpec: TypeAlias = str | Mapping[str, Mapping[str, object] | None] | Transform  # name, or name: options
 MAX_DRAWS = 100  # samples drawn in search of one with the stream that is needed
 
 
@@ -49,8 +51,13 @@ class PairRandomly:
             visual, heard = sample, search(draw, self.partner, sound_of)
         else:
             visual, heard = search(draw, self.partner, picture_of), sample
-        paired = {kind: visual.get(kind) for kind in ("video", "image")}
-        paired |= {"audio": sound_of(heard), "use_own_audio": False, "origin": sample.get("origin")}
+        paired: Sample = {
+            "video": visual.get("video"),
+            "image": visual.get("image"),
+            "audio": sound_of(heard),
+            "use_own_audio": False,
+            "origin": sample.get("origin"),
+        }
         if alone >= self.joined:
             asked = visual if alone < self.joined + (1 - self.joined) / 2 else heard
             return {**paired, "messages": asked["messages"]}
@@ -128,7 +135,7 @@ class MaskModality:
             return {**sample, "audio": None, "use_own_audio": False}
         return {**sample, "audio": sound_of(sample), "video": None, "image": None}
 
-    def keeps_something(self, sample: Mapping[str, Any]) -> bool:
+    def keeps_something(self, sample: Sample) -> bool:
         """Whether the sample has the modality that is kept, or no medium at all."""
         if not media_of(sample):
             return True
@@ -138,9 +145,9 @@ class MaskModality:
 TRANSFORMS = {"pair_randomly": PairRandomly, "match_audio": MatchAudio, "mask_modality": MaskModality}
 
 
-def build_transforms(specs: Sequence[Any], where: str) -> list[Callable[[Sample, random.Random, Draw], Sample]]:
+def build_transforms(specs: Sequence[TransformSpec], where: str) -> list[Transform]:
     """Transforms of a recipe: each entry is a name, or a mapping of one name to its options; callables are kept."""
-    built: list[Callable[[Sample, random.Random, Draw], Sample]] = []
+    built: list[Transform] = []
     for spec in specs:
         if callable(spec):
             built.append(spec)
@@ -159,35 +166,35 @@ def build_transforms(specs: Sequence[Any], where: str) -> list[Callable[[Sample,
     return built
 
 
-def check_shares(transform: Any, *names: str) -> None:
+def check_shares(transform: PairRandomly | MatchAudio, *names: str) -> None:
     for name in names:
         value = getattr(transform, name)
         if not 0 <= value <= 1:
             raise ValueError(f"{name} of a transform must lie between 0 and 1, but it is {value}.")
 
 
-def media_of(sample: Mapping[str, Any]) -> list[str]:
+def media_of(sample: Sample) -> list[MediaKey]:
     """Which media a sample has."""
-    return [kind for kind in ("video", "image", "audio") if sample.get(kind) is not None]
+    return [kind for kind in MEDIA_KEYS if sample.get(kind) is not None]
 
 
-def has_picture(sample: Mapping[str, Any]) -> bool:
+def has_picture(sample: Sample) -> bool:
     return sample.get("video") is not None or sample.get("image") is not None
 
 
-def picture_of(sample: Mapping[str, Any]) -> Any:
+def picture_of(sample: Sample) -> MediaValue | None:
     """The file with the sample's pictures, or None."""
     return sample.get("image") if sample.get("video") is None else sample.get("video")
 
 
-def sound_of(sample: Mapping[str, Any]) -> Any:
+def sound_of(sample: Sample) -> MediaValue | None:
     """The file with the sample's sound, which may be a video, or None."""
     if sample.get("audio") is not None:
         return sample["audio"]
     return None if sample.get("use_own_audio") is False else sample.get("video")
 
 
-def search(draw: Draw, source: str | None, wanted: Callable[[Sample], Any]) -> Sample:
+def search(draw: Draw, source: str | None, wanted: Callable[[Sample], object]) -> Sample:
     """The first of some random samples for which `wanted` holds."""
     for _ in range(MAX_DRAWS):
         found = draw(source)
@@ -199,11 +206,11 @@ def search(draw: Draw, source: str | None, wanted: Callable[[Sample], Any]) -> S
     )
 
 
-def turns(question: str, answer: str) -> list[dict[str, str]]:
+def turns(question: str, answer: str) -> list[Turn]:
     return [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
 
 
-def first_turn(sample: Mapping[str, Any]) -> tuple[str, str]:
+def first_turn(sample: Sample) -> tuple[str, str]:
     """First question and first answer."""
     said = {turn["role"]: turn["content"].strip() for turn in reversed(sample["messages"])}
     return said["user"], said["assistant"]

@@ -7,7 +7,7 @@ import tempfile
 import weakref
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 BAD_SAMPLES = "bad_samples.jsonl"  # in a run's output_dir
 MAX_LINE = 4000  # bytes: appends of less than a page are not torn between processes
@@ -28,6 +28,15 @@ class BadSampleError(ValueError):
 
     def __reduce__(self):  # crosses process borders
         return type(self), (self.reason, self.detail, self.origin, self.file)
+
+
+class BadSample(TypedDict):
+    """A skipped sample as it stands in the log; see [`BadSampleError`]."""
+
+    reason: str
+    origin: str
+    file: str | None
+    detail: str
 
 
 class BadSampleLog:
@@ -54,7 +63,12 @@ class BadSampleLog:
 
     def add(self, error: BadSampleError) -> None:
         """Writes one skipped sample down."""
-        entry = {"reason": error.reason, "origin": error.origin, "file": error.file, "detail": error.detail[:500]}
+        entry: BadSample = {
+            "reason": error.reason,
+            "origin": error.origin,
+            "file": error.file,
+            "detail": error.detail[:500],
+        }
         line = json.dumps(entry).encode()
         if len(line) > MAX_LINE:
             line = json.dumps({**entry, "origin": error.origin[:500], "file": None, "detail": ""}).encode()
@@ -64,8 +78,8 @@ class BadSampleLog:
         finally:
             os.close(handle)
 
-    def read(self) -> list[dict[str, Any]]:
-        """Every skipped sample so far: `reason`, `origin`, `file`, `detail`."""
+    def read(self) -> list[BadSample]:
+        """Every skipped sample so far."""
         if not self.path.exists():
             return []
         lines = self.path.read_bytes()[self.start :].decode().split("\n")

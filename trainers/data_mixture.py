@@ -8,30 +8,39 @@ choice of its transforms. So training that is resumed in the middle of an epoch 
 import hashlib
 import itertools
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from datasets import Dataset, IterableDataset
 from transformers import TrainerCallback
 
+from favor.processing import FavorProcessor
+
 from .data_sources import DataSource, open_source
 from .hub_datasets import hub_splits, is_hub_id
 from .manifest import load_manifest
+from .sample_columns import Sample
 from .sample_length import sample_length
+from .source_spec import MixtureSpec, SourceSpec, parse_training_data
 
-MIXTURE_OPTIONS = {"sources", "epoch_samples"}
+SampleDataset: TypeAlias = Dataset | IterableDataset
+
 MOST_WORKERS = 256  # `datasets` stops the loader workers beyond a stream's number of shards
 
 
 def load_training_data(
-    spec: Any, seed: int = 0, batch_size: int = 1, check_files: bool = True, repeat_streams: bool = True
-) -> Any:
+    data: str | Path | Sequence[Mapping[str, object]] | Mapping[str, object] | MixtureSpec,
+    seed: int = 0,
+    batch_size: int = 1,
+    check_files: bool = True,
+    repeat_streams: bool = True,
+) -> SampleDataset:
     """
     Args:
-        spec: a recipe's `train_data`: the path of a manifest or folder, the id of a dataset on the Hub
+        data: a recipe's `train_data`: the path of a manifest or folder, the id of a dataset on the Hub
             (`ORG/NAME[@REVISION]`, its split "train"; a path that exists wins), a list of sources, or a mapping with
             `sources` and `epoch_samples` (docs/training-data.md).
         seed: of the mixture.
@@ -40,37 +49,30 @@ def load_training_data(
         repeat_streams: whether a stream goes on with the next epoch by itself, without end, as training by `max_steps`
             wants it (the trainer cannot count a stream's epochs, and could not resume in the second one).
 
+    Raises `ValueError` for an option that no source has, and for options that contradict each other.
+
     Returns a `datasets.Dataset`, or an `IterableDataset` if a source is streamed, both for [`FavorSFTTrainer`]. Of a
     mixture, [`mixture_of`] gives the [`DataMixture`].
     """
-    if isinstance(spec, (str, Path)):
-        if not Path(spec).is_dir() and not is_hub_id(str(spec)):
+    spec = parse_training_data(data)
+    if isinstance(spec, str):
+        if not Path(spec).is_dir() and not is_hub_id(spec):
             return load_manifest(spec, check_files=check_files)
-        spec = named_sources(str(spec))
-        source = open_source(spec[0], 0, seed, check_files) if len(spec) == 1 else None
+        spec = MixtureSpec(named_sources(spec))
+        source = open_source(spec.sources[0], 0, seed, check_files) if len(spec.sources) == 1 else None
         if source is not None and source.from_manifest:
             return source.rows
-    options: dict[str, Any] = {"sources": spec} if isinstance(spec, (list, tuple)) else dict(spec)
-    unknown = set(options) - MIXTURE_OPTIONS
-    if unknown or not options.get("sources"):
-        raise ValueError(
-            f"train_data: {f'unknown {sorted(unknown)}' if unknown else 'no sources'}; it is a path, an id of "
-            f"the Hub, a list of sources, or a mapping with {', '.join(sorted(MIXTURE_OPTIONS))}."
-        )
-    for number, source in enumerate(options["sources"]):
-        if not isinstance(source, Mapping):
-            raise ValueError(f"train_data: source {number} must be a mapping such as {{path: train.jsonl}}.")
-    sources = [open_source(source, n, seed, check_files) for n, source in enumerate(options["sources"])]
-    mixture = DataMixture(sources, seed, options.get("epoch_samples"))
+    sources = [open_source(source, n, seed, check_files) for n, source in enumerate(spec.sources)]
+    mixture = DataMixture(sources, seed, spec.epoch_samples)
     return mixture.as_stream(batch_size, repeat_streams) if mixture.streamed else mixture.as_dataset()
 
 
-def named_sources(name: str) -> list[dict[str, Any]]:
+def named_sources(name: str) -> list[SourceSpec]:
     """A folder, or a dataset of the Hub with all of its configurations, as sources."""
     if Path(name).is_dir():
-        return [{"name": name, "dataset": name}]
+        return [SourceSpec(name=name, dataset=name)]
     configs = [split.config for split in hub_splits(name)]
-    return [{"name": f"{name} {config or ''}".strip(), "dataset": name, "config": config} for config in configs]
+    return [SourceSpec(name=f"{name} {config or ''}".strip(), dataset=name, config=config) for config in configs]
 
 
 class DataMixture:
@@ -103,7 +105,7 @@ class DataMixture:
         if not self.streamed and sum(self.counts()) == 0:
             raise ValueError("train_data: no sample is drawn; every source has weight or samples 0.")
 
-    def __deepcopy__(self, memo: dict) -> "DataMixture":
+    def __deepcopy__(self, memo: dict[int, object]) -> "DataMixture":
         return self  # a copied dataset must follow the same epoch
 
     def check_weights(self) -> None:
@@ -169,17 +171,17 @@ class DataMixture:
         orders = [np.random.default_rng([self.seed, number, turn, 1]).permutation(size) for turn in passes]
         return np.concatenate(orders)[start % size :][:count] if count else np.zeros(0, dtype=np.int64)
 
-    def sample(self, index: int) -> dict[str, Any]:
+    def sample(self, index: int) -> Sample:
         """The sample at a place of this epoch, transformed."""
         number, row = self.table()[index]
         source = self.sources[number]
         return self.transformed(source, source.sample(int(row)), self.epoch, index)
 
-    def transformed(self, source: DataSource, sample: dict[str, Any], epoch: int, index: int) -> dict[str, Any]:
+    def transformed(self, source: DataSource, sample: Sample, epoch: int, index: int) -> Sample:
         """The sample after its source's transforms."""
         rng = sample_random(self.seed, epoch, index)
 
-        def draw(name: str | None) -> dict[str, Any]:
+        def draw(name: str | None) -> Sample:
             drawn_from = source if name is None else self.by_name[name]
             return drawn_from.sample(rng.randrange(len(drawn_from)))
 
@@ -194,7 +196,7 @@ class DataMixture:
         columns = [np.asarray(source.rows["length"]) for source in self.sources]  # type: ignore[index]
         return [int(columns[number][row]) for number, row in self.table()]
 
-    def __call__(self, batch: dict[str, list[int]]) -> dict[str, list]:
+    def __call__(self, batch: dict[str, list[int]]) -> dict[str, list[object]]:
         """The transform of [`as_dataset`]: places to columns."""
         samples = [self.sample(index) for index in batch["index"]]
         names = dict.fromkeys(name for sample in samples for name in sample)
@@ -214,7 +216,7 @@ class DataMixture:
         stream.favor_mixture = self
         return stream
 
-    def stream(self, epoch: int) -> Iterator[tuple[DataSource, dict[str, Any]]]:
+    def stream(self, epoch: int) -> Iterator[tuple[DataSource, Sample]]:
         """Source and untransformed sample, in order, of one epoch."""
         ends = self.sources[0].share == "rows"
         left = [1.0 if ends else float(source.samples or source.weight or 0) for source in self.sources]
@@ -240,15 +242,13 @@ class DataMixture:
             given += 1
             yield self.sources[number], found
 
-    def open_stream(self, number: int, epoch: int, turn: int) -> Iterator[dict[str, Any]]:
+    def open_stream(self, number: int, epoch: int, turn: int) -> Iterator[Sample]:
         """A source's samples from its beginning; each pass of each epoch has an order of its own."""
         order = random.Random(f"{self.seed}/{epoch}/{number}/{turn}")
         return self.sources[number].stream(epoch * 1009 + turn, order)
 
 
-def streamed_samples(
-    mixture: DataMixture, batch_size: int, repeat: bool, shard: list[int]
-) -> Iterator[dict[str, Any]]:
+def streamed_samples(mixture: DataMixture, batch_size: int, repeat: bool, shard: list[int]) -> Iterator[Sample]:
     """The samples of a stream that belong to this loader worker: every worker reads all, and yields whole batches.
 
     Batch k of the loader comes from worker k modulo workers. So the samples are in the same batches with any number of
@@ -283,7 +283,7 @@ class MixtureEpochs(TrainerCallback):
             self.mixture.set_epoch(int(state.epoch or 0))
 
 
-def mixture_of(dataset: Any) -> DataMixture | None:
+def mixture_of(dataset: SampleDataset) -> DataMixture | None:
     """The mixture behind a dataset of [`load_training_data`], None if it is a plain one."""
     if isinstance(dataset, Dataset):
         transform = (dataset.format.get("format_kwargs") or {}).get("transform")
@@ -309,7 +309,7 @@ def share_out(total: int, weights: Sequence[float]) -> list[int]:
     return counts
 
 
-def sample_lengths(dataset: Any, processor: Any) -> Any:
+def sample_lengths(dataset: SampleDataset, processor: FavorProcessor) -> list[int] | Callable[[int], list[int]]:
     """Token costs for a [`StepLengthSampler`]: the `length` column, which is added to a mixture's sources if missing.
 
     Raises `ValueError` for a plain dataset without the column (see [`add_length_column`]), and for a stream.

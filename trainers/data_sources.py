@@ -7,24 +7,21 @@ import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias, cast
 
 import datasets
 import pyarrow as pa
-from datasets import Dataset
+from datasets import Dataset, IterableDataset
 
-from .augmentations import MaskModality, build_transforms
+from .augmentations import MaskModality, Transform, build_transforms
 from .hub_datasets import HubSplit, hub_splits
 from .manifest import is_manifest, iterate_manifest, keep_shares, load_manifest, plain_messages
-from .sample_columns import DESCRIPTIVE_KEYS, MEDIA_KEYS, check_sample_columns
+from .sample_columns import DESCRIPTIVE_KEYS, MEDIA_KEYS, MediaValue, Sample, check_sample_columns
+from .source_spec import SourceSpec
 
-KINDS = ("path", "dataset", "webdataset")
+Row: TypeAlias = Mapping[str, object]  # of any columns
+
 READERS = {".parquet": "parquet", ".tar": "webdataset", ".jsonl": "json", ".json": "json", ".csv": "csv"}
-OPTIONS = {
-    *KINDS,
-    *("name", "config", "split", "revision", "columns", "prompt", "media_root", "streaming", "shuffle_buffer"),
-    *("weight", "samples", "subset", "family_shares", "transforms"),
-}
 MAPPED = ("messages", *MEDIA_KEYS, "use_own_audio", "question", "answer", *DESCRIPTIVE_KEYS)
 SHARD_SUFFIXES = {
     "video": ("mp4", "mkv", "webm", "mov", "avi"),
@@ -47,11 +44,11 @@ class DataSource:
     """
 
     name: str
-    rows: Dataset | Callable[[int], Iterator[dict]]
+    rows: Dataset | Callable[[int], Iterator[Row]]
     normalise: "Normaliser"
     weight: float | None
     samples: int | None
-    transforms: list
+    transforms: list[Transform]
 
     @property
     def share(self) -> str:
@@ -70,15 +67,15 @@ class DataSource:
     def __len__(self) -> int:
         return len(self.rows)  # type: ignore[arg-type]
 
-    def sample(self, place: int) -> dict[str, Any]:
+    def sample(self, place: int) -> Sample:
         """The sample of a row, without transforms."""
         return self.normalise(self.rows[place], place)  # type: ignore[index]
 
-    def keeps_something(self, sample: Mapping[str, Any]) -> bool:
+    def keeps_something(self, sample: Sample) -> bool:
         """Whether a [`MaskModality`] would leave anything of the sample."""
         return all(t.keeps_something(sample) for t in self.transforms if isinstance(t, MaskModality))
 
-    def stream(self, epoch: int, order: random.Random) -> Iterator[dict[str, Any]]:
+    def stream(self, epoch: int, order: random.Random) -> Iterator[Sample]:
         """All samples once: a streamed source as it comes, another one in random order."""
         if self.streamed:
             rows = self.rows(epoch)  # type: ignore[operator]
@@ -88,35 +85,20 @@ class DataSource:
                 yield self.sample(place)
 
 
-def open_source(spec: Mapping[str, Any], number: int, seed: int, check_files: bool = True) -> DataSource:
-    """A source as a recipe describes it (docs/training-data.md).
-
-    Raises `ValueError` for an option that no source has, and for options that contradict each other.
-    """
-    kinds = [kind for kind in KINDS if kind in spec]
-    where = f"source {spec.get('name', number)!r}"
-    unknown = set(spec) - OPTIONS
-    if unknown or len(kinds) != 1:
-        wrong = f"unknown {', '.join(sorted(unknown))}" if unknown else f"it names {kinds or 'no data'}"
-        raise ValueError(f"{where}: {wrong}; a source has one of {', '.join(KINDS)} of {', '.join(sorted(OPTIONS))}.")
-    transforms = build_transforms(spec.get("transforms") or (), where)
-    if spec.get("weight") is not None and spec.get("samples") is not None:
-        raise ValueError(f"{where}: give `weight` or `samples`, not both.")
-    if any(value is not None and value < 0 for value in (spec.get("weight"), spec.get("samples"))):
-        raise ValueError(f"{where}: `weight` and `samples` must not be negative.")
+def open_source(spec: SourceSpec, number: int, seed: int, check_files: bool = True) -> DataSource:
+    """A source as a recipe describes it; `number` is its place, which names it if it has no name."""
+    name = str(number) if spec.name is None else spec.name
+    where = f"source {(number if spec.name is None else spec.name)!r}"
+    transforms = build_transforms(spec.transforms, where)
     hub = hub_split(spec, where)
     manifest = manifest_of(spec, hub)
-    if spec.get("streaming"):
-        refused = [name for name in ("subset", "family_shares") if spec.get(name)]
-        if refused:
-            raise ValueError(f"{where}: {', '.join(refused)} need the whole data; leave `streaming` out.")
-        rows: Any = StreamedRows(dict(spec), seed, hub, manifest)
-    else:
-        rows = whole_rows(spec, seed, check_files, hub, manifest)
-    normalise = Normaliser(spec, where, hub, from_manifest=manifest is not None)
-    source = DataSource(
-        str(spec.get("name", number)), rows, normalise, spec.get("weight"), spec.get("samples"), transforms
+    rows = (
+        StreamedRows(spec, seed, hub, manifest)
+        if spec.streaming
+        else whole_rows(spec, seed, check_files, hub, manifest)
     )
+    normalise = Normaliser(spec, where, hub, from_manifest=manifest is not None)
+    source = DataSource(name, rows, normalise, spec.weight, spec.samples, transforms)
     return source if source.streamed else with_kept_modality(source)
 
 
@@ -130,12 +112,12 @@ def with_kept_modality(source: DataSource) -> DataSource:
     return source
 
 
-def hub_split(spec: Mapping[str, Any], where: str) -> HubSplit | None:
+def hub_split(spec: SourceSpec, where: str) -> HubSplit | None:
     """Where on the Hub a source lies; None if it lies here."""
-    name = spec.get("dataset")
-    if name is None or Path(name).exists():
+    if spec.dataset is None or Path(spec.dataset).exists():
         return None
-    found = hub_splits(name, spec.get("config"), spec.get("split", "train"), spec.get("revision"))
+    name = str(spec.dataset)
+    found = hub_splits(name, spec.config, spec.split, spec.revision)
     if len(found) > 1:
         names = ", ".join(str(split.config) for split in found)
         raise ValueError(
@@ -145,33 +127,31 @@ def hub_split(spec: Mapping[str, Any], where: str) -> HubSplit | None:
     return found[0]
 
 
-def manifest_of(spec: Mapping[str, Any], hub: HubSplit | None) -> Path | None:
+def manifest_of(spec: SourceSpec, hub: HubSplit | None) -> Path | None:
     """The manifest of a `dataset`, fetched from the Hub or in its folder; None if it is a table of other columns."""
-    if "dataset" not in spec or spec.get("media_root") is not None:
+    if spec.dataset is None or spec.media_root is not None:
         return None
     if hub is None:
-        files = [Path(spec["dataset"]) / f"{spec.get('split', 'train')}.jsonl"]
+        files = [Path(spec.dataset) / f"{spec.split}.jsonl"]
     else:
         files = hub.files() if [Path(pattern).suffix for pattern in hub.patterns] == [".jsonl"] else []
     return files[0] if len(files) == 1 and files[0].is_file() and is_manifest(files[0]) else None
 
 
-def whole_rows(
-    spec: Mapping[str, Any], seed: int, check_files: bool, hub: HubSplit | None, manifest: Path | None
-) -> Dataset:
+def whole_rows(spec: SourceSpec, seed: int, check_files: bool, hub: HubSplit | None, manifest: Path | None) -> Dataset:
     """The rows of a source that is not streamed."""
-    if "path" in spec:
-        rows = load_manifest(spec["path"], check_files=check_files)
+    if spec.path is not None:
+        rows = load_manifest(spec.path, check_files=check_files)
     elif manifest is not None:
         rows = load_manifest(manifest, check_files=check_files, hub=hub)
     else:
         rows = undecoded(load(spec, hub, streaming=False))
-    if spec.get("family_shares"):
-        rows = keep_shares(rows, spec["family_shares"], seed)
-    if spec.get("subset") is not None:
-        if spec["subset"] > len(rows):
-            raise ValueError(f"subset: {spec['subset']} samples were asked for, but there are {len(rows)}.")
-        rows = rows.select(random.Random(seed).sample(range(len(rows)), spec["subset"]))
+    if spec.family_shares:
+        rows = keep_shares(rows, spec.family_shares, seed)
+    if spec.subset is not None:
+        if spec.subset > len(rows):
+            raise ValueError(f"subset: {spec.subset} samples were asked for, but there are {len(rows)}.")
+        rows = rows.select(random.Random(seed).sample(range(len(rows)), spec.subset))
     return rows
 
 
@@ -179,16 +159,16 @@ def whole_rows(
 class StreamedRows:
     """Opens a streamed source: (pass number) to rows. Loader workers get a copy, and each reads the whole stream."""
 
-    spec: dict[str, Any]
+    spec: SourceSpec
     seed: int
     hub: HubSplit | None = None
     manifest: Path | None = None
 
-    def __call__(self, epoch: int) -> Iterator[dict]:
-        buffer = self.spec.get("shuffle_buffer")
-        path = self.spec.get("path", self.manifest)
+    def __call__(self, epoch: int) -> Iterator[Row]:
+        buffer = self.spec.shuffle_buffer
+        path = self.manifest if self.spec.path is None else self.spec.path
         if path is not None:
-            rows: Iterator[dict] = iterate_manifest(path, check_files=False, hub=self.hub)
+            rows: Iterator[Row] = iterate_manifest(path, check_files=False, hub=self.hub)
             return shuffled(rows, buffer, random.Random(self.seed * 1_000_003 + epoch)) if buffer else rows
         stream = undecoded(load(self.spec, self.hub, streaming=True))
         if buffer:
@@ -197,9 +177,9 @@ class StreamedRows:
         return ({name: values[0] for name, values in batch.items()} for batch in stream.iter(batch_size=1))
 
 
-def shuffled(rows: Iterator[dict], size: int, rng: random.Random) -> Iterator[dict]:
+def shuffled(rows: Iterator[Row], size: int, rng: random.Random) -> Iterator[Row]:
     """Rows in random order within a buffer of `size`."""
-    held: list[dict] = []
+    held: list[Row] = []
     for row in rows:
         if len(held) < size:
             held.append(row)
@@ -211,18 +191,18 @@ def shuffled(rows: Iterator[dict], size: int, rng: random.Random) -> Iterator[di
     yield from held
 
 
-def load(spec: Mapping[str, Any], hub: HubSplit | None, streaming: bool) -> Any:
+def load(spec: SourceSpec, hub: HubSplit | None, streaming: bool) -> Dataset | IterableDataset:
     """A Hub (or local) dataset, or tar shards, by `datasets`."""
     if hub is not None:
-        return load_from_hub(spec, hub, streaming)
-    if "dataset" in spec:
-        name, split = spec["dataset"], spec.get("split", "train")
-        return datasets.load_dataset(name, spec.get("config"), split=split, streaming=streaming)
-    files = spec["webdataset"]
-    return datasets.load_dataset("webdataset", data_files={"train": files}, split="train", streaming=streaming)
+        return load_from_hub(hub, streaming)
+    if spec.dataset is not None:
+        return datasets.load_dataset(str(spec.dataset), spec.config, split=spec.split, streaming=streaming)
+    return datasets.load_dataset(
+        "webdataset", data_files={"train": spec.webdataset}, split="train", streaming=streaming
+    )
 
 
-def load_from_hub(spec: Mapping[str, Any], hub: HubSplit, streaming: bool) -> Any:
+def load_from_hub(hub: HubSplit, streaming: bool) -> Dataset | IterableDataset:
     """A split of the Hub at its commit: its own files, as the card names them, or what `datasets` finds."""
     reader = READERS.get(Path(hub.patterns[0]).suffix) if hub.patterns else None
     if streaming or reader is None:
@@ -248,7 +228,7 @@ def shard_features(shards: list[str]) -> datasets.Features:
     return datasets.Features(columns | dict.fromkeys(("__key__", "__url__"), datasets.Value("string")))
 
 
-def undecoded(rows: Any) -> Any:
+def undecoded(rows: Dataset | IterableDataset) -> Dataset | IterableDataset:
     """The dataset with media as `{"path", "bytes"}`: they are decoded by our processor, not by `datasets`."""
     features = rows.features or {}
     for name, feature in features.items():
@@ -265,10 +245,10 @@ class Normaliser:
     columns are left out, unless they look like media: that is an error.
     """
 
-    def __init__(self, spec: Mapping[str, Any], where: str, hub: HubSplit | None = None, from_manifest: bool = False):
-        self.columns, self.prompt = dict(spec.get("columns") or {}), spec.get("prompt")
-        self.media_root = None if spec.get("media_root") is None else Path(spec["media_root"])
-        self.from_manifest, self.shards = "path" in spec or from_manifest, "webdataset" in spec
+    def __init__(self, spec: SourceSpec, where: str, hub: HubSplit | None = None, from_manifest: bool = False):
+        self.columns, self.prompt = spec.columns, spec.prompt
+        self.media_root = None if spec.media_root is None else Path(spec.media_root)
+        self.from_manifest, self.shards = spec.path is not None or from_manifest, spec.webdataset is not None
         self.where, self.hub = where, hub
         unknown = set(self.columns) - set(MAPPED)
         if unknown:
@@ -276,12 +256,13 @@ class Normaliser:
         if self.from_manifest and (self.columns or self.prompt):
             raise ValueError(f"{where}: a manifest has our columns; `columns` and `prompt` are for other datasets.")
 
-    def __call__(self, row: dict[str, Any], place: int) -> dict[str, Any]:
+    def __call__(self, row: Row, place: int) -> Sample:
         if self.from_manifest:
-            return {name: value for name, value in row.items() if value is not None or name in MEDIA_KEYS}
+            return cast(Sample, {name: row[name] for name in row if row[name] is not None or name in MEDIA_KEYS})
         if self.shards or "__key__" in row:
             row = from_shard(row)
-        origin = f"{self.where}, row {row.pop('__key__', place)}"
+        origin = f"{self.where}, row {row.get('__key__', place)}"
+        row = {name: value for name, value in row.items() if name != "__key__"}
         missing = set(self.columns.values()) - set(row)
         if missing:
             raise ValueError(
@@ -291,17 +272,19 @@ class Normaliser:
         found = {name: rest.pop(name) for name in MAPPED if name in rest}
         found |= {name: row[column] for name, column in self.columns.items()}
         check_sample_columns(rest, origin)
-        sample = {kind: self.media(found.pop(kind, None), origin) for kind in MEDIA_KEYS}
+        sample: Sample = {}
+        for kind in MEDIA_KEYS:
+            sample[kind] = self.media(found.pop(kind, None), origin)
         question, answer = found.pop("question", None) or self.prompt, found.pop("answer", None)
         messages = found.pop("messages", None)
         if messages is None and question is not None and answer is not None:
             messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
         sample |= {"messages": plain_messages(messages, origin), "origin": origin}
-        used = found.pop("use_own_audio", None)
-        sample["use_own_audio"] = used is not False
-        return sample | {name: value for name, value in found.items() if value is not None and name != "origin"}
+        sample["use_own_audio"] = found.pop("use_own_audio", None) is not False
+        described = {name: value for name, value in found.items() if value is not None and name != "origin"}
+        return sample | cast(Sample, described)
 
-    def media(self, value: Any, origin: str) -> Any:
+    def media(self, value: object, origin: str) -> MediaValue | None:
         """A path below `media_root` or in the repository, or bytes."""
         if isinstance(value, Mapping) and value.get("bytes") is None:
             value = value.get("path")
@@ -309,12 +292,13 @@ class Normaliser:
             return str(self.media_root / value)
         if isinstance(value, str) and self.hub is not None and "://" not in value:
             return self.hub.file_address(value, origin)
-        return value
+        return cast(MediaValue | None, value)
 
 
-def from_shard(row: dict[str, Any]) -> dict[str, Any]:
+def from_shard(row: Row) -> Row:
     """A WebDataset row with its media under our names."""
-    sample = dict(row.get("json") or {})
+    described = row.get("json")
+    sample = dict(described) if isinstance(described, Mapping) else {}
     for name, value in row.items():
         if name in ("json", "__url__") or value is None:  # None: another sample of the shard has such a file
             continue

@@ -2,14 +2,20 @@
 """How much each micro-batch's diversity loss counts in an optimisation step, and how its weight changes over steps."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Literal, TypeAlias
 
 import torch
 
-MEDIA_ROWS = ("pixel_values_videos", "input_features", "encoder_states")  # one row an item, in whichever is there
+from favor.modeling_favor import FavorConfig
+
+from .favor_data_collator import Batch
+
+MediaInput: TypeAlias = Literal["pixel_values_videos", "input_features", "encoder_states"]
+# One row an item, in whichever is there.
+MEDIA_ROWS: tuple[MediaInput, ...] = ("pixel_values_videos", "input_features", "encoder_states")
 
 
-def diversity_units(batch: Mapping[str, Any], config: Any) -> torch.Tensor:
+def diversity_units(batch: Batch, config: FavorConfig) -> torch.Tensor:
     """What the diversity loss of a batch is a mean over: windows (reduction "mean") or items ("sum"); a scalar.
 
     Told from the collated batch, before its forward: a window is `num_query_tokens` placeholders.

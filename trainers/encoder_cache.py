@@ -7,7 +7,7 @@ the encoders give for the sample alone.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,10 +18,10 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from tqdm import tqdm
 
-from .bad_samples import BadSampleError, BadSampleLog
+from .bad_samples import BadSample, BadSampleError, BadSampleLog
 from .data_mixture import mixture_of
 from .decoded_clips import DecodedClip, clip_key, one_thread
-from .favor_data_collator import pad_text
+from .favor_data_collator import Batch, TokenRow, pad_text
 from .feature_cache import FeatureCache
 from .feature_keys import FeatureKeys
 from .sample_columns import check_sample_columns, media_files
@@ -31,6 +31,13 @@ FRAMES = "/frames"  # suffix of the key under which the picture of each time ste
 AS_LONG_AS_THE_SOUND = -1  # in place of those indices: a still
 CLIPS_FOR_WORKERS = 64  # fewer are decoded sooner than a worker has started
 KEPT_COLUMNS = ("family", "task", "origin")
+
+
+class EncodedRow(TokenRow):
+    """One sample's text, and the keys of its states; None where it has no pictures, or no sound."""
+
+    visual_states: str | None
+    audio_states: str | None
 
 
 class EncodedCollator:
@@ -47,20 +54,20 @@ class EncodedCollator:
         self.audio_vectors_per_frame = audio_vectors_per_frame
         self.log = log
 
-    def __call__(self, rows: list[Mapping[str, Any]]) -> dict[str, Any]:
-        batch: dict[str, Any] = pad_text(rows, self.pad_token_id)
+    def __call__(self, rows: Sequence[EncodedRow]) -> Batch:
+        batch = pad_text(rows, self.pad_token_id)
         encoded = self.connector_inputs([row for row in rows if row["visual_states"] or row["audio_states"]])
         if encoded:
             batch["encoder_states"] = encoded
         return batch
 
-    def connector_inputs(self, rows: list[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+    def connector_inputs(self, rows: Sequence[EncodedRow]) -> dict[str, torch.Tensor]:
         """The connector's arguments for rows that have media."""
         return join_states([self.states(row) for row in rows])
 
     @property
-    def bad_samples(self) -> list[dict[str, Any]]:
-        """The samples that [`encode_dataset`] left out: `reason`, `origin`, `file`, `detail`."""
+    def bad_samples(self) -> list[BadSample]:
+        """The samples that [`encode_dataset`] left out."""
         return self.log.read()
 
     @property
@@ -68,7 +75,7 @@ class EncodedCollator:
         """How many samples were left out."""
         return len(self.bad_samples)
 
-    def states(self, row: Mapping[str, Any]) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    def states(self, row: EncodedRow) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         """(T, p, d) visual and (S, A) audio states of a row."""
         audio = self.cache.get(row["audio_states"]) if row["audio_states"] else None
         if not row["visual_states"]:

@@ -4,23 +4,38 @@
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 import torch
 from accelerate.utils import gather_object
 
-from .sample_columns import MEDIA_KEYS
+from .data_mixture import SampleDataset
+from .favor_data_collator import Batch
+from .sample_columns import MEDIA_KEYS, Sample
 from .sample_tokens import IGNORED_LABEL
 from .trained_modules import favor_of
 
-TEXT_INPUTS = ("input_ids", "attention_mask", "labels")
+if TYPE_CHECKING:
+    from .favor_sft_trainer import FavorSFTTrainer
+
 _NOT_WORDS = re.compile(r"[^\w\s]")
 
 
-def evaluate_answers(trainer: Any, dataset: Any, prefix: str) -> dict[str, float]:
+class Answered(TypedDict):
+    """A sample's answer, as `samples.jsonl` has it."""
+
+    task: str | None
+    media: list[str]
+    prompt: str
+    reference: str
+    answer: str
+    correct: bool
+
+
+def evaluate_answers(trainer: "FavorSFTTrainer", dataset: SampleDataset, prefix: str) -> dict[str, float]:
     """Answers `args.eval_answers` samples, spread over the processes, and adds them to `samples.jsonl`.
 
     Returns `{prefix}_exact_match`, the share of answers that equal the reference but for case and punctuation, and
@@ -43,7 +58,7 @@ def evaluate_answers(trainer: Any, dataset: Any, prefix: str) -> dict[str, float
     return {name: sum(values) / len(values) for name, values in scores.items()}
 
 
-def chosen_samples(dataset: Any, count: int) -> Iterator[Mapping[str, Any]]:
+def chosen_samples(dataset: SampleDataset, count: int) -> Iterator[Sample]:
     """`count` samples, evenly spread; of a stream the first ones."""
     if not hasattr(dataset, "__len__"):
         yield from islice(dataset, count)
@@ -53,7 +68,7 @@ def chosen_samples(dataset: Any, count: int) -> Iterator[Mapping[str, Any]]:
         yield dataset[number * len(dataset) // count]
 
 
-def answer_sample(trainer: Any, sample: Mapping[str, Any], max_new_tokens: int | None) -> dict[str, Any]:
+def answer_sample(trainer: "FavorSFTTrainer", sample: Sample, max_new_tokens: int | None) -> Answered:
     """Question, reference and answer of a sample's last turn."""
     batch = trainer._prepare_inputs(trainer.data_collator([sample]))
     prompt, reference = prompt_and_reference(batch)
@@ -64,10 +79,10 @@ def answer_sample(trainer: Any, sample: Mapping[str, Any], max_new_tokens: int |
     tokenizer = trainer.processing_class.tokenizer
     answer = tokenizer.decode(tokens[0, prompt["input_ids"].shape[1] :], skip_special_tokens=True).strip()
     expected = tokenizer.decode(reference, skip_special_tokens=True).strip()
-    files = [sample.get(key) for key in MEDIA_KEYS if isinstance(sample.get(key), str)]
+    files = [sample.get(key) for key in MEDIA_KEYS]
     return {
         "task": sample.get("task") or sample.get("family"),
-        "media": [Path(file).name for file in files if file],
+        "media": [Path(file).name for file in files if isinstance(file, str) and file],
         "prompt": tokenizer.decode(
             [token for token in prompt["input_ids"][0].tolist() if token != model.config.video_token_id],
             skip_special_tokens=True,
@@ -78,14 +93,16 @@ def answer_sample(trainer: Any, sample: Mapping[str, Any], max_new_tokens: int |
     }
 
 
-def prompt_and_reference(batch: Mapping[str, Any]) -> tuple[dict[str, Any], torch.Tensor]:
+def prompt_and_reference(batch: Batch) -> tuple[Batch, torch.Tensor]:
     """A collated sample cut before its last answer, and that answer's token ids."""
     answered = (batch["labels"][0] != IGNORED_LABEL).nonzero()[:, 0]
     gaps = (answered.diff() > 1).nonzero()[:, 0]
     start = int(answered[gaps[-1] + 1] if len(gaps) else answered[0])
     end = int(answered[-1]) + 1
-    prompt = {name: value for name, value in batch.items() if name not in TEXT_INPUTS}
-    prompt |= {name: batch[name][:, :start] for name in ("input_ids", "attention_mask")}
+    prompt = batch.copy()
+    del prompt["labels"]
+    prompt["input_ids"] = batch["input_ids"][:, :start]
+    prompt["attention_mask"] = batch["attention_mask"][:, :start]
     return prompt, batch["labels"][0, start:end]
 
 

@@ -5,16 +5,49 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypedDict, cast
 
 import torch
 
-from .bad_samples import BadSampleError, BadSampleLog
-from .sample_columns import check_sample_columns, media_files
+from favor.processing import FavorProcessor
+
+from .bad_samples import BadSample, BadSampleError, BadSampleLog
+from .sample_columns import Sample, check_sample_columns, media_files
 from .sample_tokens import IGNORED_LABEL, limit_length, media_messages, with_spaces_before
 
 MAX_SPARES = 100  # samples tried in place of a batch that is bad as a whole
 TEXT_INPUTS = ("input_ids", "attention_mask", "labels")
+
+
+class MediaInputs(TypedDict, total=False):
+    """The model's arguments of audio-visual items; each is there if an item needs it."""
+
+    pixel_values_videos: torch.Tensor
+    video_frame_indices: torch.Tensor
+    qformer_input_ids: torch.Tensor
+    qformer_attention_mask: torch.Tensor
+    input_features: torch.Tensor
+    input_features_mask: torch.Tensor
+
+
+class Batch(MediaInputs, total=False):
+    """What collators make; `encoder_states` are the connector's arguments, in place of the media."""
+
+    input_ids: torch.Tensor
+    attention_mask: torch.Tensor
+    labels: torch.Tensor
+    encoder_states: Mapping[str, torch.Tensor]
+
+
+class TokenRow(TypedDict):
+    """One sample's text."""
+
+    input_ids: list[int]
+    labels: list[int]
+
+
+class PreparedSample(TokenRow, MediaInputs):
+    """One sample's text and the media tensors of its items."""
 
 
 @dataclass
@@ -51,11 +84,11 @@ class FavorDataCollator:
             follows from the batch, not from chance. Without them such a batch is an error.
     """
 
-    processor: Any
+    processor: FavorProcessor
     max_length: int | None = None
     on_bad_sample: Literal["raise", "skip"] = "raise"
     bad_sample_log: str | Path | None = None
-    spares: Sequence[Mapping[str, Any]] | None = field(default=None, repr=False)
+    spares: Sequence[Sample] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.on_bad_sample not in ("raise", "skip"):
@@ -64,7 +97,7 @@ class FavorDataCollator:
             raise ValueError(f"max_length must be positive or None, but it is {self.max_length}.")
         self.log = BadSampleLog(self.bad_sample_log)
 
-    def __call__(self, samples: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+    def __call__(self, samples: Sequence[Sample]) -> Batch:
         prepared = []
         errors = []
         for sample in samples:
@@ -79,8 +112,8 @@ class FavorDataCollator:
         return self.join(prepared or [self.spare(errors)])
 
     @property
-    def bad_samples(self) -> list[dict[str, Any]]:
-        """The samples skipped so far, by this process and the loader workers: `reason`, `origin`, `file`, `detail`."""
+    def bad_samples(self) -> list[BadSample]:
+        """The samples skipped so far, by this process and the loader workers."""
         return self.log.read()
 
     @property
@@ -88,7 +121,7 @@ class FavorDataCollator:
         """How many samples were skipped so far."""
         return len(self.bad_samples)
 
-    def prepare(self, sample: Mapping[str, Any]) -> dict[str, Any]:
+    def prepare(self, sample: Sample) -> PreparedSample:
         """One sample's token lists and its items' media tensors.
 
         Raises `BadSampleError` that names the sample's origin and file.
@@ -119,22 +152,22 @@ class FavorDataCollator:
         answers = with_spaces_before(self.processor, ids, torch.as_tensor(answers)[0].tolist())
         labels = [token if answer else IGNORED_LABEL for token, answer in zip(ids, answers, strict=True)]
         row["input_ids"], row["labels"] = limit_length(ids, labels, self.max_length, origin)
-        return row
+        return cast(PreparedSample, row)
 
-    def join(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+    def join(self, rows: Sequence[PreparedSample]) -> Batch:
         """Pads prepared samples to one batch; the media rows of a sample without items do not exist."""
-        batch = pad_text(rows, self.processor.tokenizer.pad_token_id)
+        batch = dict(pad_text(rows, self.processor.tokenizer.pad_token_id))
         names = dict.fromkeys(name for row in rows for name in row if name not in TEXT_INPUTS)
-        with_items = [row for row in rows if any(name in row for name in names)]
-        counts = [next(len(row[name]) for name in names if name in row) for row in with_items]
+        media = [cast(Mapping[str, torch.Tensor], row) for row in rows if any(name in row for name in names)]
+        counts = [next(len(row[name]) for name in names if name in row) for row in media]
         padding = {"video_frame_indices": -1}
         if getattr(self.processor, "qformer_tokenizer", None) is not None:
             padding["qformer_input_ids"] = self.processor.qformer_tokenizer.pad_token_id
         for name in names:
-            batch[name] = pad_media([row.get(name) for row in with_items], counts, padding.get(name, 0))
-        return batch
+            batch[name] = pad_media([row.get(name) for row in media], counts, padding.get(name, 0))
+        return cast(Batch, batch)
 
-    def spare(self, errors: list[BadSampleError]) -> dict[str, Any]:
+    def spare(self, errors: list[BadSampleError]) -> PreparedSample:
         """A usable sample in place of a batch that has none."""
         told = "; ".join(str(error) for error in errors[:3])
         if not self.spares:
@@ -152,7 +185,7 @@ class FavorDataCollator:
         raise ValueError(f"None of {MAX_SPARES} samples in place of bad ones can be used; the last: {last}")
 
 
-def pad_text(rows: Sequence[Mapping[str, Any]], pad_token_id: int) -> dict[str, torch.Tensor]:
+def pad_text(rows: Sequence[TokenRow], pad_token_id: int) -> Batch:
     """`input_ids`, `attention_mask` and `labels`, (batch, length) int64, padded on the right."""
     pad = torch.nn.utils.rnn.pad_sequence
     ids = [torch.tensor(row["input_ids"]) for row in rows]

@@ -2,7 +2,7 @@
 """TRL's SFTTrainer with FAVOR's diversity loss (eq. 5), data collator and frozen encoders."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -11,18 +11,25 @@ from transformers.trainer_utils import rotate_checkpoints
 from transformers.utils import logging
 from trl import SFTTrainer
 
+from favor.modeling_favor import FavorForConditionalGeneration
+from favor.modeling_favor.outputs_favor import FavorModelOutputWithPast
+
 from .bad_samples import BAD_SAMPLES
 from .complete_checkpoints import last_complete, mark_complete, unmark
 from .data_mixture import MixtureEpochs, mixture_of, sample_lengths
 from .diversity_weight import diversity_units, scheduled_weight
 from .eval_answers import evaluate_answers
-from .favor_data_collator import FavorDataCollator
+from .favor_data_collator import Batch, FavorDataCollator
 from .favor_sft_config import FavorSFTConfig
 from .muon import add_muon, check_muon
+from .recipe_sections import LoraSettings
 from .step_length_sampler import StepLengthSampler
-from .trained_modules import encoders, favor_of, set_connector_dtype, train_only
+from .trained_modules import TrainedModel, encoders, favor_of, set_connector_dtype, train_only
 from .training_checks import check_datasets, check_encoders_frozen, check_launch, check_peft_config, check_same_streams
 from .training_record import run_record, stage_record, write_record
+
+if TYPE_CHECKING:
+    from peft import LoraConfig, PeftConfig
 
 logger = logging.get_logger(__name__)
 
@@ -154,7 +161,7 @@ class FavorSFTTrainer(SFTTrainer):
         self.check_media_arrive(batches)
         return batches, num_items_in_batch
 
-    def check_media_arrive(self, batches: list[dict]) -> None:
+    def check_media_arrive(self, batches: list[Batch]) -> None:
         """Raises `ValueError` if samples have media, but their first batches do not."""
         if self.expects_media and batches:
             self.expects_media = False
@@ -165,11 +172,13 @@ class FavorSFTTrainer(SFTTrainer):
                     f"hold no placeholder (token {token}): training would be on text alone. Use a FavorDataCollator."
                 )
 
-    def keep_diversity_loss(self, module: nn.Module, inputs: tuple, outputs: Any) -> None:
+    def keep_diversity_loss(self, module: nn.Module, inputs: tuple, outputs: FavorModelOutputWithPast) -> None:
         """Forward hook: TRL's fused loss drops the backbone's extra outputs."""
         self._diversity_loss = outputs.diversity_loss
 
-    def touch_media_weights(self, module: nn.Module, inputs: tuple, arguments: dict) -> tuple[tuple, dict]:
+    def touch_media_weights(
+        self, module: nn.Module, inputs: tuple, arguments: dict[str, torch.Tensor]
+    ) -> tuple[tuple, dict[str, torch.Tensor]]:
         """Hook before the language model's forward: the embeddings depend on all trained weights, by nothing.
 
         A process whose batch is text alone would have no gradient for the connector, and with FSDP would wait for ever
@@ -254,7 +263,7 @@ class FavorSFTTrainer(SFTTrainer):
             best = self.state.best_model_checkpoint
             rotate_checkpoints(str(folder.parent), save_total_limit=limit, best_model_checkpoint=best, use_mtime=True)
 
-    def unwrapped_favor(self) -> nn.Module:
+    def unwrapped_favor(self) -> FavorForConditionalGeneration:
         """The `FavorForConditionalGeneration` under PEFT and Accelerate's wrappers."""
         return favor_of(self.accelerator.unwrap_model(self.model))
 
@@ -283,7 +292,7 @@ class SamplerEpochs(TrainerCallback):
         self.sampler.set_epoch(int(state.epoch or 0))
 
 
-def prepare_model(model: nn.Module, args: FavorSFTConfig, peft_config: Any) -> None:
+def prepare_model(model: TrainedModel, args: FavorSFTConfig, peft_config: "PeftConfig | None") -> None:
     """Freezes, casts and configures as `args` say, before a LoRA is put around the model."""
     check_peft_config(model, peft_config)
     set_connector_dtype(model, getattr(torch, args.connector_dtype))
@@ -303,7 +312,9 @@ def prepare_model(model: nn.Module, args: FavorSFTConfig, peft_config: Any) -> N
         train_only(model, args.train_only, args.freeze_encoders)
 
 
-def lora_config(rank: int = 32, alpha: int = 32, dropout: float = 0.1):
+def lora_config(
+    rank: int = LoraSettings.rank, alpha: int = LoraSettings.alpha, dropout: float = LoraSettings.dropout
+) -> "LoraConfig":
     """The paper's LoRA: rank 32 on the LLM's attention projections; the connector is trained in full."""
     from peft import LoraConfig
 

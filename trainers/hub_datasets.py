@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TypeVar, cast
 
 from huggingface_hub import constants, hf_hub_download, snapshot_download
 from huggingface_hub.errors import (
@@ -21,6 +21,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.repocard import metadata_load
 
+Source = TypeVar("Source")  # of media: a path, bytes, or what else a sample has
 CARD = "README.md"
 FILE_SUFFIXES = (".jsonl", ".json", ".yaml", ".parquet", ".tar", ".csv")
 _ID = re.compile(r"(?P<name>[\w-][\w.-]*/[\w-][\w.-]*)(?:@(?P<revision>[\w./-]+))?")
@@ -119,21 +120,21 @@ def hub_splits(
     return having
 
 
-def card_files(metadata: Mapping[str, Any]) -> dict[str, dict[str, tuple[str, ...]]]:
+def card_files(metadata: Mapping[str, object]) -> dict[str, dict[str, tuple[str, ...]]]:
     """Patterns by configuration and split; empty unless the card gives them for every split."""
     configs: dict[str, dict[str, tuple[str, ...]]] = {}
-    for config in metadata.get("configs") or []:
+    for config in cast(list[Mapping[str, object]], metadata.get("configs") or []):
         files = config.get("data_files")
         if not isinstance(files, list) or not all(isinstance(entry, Mapping) for entry in files):
             return {}
         paths = {entry["split"]: entry["path"] for entry in files}
-        configs[config.get("config_name", "default")] = {
+        configs[str(config.get("config_name", "default"))] = {
             split: (path,) if isinstance(path, str) else tuple(path) for split, path in paths.items()
         }
     return configs
 
 
-def local_file(path: Any) -> Any:
+def local_file(path: Source) -> Source | str:
     """The path (or anything else) itself; of an `hf://` address that of the cached file, which is fetched if need be.
 
     Raises `FileNotFoundError` if the repository has no such file, and `ConnectionError` if the Hub cannot be reached.

@@ -5,15 +5,23 @@ import json
 import math
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from datasets import Dataset
 
 from .bad_samples import BadSampleError
 from .hub_datasets import HubSplit
-from .sample_columns import DESCRIPTIVE_KEYS, MEDIA_KEYS, PLACEHOLDERS, check_manifest_keys, check_sample_columns
+from .sample_columns import (
+    DESCRIPTIVE_KEYS,
+    MEDIA_KEYS,
+    PLACEHOLDERS,
+    Sample,
+    Turn,
+    check_manifest_keys,
+    check_sample_columns,
+)
 
 RELEASED_ROLES = {"human": "user", "gpt": "assistant"}
 RELEASED_TURNS = ("conversation", "conversations")
@@ -44,7 +52,7 @@ def load_manifest(
     does not exist.
     """
     path = Path(path)
-    rows: list[dict] = []
+    rows: list[Sample] = []
     for row in iterate_manifest(path, check_files, hub):
         if limit is not None and len(rows) >= limit:
             break
@@ -55,7 +63,7 @@ def load_manifest(
     return Dataset.from_dict({name: [row.get(name) for row in rows] for name in names})
 
 
-def iterate_manifest(path: str | Path, check_files: bool = True, hub: HubSplit | None = None) -> Iterator[dict]:
+def iterate_manifest(path: str | Path, check_files: bool = True, hub: HubSplit | None = None) -> Iterator[Sample]:
     """The rows of [`load_manifest`] one by one; a .jsonl file is never held as a whole."""
     path = Path(path)
     if not path.is_file():
@@ -72,7 +80,7 @@ def is_manifest(path: Path) -> bool:
     return set(sample) <= {"messages", *RELEASED_TURNS, "image_name", *MEDIA_KEYS, *DESCRIPTIVE_KEYS}
 
 
-def read_samples(path: Path) -> Iterator[tuple[int, dict]]:
+def read_samples(path: Path) -> Iterator[tuple[int, object]]:
     """Line (or place in a .json list, from 1) and sample."""
     with path.open(encoding="utf-8") as file:
         try:
@@ -89,8 +97,8 @@ def read_samples(path: Path) -> Iterator[tuple[int, dict]]:
 
 
 def normalise_sample(
-    sample: dict, manifest: Path, number: int, check_files: bool = True, hub: HubSplit | None = None
-) -> dict:
+    sample: object, manifest: Path, number: int, check_files: bool = True, hub: HubSplit | None = None
+) -> Sample:
     """One sample with absolute paths, or addresses of the Hub, and chat messages."""
     name = manifest if hub is None else f"{hub.address}/{manifest.name}"
     where = f"{name}, {'sample' if manifest.suffix == '.json' else 'line'} {number}"
@@ -101,36 +109,33 @@ def normalise_sample(
     if turns is not None:
         sample |= released_sample(turns, sample.pop("image_name", None), where)
     check_manifest_keys(sample, where)
-    row: dict[str, Any] = {"messages": plain_messages(sample.get("messages"), where)}
-    for key in MEDIA_KEYS:
-        value = sample.get(key)
+    row: Sample = {"messages": plain_messages(sample.get("messages"), where)}
+    for kind in MEDIA_KEYS:
+        value = sample.get(kind)
         if value is not None and not isinstance(value, str):
-            raise ValueError(f"{where}: {key} must be the path of a file, but it is {value!r}.")
-        if hub is not None:
-            row[key] = None if value is None else hub.file_address(value, where)
+            raise ValueError(f"{where}: {kind} must be the path of a file, but it is {value!r}.")
+        if value is None or hub is not None:
+            row[kind] = None if value is None or hub is None else hub.file_address(value, where)
             continue
-        row[key] = None if value is None else str((manifest.parent / value).resolve())
-        if check_files and row[key] is not None and not Path(row[key]).is_file():
-            raise ValueError(f"{where}: {key} file {value} does not exist beside the manifest.")
+        file = (manifest.parent / value).resolve()
+        row[kind] = str(file)
+        if check_files and not file.is_file():
+            raise ValueError(f"{where}: {kind} file {value} does not exist beside the manifest.")
     row["use_own_audio"] = not ("audio" in sample and sample["audio"] is None)
     row["origin"] = where
     check_sample_columns(row)
-    for key in DESCRIPTIVE_KEYS:
-        if key in sample:
-            row[key] = str(sample[key]) if key == "id" else sample[key]
-    return row
+    described = {key: str(sample[key]) if key == "id" else sample[key] for key in DESCRIPTIVE_KEYS if key in sample}
+    return row | cast(Sample, described)
 
 
-def plain_messages(messages: Any, where: str) -> list[dict[str, str]]:
+def plain_messages(messages: object, where: str) -> list[Turn]:
     """Turns with string contents; lists of text blocks, as transformers writes them, are joined as its template does.
 
     Raises `BadSampleError` (a `ValueError`) if there is nothing to read or nothing to learn.
     """
     if not isinstance(messages, (list, tuple)) or not messages:
         raise BadSampleError("malformed", "`messages` must be a non-empty list of turns.", where)
-    plain: list[dict[str, str]] = [
-        {"role": turn_role(turn, where), "content": turn_text(turn, where)} for turn in messages
-    ]
+    plain: list[Turn] = [{"role": turn_role(turn, where), "content": turn_text(turn, where)} for turn in messages]
     if not any(turn["role"] == "assistant" and turn["content"].strip() for turn in plain):
         raise BadSampleError(
             "no answer", "no assistant turn with text, so there is nothing to learn; add the answer.", where
@@ -140,14 +145,14 @@ def plain_messages(messages: Any, where: str) -> list[dict[str, str]]:
     return plain
 
 
-def turn_role(turn: Any, where: str) -> str:
+def turn_role(turn: object, where: str) -> str:
     role = turn.get("role") if isinstance(turn, Mapping) else None
     if role not in ROLES:
         raise BadSampleError("malformed", f"a turn of `messages` has role {role!r}; it is one of {ROLES}.", where)
     return role
 
 
-def turn_text(turn: Mapping, where: str) -> str:
+def turn_text(turn: Mapping[str, object], where: str) -> str:
     """A turn's text from a string or text blocks."""
     content = turn.get("content")
     if isinstance(content, str):
@@ -166,7 +171,9 @@ def turn_text(turn: Mapping, where: str) -> str:
     return " ".join(texts).strip()
 
 
-def released_sample(turns: list[dict], image_name: Any, where: str) -> dict[str, Any]:
+def released_sample(
+    turns: Sequence[Mapping[str, str]], image_name: str | list[str] | None, where: str
+) -> dict[str, object]:
     """`from`/`value` turns as messages, without the placeholders that such files carry in the text."""
     messages = [
         {
@@ -196,7 +203,7 @@ def released_media(image_name: str | list[str] | None, where: str) -> dict[str, 
     return media
 
 
-def keep_shares(dataset: Dataset, shares: dict[str, float], seed: int) -> Dataset:
+def keep_shares(dataset: Dataset, shares: Mapping[str, float], seed: int) -> Dataset:
     """Keeps a random share of each question family; families that are not named are kept whole, or as `others` says.
 
     Args:

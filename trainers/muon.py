@@ -2,10 +2,11 @@
 """Muon for the weight matrices inside the layers, beside AdamW for all other parameters, as one optimizer."""
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.optimizer import StateDict
+from transformers import Trainer
 
 MOMENTUM = 0.95
 
@@ -35,7 +36,7 @@ class MuonAndAdamW(torch.optim.Optimizer):
         self.adamw.param_groups, self.muon.param_groups = self.param_groups[:others], self.param_groups[others:]
         self.adamw.state = self.muon.state = self.state
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+    def step(self, closure: Callable[[], torch.Tensor] | None = None) -> torch.Tensor | None:
         """A step of both; returns what `closure` returns, which is called once."""
         loss = None
         if closure is not None:
@@ -45,7 +46,7 @@ class MuonAndAdamW(torch.optim.Optimizer):
         self.adamw.step()
         return loss
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: StateDict) -> None:
         """As inherited; raises `ValueError` for the state of a run without Muon."""
         found, expected = len(state_dict["param_groups"]), len(self.param_groups)
         if found != expected:
@@ -56,7 +57,7 @@ class MuonAndAdamW(torch.optim.Optimizer):
         super().load_state_dict(state_dict)
         self.share()  # loading replaces the groups and states
 
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
+    def add_param_group(self, param_group: dict[str, object]) -> None:
         """Only while it is built: neither of the two optimizers would train a later group."""
         if hasattr(self, "muon"):
             raise ValueError(
@@ -110,7 +111,7 @@ def add_muon(
     return MuonAndAdamW(muon, adamw)
 
 
-def check_muon(trainer: Any) -> None:
+def check_muon(trainer: Trainer) -> None:
     """Raises `ValueError` where a trainer with `muon_learning_rate` could not use Muon."""
     if trainer.args.muon_learning_rate is None:
         return

@@ -3,51 +3,18 @@
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from .connector_pretraining import NEEDED as CONNECTOR_NEEDS
-from .connector_pretraining import OPTIONAL as CONNECTOR_MAY_HAVE
 from .favor_sft_config import FavorSFTConfig
-from .picture_augmentation import check_augmentation
-from .recipe_model import FRESH_PARTS
-from .tower_pretraining import NEEDED as TOWERS_NEED
-from .tower_pretraining import OPTIONAL as TOWERS_MAY_HAVE
+from .recipe_sections import CacheSettings, Recipe
+from .section_parser import listed, parse_section
+from .source_spec import with_sources
 
-SECTIONS = {
-    "seed",
-    "model",
-    "config",
-    "fresh_parts",
-    "media_options",
-    "output_dir",
-    "resume",
-    "train_data",
-    "eval_data",
-    "from_scratch",
-    "tower_pretraining",
-    "connector_pretraining",
-    "cache_encoder_states",
-    "lora",
-    "sft",
-    "stages",
-}
-STAGE_SECTIONS = {"sft", "family_shares", "train_data", "words_for_media"}
-MAPPINGS = {
-    "config",
-    "media_options",
-    "from_scratch",
-    "tower_pretraining",
-    "connector_pretraining",
-    "lora",
-    "sft",
-    "family_shares",
-}
 STRATEGIES = {"save_strategy", "eval_strategy", "logging_strategy"}
-LORA_OPTIONS = {"rank", "alpha", "dropout", "merge"}
-CACHE_OPTIONS = {"cache_dir", "dtype", "identify_files_by", "workers"}
+SFT_OPTIONS = {field.name for field in dataclasses.fields(FavorSFTConfig)} - {"output_dir", "seed"}
 
 
 class RecipeLoader(yaml.SafeLoader):
@@ -59,7 +26,7 @@ RecipeLoader.add_implicit_resolver(
 )
 
 
-def read_recipe(path: str | Path, overrides: dict[str, str] | None = None) -> dict[str, Any]:
+def read_recipe(path: str | Path, overrides: Mapping[str, str] | None = None) -> Recipe:
     """A recipe with overrides such as `{"sft.max_steps": "100"}` applied.
 
     Raises `ValueError` for a key that no recipe has: a mistyped option must not be ignored.
@@ -67,114 +34,101 @@ def read_recipe(path: str | Path, overrides: dict[str, str] | None = None) -> di
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such recipe.")
-    recipe = yaml.load(path.read_text(encoding="utf-8"), RecipeLoader)
-    if not isinstance(recipe, dict):
-        raise ValueError(f"{path}: a recipe is a mapping with the sections {', '.join(sorted(SECTIONS))}.")
-    for key, value in (overrides or {}).items():
-        override(recipe, key, yaml.load(value, RecipeLoader), path)
-    unknown = set(recipe) - SECTIONS
-    if unknown:
-        raise ValueError(f"{path}: unknown {', '.join(sorted(unknown))}; a recipe has {', '.join(sorted(SECTIONS))}.")
-    if ("model" in recipe) == ("from_scratch" in recipe):
-        raise ValueError(f"{path}: give either `model` (a folder or Hub id) or `from_scratch`.")
-    if "config" in recipe and "model" not in recipe:
-        raise ValueError(f"{path}: `config` changes the config of a `model`; from_scratch has a config of its own.")
-    parts = recipe.get("fresh_parts") or []
-    if not isinstance(parts, list) or not {*parts} <= {*FRESH_PARTS} or (parts and "model" not in recipe):
-        raise ValueError(
-            f"{path}: `fresh_parts` lists parts of a `model` ({', '.join(sorted(FRESH_PARTS))}), but it is {parts!r}."
-        )
-    check_sections(recipe, path)
-    for section in (recipe, *(recipe.get("stages") or [])):
-        for name in STRATEGIES & set(section.get("sft") or {}):
-            if section["sft"][name] is False:
-                section["sft"][name] = "no"  # which YAML reads as false
-    for needed in ("output_dir", "train_data"):
-        if needed not in recipe:
-            raise ValueError(f"{path}: `{needed}` is missing.")
+    values = yaml.load(path.read_text(encoding="utf-8"), RecipeLoader)
+    if isinstance(values, dict):
+        for key, value in (overrides or {}).items():
+            override(values, key, yaml.load(value, RecipeLoader), path)
+    return parse_recipe(values, str(path))
+
+
+def parse_recipe(values: object, file: str = "recipe") -> Recipe:
+    """A recipe from the mapping that its file holds.
+
+    Args:
+        values: is kept as the recipe's `given`; do not change it afterwards.
+        file: its name, for messages.
+
+    Raises `ValueError` as [`read_recipe`] does.
+    """
+    if not isinstance(values, Mapping):
+        sections = {field.name for field in dataclasses.fields(Recipe) if field.init}
+        raise ValueError(f"{file}: a recipe is a mapping with the sections {listed(sections)}.")
+    given = with_strategies(values)
+    stages = given.get("stages")
+    long = long_form(given)
+    long["cache_encoder_states"] = cache_section(given.get("cache_encoder_states"), file)
+    long["resume"] = "auto" if given.get("resume") is True else given.get("resume") or None
+    if isinstance(stages, list):
+        long["stages"] = [long_form(stage) if isinstance(stage, Mapping) else stage for stage in stages]
+    recipe = parse_section(Recipe, long, file, owner="a recipe")
+    check_sft_options(recipe.sft, file, "sft")
+    for number, stage in enumerate(recipe.stages):
+        check_sft_options(stage.sft, file, f"stages.{number}.sft")
+    object.__setattr__(recipe, "given", given)  # the one field that is not read but kept
     return recipe
 
 
-def override(recipe: dict[str, Any], key: str, value: Any, path: Path) -> None:
-    """Sets an entry by its dotted key; entries of a list are named by their place, from 0."""
+def with_strategies(values: Mapping[str, object]) -> dict[str, object]:
+    """A recipe's mapping in which a strategy is "no" that YAML reads as false."""
+    changed = dict(values)
+    if isinstance(sft := values.get("sft"), Mapping):
+        changed["sft"] = {name: "no" if name in STRATEGIES and v is False else v for name, v in sft.items()}
+    if isinstance(stages := values.get("stages"), list):
+        changed["stages"] = [with_strategies(stage) if isinstance(stage, Mapping) else stage for stage in stages]
+    return changed
+
+
+def long_form(section: Mapping[str, object]) -> dict[str, object]:
+    """A recipe's or a stage's mapping in which lists of sources are mappings with `sources`."""
+    return {
+        name: with_sources(value) if name in ("train_data", "eval_data") else value for name, value in section.items()
+    }
+
+
+def cache_section(value: object, file: str) -> object:
+    """`cache_encoder_states` as a mapping, None if it is false or empty; raises `ValueError` for anything else."""
+    if not isinstance(value, (bool, Mapping, type(None))):
+        options = listed(field.name for field in dataclasses.fields(CacheSettings))
+        raise ValueError(f"{file}: `cache_encoder_states` is true or a mapping with {options}, but it is {value!r}.")
+    return {} if value is True else value or None
+
+
+def check_sft_options(options: Mapping[str, object], file: str, name: str) -> None:
+    """Raises `ValueError` for options that `FavorSFTConfig` does not have, or that the recipe itself gives it."""
+    unknown = set(options) - SFT_OPTIONS
+    if unknown:
+        raise ValueError(f"{file}: unknown {name} options {listed(unknown)}; see FavorSFTConfig.")
+
+
+def override(section: object, key: str, value: object, path: Path) -> None:
+    """Sets an entry of a recipe by its dotted key; entries of a list are named by their place, from 0."""
     *parents, last = key.split(".")
-    section: Any = recipe
     for parent in parents:
         if isinstance(section, dict):
             if section.get(parent) is None:
                 section[parent] = {}
             section = section[parent]
         else:
-            section = section[list_place(section, parent, key, path)]
+            entries = entries_of(section, key, path)
+            section = entries[list_place(entries, parent, key, path)]
     if isinstance(section, dict):
         section[last] = value
     else:
-        section[list_place(section, last, key, path)] = value
+        entries = entries_of(section, key, path)
+        entries[list_place(entries, last, key, path)] = value
 
 
-def list_place(section: Any, name: str, key: str, path: Path) -> int:
-    """A place in a list; raises `ValueError` if it has none of that name, or if there is no list."""
+def entries_of(section: object, key: str, path: Path) -> list[object]:
+    """The list that a section is; raises `ValueError` if it is none."""
     if not isinstance(section, list):
         raise ValueError(
             f"--{key} names an entry of something that is no mapping or list in {path}; override it as a whole."
         )
-    if not name.isdigit() or int(name) >= len(section):
-        raise ValueError(f"--{key}: {path} has {len(section)} entries there, so {name!r} must be below that, from 0.")
+    return section
+
+
+def list_place(entries: list[object], name: str, key: str, path: Path) -> int:
+    """A place in a list; raises `ValueError` if it has none of that name."""
+    if not name.isdigit() or int(name) >= len(entries):
+        raise ValueError(f"--{key}: {path} has {len(entries)} entries there, so {name!r} must be below that, from 0.")
     return int(name)
-
-
-def check_sections(recipe: dict[str, Any], path: Path) -> None:
-    """Raises `ValueError` for a section of another form, and for an option that its section does not have."""
-    stages = recipe.get("stages") or []
-    if not isinstance(stages, list) or not all(isinstance(stage, dict) for stage in stages):
-        raise ValueError(f"{path}: `stages` must be a list of mappings with {', '.join(sorted(STAGE_SECTIONS))}.")
-    for section in (recipe, *stages):
-        for name in MAPPINGS & set(section):
-            if section[name] is not None and not isinstance(section[name], dict):
-                raise ValueError(f"{path}: `{name}` must be a mapping, but it is {section[name]!r}.")
-    unknown = set(recipe.get("lora") or {}) - LORA_OPTIONS
-    if unknown:
-        raise ValueError(
-            f"{path}: unknown lora options {', '.join(sorted(unknown))}; it has {', '.join(sorted(LORA_OPTIONS))}."
-        )
-    cache = recipe.get("cache_encoder_states")
-    unknown = set(cache) - CACHE_OPTIONS if isinstance(cache, dict) else set()
-    if unknown or not isinstance(cache, (bool, dict, type(None))):
-        raise ValueError(
-            f"{path}: `cache_encoder_states` is true or a mapping with {', '.join(sorted(CACHE_OPTIONS))}, but it is "
-            f"{cache!r}."
-        )
-    for stage in stages:
-        if not isinstance(stage.get("words_for_media", ""), str):
-            raise ValueError(f"{path}: `words_for_media` is a file's name, but it is {stage['words_for_media']!r}.")
-    check_pretraining(recipe, path)
-    options = {field.name for field in dataclasses.fields(FavorSFTConfig)} - {"output_dir", "seed"}
-    for section in (recipe, *stages):
-        unknown = set(section.get("sft") or {}) - options
-        if unknown:
-            raise ValueError(f"{path}: unknown sft options {', '.join(sorted(unknown))}; see FavorSFTConfig.")
-    unknown = {key for stage in stages for key in stage} - STAGE_SECTIONS
-    if unknown:
-        raise ValueError(
-            f"{path}: unknown {', '.join(sorted(unknown))} in stages; a stage has {', '.join(sorted(STAGE_SECTIONS))}."
-        )
-
-
-def check_pretraining(recipe: dict[str, Any], path: Path) -> None:
-    """Raises `ValueError` for settings of towers or connector that are missing or unknown, or cannot be followed."""
-    for section, needed, optional in (
-        ("tower_pretraining", TOWERS_NEED, TOWERS_MAY_HAVE),
-        ("connector_pretraining", CONNECTOR_NEEDS, CONNECTOR_MAY_HAVE),
-    ):
-        settings = recipe.get(section)
-        given = needed if settings is None else set(settings)
-        for names, what in ((needed - given, "lacks"), (given - needed - optional, "has the unknown")):
-            if names:
-                raise ValueError(
-                    f"{path}: `{section}` {what} {', '.join(sorted(names))}; it has {', '.join(sorted(needed))} and "
-                    f"may have {', '.join(sorted(optional))}."
-                )
-    towers = recipe.get("tower_pretraining") or {}
-    check_augmentation(towers.get("augmentation") or {}, towers.get("visual_labels") or [], path)
-    if recipe.get("connector_pretraining") and not recipe.get("cache_encoder_states"):
-        raise ValueError(f"{path}: `connector_pretraining` reads encoder states; set `cache_encoder_states`, too.")

@@ -2,8 +2,7 @@
 """Loads the trained model that a recipe begins with, with what the recipe changes in its config and draws anew."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import torch
 from transformers import AutoModel, PreTrainedConfig
@@ -13,13 +12,12 @@ from favor.modeling_favor.connector_favor import build_connector
 from favor.modeling_favor.language_head_favor import build_language_head
 from favor.processing import FavorProcessor
 
-# Part of `fresh_parts` -> its weights' names.
-FRESH_PARTS = {"connector": ("model.connector.",), "language_model": ("model.language_model.", "lm_head.")}
+from .recipe_sections import FRESH_PARTS
 
 
 def load_model(
-    name_or_path: str, changes: dict[str, Any] | None = None, fresh_parts: Sequence[str] = (), seed: int = 0
-) -> tuple[Any, FavorProcessor]:
+    name_or_path: str, changes: Mapping[str, object] | None = None, fresh_parts: Sequence[str] = (), seed: int = 0
+) -> tuple[FavorForConditionalGeneration, FavorProcessor]:
     """A trained model and its processor, from a folder or the Hub, with some values of its config changed.
 
     Args:
@@ -58,7 +56,7 @@ def renew_parts(model: FavorForConditionalGeneration, parts: Sequence[str], seed
         model.tie_weights()
 
 
-def change_config(config: PreTrainedConfig, changes: dict[str, Any], section: str = "config") -> None:
+def change_config(config: PreTrainedConfig, changes: Mapping[str, object], section: str = "config") -> None:
     """Sets values of a config and, nested, of its parts."""
     fields = {field.name for field in dataclasses.fields(config)}
     for name, value in changes.items():
@@ -68,7 +66,7 @@ def change_config(config: PreTrainedConfig, changes: dict[str, Any], section: st
         part = getattr(config, name)
         if not isinstance(part, PreTrainedConfig):
             setattr(config, name, value)
-        elif isinstance(value, dict):
+        elif isinstance(value, Mapping):
             change_config(part, value, f"{section}.{name}")
         else:
             raise ValueError(f"{section}.{name} must be a mapping of what to change in it, but it is {value!r}.")

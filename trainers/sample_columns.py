@@ -2,12 +2,13 @@
 """What a training sample may hold; misnamed media columns are found here, before they become text-only training."""
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Literal, TypeAlias, TypedDict
 
 from .bad_samples import BadSampleError
 
-MEDIA_KEYS = ("video", "image", "audio")
+MediaKey: TypeAlias = Literal["video", "image", "audio"]
+MEDIA_KEYS: tuple[MediaKey, ...] = ("video", "image", "audio")
 # Known keys beside `messages` and the media: what a sample is, for choosing and for reports. The model sees none.
 DESCRIPTIVE_KEYS = (
     "id",
@@ -32,6 +33,47 @@ MEDIA_SUFFIXES = (
     *(".wav", ".flac", ".mp3", ".ogg", ".m4a", ".opus", ".aac"),
     *(".jpg", ".jpeg", ".png", ".webp", ".bmp"),
 )
+
+
+class Turn(TypedDict):
+    """One turn of a chat in plain text."""
+
+    role: str
+    content: str
+
+
+class MediaFile(TypedDict):
+    """A file as `datasets` has it; bytes win over the path, which is where they once came from."""
+
+    path: str | None
+    bytes: bytes | None
+
+
+MediaValue: TypeAlias = str | bytes | MediaFile
+
+
+class Sample(TypedDict, total=False):
+    """A row of a manifest, or of any other source once its columns have our names (docs/training-data.md)."""
+
+    messages: list[Turn]
+    video: MediaValue | None
+    image: MediaValue | None
+    audio: MediaValue | None
+    use_own_audio: bool  # False: the video's own sound is left out
+    origin: str | None  # manifest and line, named in errors
+    id: str
+    dataset: str
+    task: str
+    family: str
+    streams: str | list[str]
+    scene: str
+    split: str
+    held_out: bool
+    license: str
+    duration: float
+    length: int
+
+
 _MEDIA_NAME = re.compile(
     r"(video|image|img|audio|sound|speech|picture|photo|clip|wav|mp4|waveform|media)s?"
     r"([_-]?(path|file|filename|file_name|name|byte|data|url|uri|array)s?)?",
@@ -39,13 +81,13 @@ _MEDIA_NAME = re.compile(
 )
 
 
-def check_sample_columns(sample: Mapping[str, Any], where: str = "a sample") -> None:
+def check_sample_columns(sample: Mapping[str, object], where: str = "a sample") -> None:
     """Refuses a sample with media that no column of ours would read.
 
     Raises `BadSampleError` (a `ValueError`) for a column whose name or value is that of media but which is neither
     `video`, `image` nor `audio`, and for `<video>`, `<image>` or `<audio>` in the text.
     """
-    where = sample.get("origin") or where
+    where = str(sample.get("origin") or where)
     for name, value in sample.items():
         if name in KNOWN_KEYS or value is None:
             continue
@@ -56,7 +98,8 @@ def check_sample_columns(sample: Mapping[str, Any], where: str = "a sample") -> 
                 f"example with columns: {{{_likely_name(name, value)}: {name}}}, or remove it.",
                 where,
             )
-    for turn in sample.get("messages") or ():
+    messages = sample.get("messages")
+    for turn in messages if isinstance(messages, (list, tuple)) else ():
         text = turn.get("content") if isinstance(turn, Mapping) else None
         for placeholder in PLACEHOLDERS:
             if isinstance(text, str) and placeholder in text:
@@ -68,7 +111,7 @@ def check_sample_columns(sample: Mapping[str, Any], where: str = "a sample") -> 
                 )
 
 
-def check_media_columns(dataset: Any, rows: int = 100) -> dict[str, int]:
+def check_media_columns(dataset: Iterable[Mapping[str, object]], rows: int = 100) -> dict[str, int]:
     """Checks the first samples of a dataset, of any kind, and counts their media.
 
     Returns, of the samples looked at, how many have `video`, `image`, `audio`, and `text_only`.
@@ -91,13 +134,13 @@ def check_media_columns(dataset: Any, rows: int = 100) -> dict[str, int]:
                 f"sample {number} has no `messages`, only {', '.join(sorted(sample))}; a training sample holds "
                 "`messages` and any of `video`, `image` and `audio`."
             )
-        present = [key for key in MEDIA_KEYS if sample.get(key) is not None]
+        present: list[str] = [key for key in MEDIA_KEYS if sample.get(key) is not None]
         for key in present or ["text_only"]:
             counts[key] += 1
     return counts
 
 
-def check_manifest_keys(sample: Mapping[str, Any], where: str) -> None:
+def check_manifest_keys(sample: Mapping[str, object], where: str) -> None:
     """Raises `ValueError` for a key that no manifest has."""
     known = ("messages", *MEDIA_KEYS, *DESCRIPTIVE_KEYS)
     unknown = [key for key in sample if key not in known]
@@ -108,7 +151,7 @@ def check_manifest_keys(sample: Mapping[str, Any], where: str) -> None:
         )
 
 
-def media_files(sample: Mapping[str, Any]) -> list[str]:
+def media_files(sample: Mapping[str, object]) -> list[str]:
     """Names of the sample's media, for messages."""
     names = []
     for key in MEDIA_KEYS:
@@ -120,7 +163,7 @@ def media_files(sample: Mapping[str, Any]) -> list[str]:
     return names
 
 
-def _looks_like_media(value: Any) -> bool:
+def _looks_like_media(value: object) -> bool:
     if isinstance(value, str):
         return value.lower().endswith(MEDIA_SUFFIXES)
     if isinstance(value, Mapping):
@@ -130,7 +173,7 @@ def _looks_like_media(value: Any) -> bool:
     return isinstance(value, (bytes, bytearray))
 
 
-def _likely_name(name: str, value: Any) -> str:
+def _likely_name(name: str, value: object) -> str:
     text = f"{name} {value if isinstance(value, str) else ''}".lower()
     if any(word in text for word in ("audio", "sound", "speech", "wav", ".flac", ".mp3", ".ogg", ".m4a")):
         return "audio"

@@ -1,28 +1,37 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Which parts of a FAVOR model are trained, and which are frozen."""
 
+from typing import TYPE_CHECKING, TypeAlias
+
 import torch
 from torch import nn
 
+from favor.modeling_favor import FavorForConditionalGeneration
 
-def favor_of(model: nn.Module) -> nn.Module:
+if TYPE_CHECKING:
+    from peft import PeftModel
+
+TrainedModel: TypeAlias = "FavorForConditionalGeneration | PeftModel"
+
+
+def favor_of(model: TrainedModel) -> FavorForConditionalGeneration:
     """The `FavorForConditionalGeneration` in a PEFT model, or `model` itself."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
-def encoders(model: nn.Module) -> list[nn.Module]:
+def encoders(model: TrainedModel) -> list[nn.Module]:
     """The parts that FAVOR freezes: vision tower, visual Q-Former, audio tower."""
     backbone = favor_of(model).model
     parts = (backbone.vision_tower, backbone.visual_qformer, backbone.audio_tower)
     return [part for part in parts if part is not None]
 
 
-def set_connector_dtype(model: nn.Module, dtype: torch.dtype) -> None:
+def set_connector_dtype(model: TrainedModel, dtype: torch.dtype) -> None:
     """Keeps and trains the connector in a dtype of its own; PEFT copies it as it is then."""
     favor_of(model).model.connector.to(dtype)
 
 
-def train_only(model: nn.Module, names: list[str], freeze_encoders: bool) -> None:
+def train_only(model: FavorForConditionalGeneration, names: list[str], freeze_encoders: bool) -> None:
     """Freezes every parameter but those of the named modules, and makes these trainable.
 
     Args:

@@ -3,21 +3,26 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
+from accelerate import Accelerator
 from datasets import Dataset
-from torch import nn
+from transformers import TrainingArguments
 
-from .data_mixture import mixture_of
+from .data_mixture import SampleDataset, mixture_of
+from .favor_data_collator import Batch
 from .sample_columns import MEDIA_KEYS, check_media_columns
-from .trained_modules import encoders, favor_of
+from .trained_modules import TrainedModel, encoders, favor_of
+
+if TYPE_CHECKING:
+    from peft import PeftConfig
 
 ENCODED_KEYS = ("visual_states", "audio_states")
 STREAM_SAMPLES = 8  # looked at in a stream, which would have to be read again for more
 
 
-def check_datasets(datasets: Any, allow_text_only: bool) -> bool:
+def check_datasets(datasets: SampleDataset | Mapping[str, SampleDataset] | None, allow_text_only: bool) -> bool:
     """Checks the columns of a dataset, or of several by name; returns whether every sample looked at has media.
 
     Raises `ValueError` for media in columns that are not read, and, unless allowed, for data without any media.
@@ -36,7 +41,7 @@ def check_datasets(datasets: Any, allow_text_only: bool) -> bool:
     return counts["text_only"] == 0
 
 
-def has_media(dataset: Any) -> bool:
+def has_media(dataset: SampleDataset) -> bool:
     """Whether any row of a plain dataset has media; what a mixture or a stream holds is known by its first samples."""
     if not isinstance(dataset, Dataset) or mixture_of(dataset) is not None:
         return False
@@ -44,7 +49,7 @@ def has_media(dataset: Any) -> bool:
     return any(value is not None for name in names for value in dataset.select_columns([name])[name])
 
 
-def check_peft_config(model: nn.Module, peft_config: Any) -> None:
+def check_peft_config(model: TrainedModel, peft_config: "PeftConfig | None") -> None:
     """Raises `ValueError` for names in `modules_to_save` that no module has: PEFT passes over them in silence."""
     names: Iterable[str] = getattr(peft_config, "modules_to_save", None) or ()
     modules = [name for name, _ in favor_of(model).named_modules()]
@@ -59,7 +64,7 @@ def check_peft_config(model: nn.Module, peft_config: Any) -> None:
         )
 
 
-def check_encoders_frozen(model: nn.Module) -> None:
+def check_encoders_frozen(model: TrainedModel) -> None:
     """Raises `ValueError` if a parameter of an encoder is trained, as a LoRA on bare names such as `q_proj` does."""
     inside = {id(parameter) for encoder in encoders(model) for parameter in encoder.parameters()}
     trained = [name for name, p in model.named_parameters() if p.requires_grad and id(p) in inside]
@@ -71,7 +76,7 @@ def check_encoders_frozen(model: nn.Module) -> None:
         )
 
 
-def check_same_streams(accelerator: Any, batch: Mapping[str, Any]) -> None:
+def check_same_streams(accelerator: Accelerator, batch: Batch) -> None:
     """Raises `ValueError` unless the micro-batches of all processes run the same modules; for DeepSpeed ZeRO-3.
 
     It gathers a module's weights when the module runs: a process that leaves an encoder out would be waited for.
@@ -87,7 +92,7 @@ def check_same_streams(accelerator: Any, batch: Mapping[str, Any]) -> None:
         )
 
 
-def check_launch(args: Any) -> None:
+def check_launch(args: TrainingArguments) -> None:
     """Raises `ValueError` where several devices would not train together as one would think."""
     if args.n_gpu > 1:
         raise ValueError(

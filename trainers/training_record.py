@@ -3,15 +3,21 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path, PurePath
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from torch import nn
 
-from .data_mixture import mixture_of
+from .data_mixture import SampleDataset, mixture_of
+from .recipe_sections import Recipe
 from .sample_columns import MEDIA_KEYS
+
+if TYPE_CHECKING:
+    from .favor_sft_trainer import FavorSFTTrainer
+
+Record: TypeAlias = dict[str, object]  # JSON values
 
 FILE = "training_record.json"
 PACKAGES = ("favor", "torch", "transformers", "trl", "peft", "accelerate", "datasets")
@@ -44,11 +50,11 @@ HYPERPARAMETERS = (
 LOSSES = ("loss", "cross_entropy", "diversity_loss", "eval_loss", "eval_exact_match")
 
 
-def stage_record(trainer: Any) -> dict[str, Any]:
+def stage_record(trainer: "FavorSFTTrainer") -> Record:
     """Data, hyper-parameters, steps and last logged losses of one trainer."""
     args, state = trainer.args, trainer.state
     values = {name: getattr(args, name) for name in HYPERPARAMETERS}
-    record: dict[str, Any] = {
+    record: Record = {
         "data": data_facts(trainer.train_dataset),
         **{name: plain(value) for name, value in values.items() if value not in (None, False, "", {})},
         "diversity_loss_weight": trainer.diversity_loss_weight if trainer.has_diversity_loss else None,
@@ -68,12 +74,13 @@ def stage_record(trainer: Any) -> dict[str, Any]:
     return {name: value for name, value in record.items() if value not in (None, {})}
 
 
-def run_record(recipe_name: str | None, recipe: Mapping[str, Any] | None, stages: list[dict]) -> dict[str, Any]:
+def run_record(recipe_name: str | None, recipe: Recipe | None, stages: Sequence[Record]) -> Record:
     """The record of a whole run: recipe, stages, versions."""
-    record: dict[str, Any] = {}
+    record: Record = {}
     if recipe is not None:
-        settings = {name: recipe[name] for name in ("seed", "model", "lora", "config") if recipe.get(name) is not None}
-        record["recipe"] = {"name": recipe_name, **plain(settings)} if recipe_name else plain(settings)
+        names = ("seed", "model", "lora", "config")
+        settings = {name: plain(recipe.given[name]) for name in names if recipe.given.get(name) is not None}
+        record["recipe"] = {"name": recipe_name, **settings} if recipe_name else settings
     if len(stages) == 1:
         record.update(stages[0])
     else:
@@ -82,14 +89,14 @@ def run_record(recipe_name: str | None, recipe: Mapping[str, Any] | None, stages
     return record
 
 
-def write_record(folder: str | Path, record: Mapping[str, Any]) -> None:
+def write_record(folder: str | Path, record: Record) -> None:
     """Writes `training_record.json`."""
     Path(folder).mkdir(parents=True, exist_ok=True)
     text = json.dumps(record, indent=2, ensure_ascii=False)
     (Path(folder) / FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def data_facts(dataset: Any) -> dict[str, Any]:
+def data_facts(dataset: SampleDataset) -> Record:
     """Sources with counts: of a mixture, samples of an epoch by source; else rows, and how many have which media."""
     mixture = mixture_of(dataset)
     if mixture is not None:
@@ -99,7 +106,7 @@ def data_facts(dataset: Any) -> dict[str, Any]:
         return {"samples an epoch": len(mixture), "sources": {name: count for name, count in counts if count}}
     if not hasattr(dataset, "__len__"):
         return {"streamed": True}
-    facts: dict[str, Any] = {"samples": len(dataset)}
+    facts: Record = {"samples": len(dataset)}
     for key in (*MEDIA_KEYS, "visual_states", "audio_states"):
         if key in dataset.column_names:
             present = sum(value is not None for value in dataset[key])
@@ -110,7 +117,7 @@ def data_facts(dataset: Any) -> dict[str, Any]:
     return facts
 
 
-def last_logged(history: list[dict]) -> dict[str, float]:
+def last_logged(history: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """The last value of each loss that was logged."""
     found: dict[str, float] = {}
     for entry in history:
@@ -133,7 +140,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> object:
     """A value as JSON has it; of an absolute path only the last part."""
     if isinstance(value, Mapping):
         return {str(name): plain(entry) for name, entry in value.items()}

@@ -191,7 +191,7 @@ def test_a_variant_changes_the_recipe_to_what_the_preset_says(variant):
     assert variant in variant_names()
     entries = {key: json.dumps(value) for key, value in config_changes(variant).items()}
     recipe = read_recipe(RECIPE, {**entries, "model": str(bundled_model_path())})
-    model, _ = load_model(recipe["model"], recipe["config"], recipe["fresh_parts"])
+    model, _ = load_model(recipe.model, recipe.config, recipe.fresh_parts)
     wanted, found = preset_config("favor-tiny", variant), model.config
     assert {**found.connector_config.to_dict(), "dtype": None} == wanted.connector_config.to_dict()
     assert found.diversity_loss_weight == wanted.diversity_loss_weight

@@ -133,7 +133,8 @@ def test_the_cache_stays_within_its_bytes(pipe, media_dir):
     ],
 )
 def test_other_connectors(config, tmp_path, media_dir):
-    from favor.trainers.scratch_model import build_from_scratch
+    from favor.trainers.from_scratch.scratch_model import build_from_scratch
+    from favor.trainers.recipe_sections import ScratchModel
     from tests.conftest import tiny_settings
 
     settings = tiny_settings()
@@ -141,7 +142,7 @@ def test_other_connectors(config, tmp_path, media_dir):
         **({} if "model_type" in config else settings["config"]["connector_config"]),
         **config,
     }
-    model, processor = build_from_scratch(settings, ["Which sound is heard first? red"], seed=0)
+    model, processor = build_from_scratch(ScratchModel(**settings), ["Which sound is heard first? red"], seed=0)
     model.save_pretrained(tmp_path)
     processor.save_pretrained(tmp_path)
     pipe = load_pipeline(str(tmp_path))

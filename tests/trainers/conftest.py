@@ -9,7 +9,8 @@ import torch
 
 from favor.trainers import load_manifest
 from favor.trainers.encoder_cache import encode_dataset
-from favor.trainers.scratch_model import build_from_scratch
+from favor.trainers.from_scratch.scratch_model import build_from_scratch
+from favor.trainers.recipe_sections import ScratchModel
 from tests.conftest import tiny_settings
 
 WORDS_A_HALF_SECOND = 4
@@ -49,7 +50,9 @@ def encoded(training_dir, settings_with_enough_queries):
     """A random model whose tokenizer knows the words, and the eight clips in its encoders' states."""
     scenes = [json.loads(line) for line in (training_dir / "train_scenes.jsonl").read_text().splitlines()]
     said = [" ".join(row) for scene in scenes for row in scene["half_second_words"]]
-    model, processor = build_from_scratch(settings_with_enough_queries, [*said, "red nothing nothing"] * 20, seed=0)
+    model, processor = build_from_scratch(
+        ScratchModel(**settings_with_enough_queries), [*said, "red nothing nothing"] * 20, seed=0
+    )
     dataset = load_manifest(training_dir / "train.jsonl")
     rows, collator = encode_dataset(model, processor, dataset, workers=0, progress=False)
     return model, processor, dataset, rows, collator

@@ -10,6 +10,7 @@ from pathlib import Path
 from transformers import Trainer
 
 from favor.trainers import FavorSFTTrainer
+from favor.trainers.recipe import parse_recipe
 from favor.trainers.recipe_run import run_recipe
 
 
@@ -51,4 +52,4 @@ if __name__ == "__main__":
         die_while_saving(at)
     else:
         die_at_step(stage, at)
-    run_recipe(json.loads(Path(sys.argv[1]).read_text()))
+    run_recipe(parse_recipe(json.loads(Path(sys.argv[1]).read_text())))

@@ -9,7 +9,8 @@ import pytest
 
 from favor.trainers import FavorSFTConfig, FavorSFTTrainer, load_manifest
 from favor.trainers.bad_samples import BadSampleError
-from favor.trainers.scratch_model import build_from_scratch
+from favor.trainers.from_scratch.scratch_model import build_from_scratch
+from favor.trainers.recipe_sections import ScratchModel
 from tests.conftest import SAMPLING_RATE, frames, tiny_settings
 
 QUESTION = "Which sound is heard?"
@@ -45,7 +46,7 @@ def clips(tmp_path_factory) -> Path:
 
 
 def train(dataset, output_dir: Path, eval_datasets: dict | None = None, **options) -> FavorSFTTrainer:
-    model, processor = build_from_scratch(tiny_settings(), [QUESTION, "beep", "bell"], seed=0)
+    model, processor = build_from_scratch(ScratchModel(**tiny_settings()), [QUESTION, "beep", "bell"], seed=0)
     values = {
         "max_steps": 40,
         "per_device_train_batch_size": CLIPS,
@@ -110,7 +111,7 @@ def test_a_collator_that_loses_the_media_is_found_at_the_first_step(clips, tmp_p
     from favor.trainers import FavorDataCollator
 
     heard = load_manifest(clips / "train.jsonl")
-    model, processor = build_from_scratch(tiny_settings(), [QUESTION, "beep", "bell"], seed=0)
+    model, processor = build_from_scratch(ScratchModel(**tiny_settings()), [QUESTION, "beep", "bell"], seed=0)
     whole = FavorDataCollator(processor)
     trainer = FavorSFTTrainer(
         model=model,

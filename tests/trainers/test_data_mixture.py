@@ -179,11 +179,11 @@ def test_streams_without_weights_are_read_once(training_dir):
         ([{"streaming": True, "weight": 1}, {"weight": 1}], "streams with weights have no end"),
         ([{"streaming": True, "subset": 3}, {}], "subset need the whole data"),
         ([{"subset": 1000}, {}], "1000 samples were asked for"),
-        ([{"wieght": 1}, {}], "unknown wieght"),
+        ([{"wieght": 1}, {}], r"unknown sources\.0 options wieght; it may have columns, config"),
         ([{"dataset": "x"}, {}], "it names .*'path', 'dataset'"),
         ([{"columns": {"audio": "sound"}}, {}], "a manifest has our columns"),
         ([], "no sources"),
-        (["train.jsonl"], "source 0 must be a mapping"),
+        (["train.jsonl"], r"`sources\.0` must be a mapping, but it is 'train.jsonl'"),
     ],
 )
 def test_mistakes_in_a_recipe_are_named(training_dir, changes, said):
@@ -195,7 +195,7 @@ def test_mistakes_in_a_recipe_are_named(training_dir, changes, said):
 
 def test_options_beside_the_sources_are_checked(training_dir):
     sources = [{"path": str(training_dir / "train.jsonl")}]
-    with pytest.raises(ValueError, match="unknown .'epochs'"):
+    with pytest.raises(ValueError, match="train_data: unknown epochs; it has sources and may have epoch_samples"):
         load_training_data({"sources": sources, "epochs": 2})
     with pytest.raises(ValueError, match="epoch_samples is shared out by `weight`"):
         load_training_data({"sources": sources, "epoch_samples": 2})

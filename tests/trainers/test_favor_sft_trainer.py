@@ -11,7 +11,7 @@ from datasets import Dataset
 from favor.modeling_favor import FavorForConditionalGeneration
 from favor.trainers import FavorDataCollator, FavorSFTConfig, FavorSFTTrainer, load_manifest, lora_config
 from favor.trainers.favor_sft_trainer import LORA_TARGET_MODULES
-from favor.trainers.scratch_model import scratch_config
+from favor.trainers.from_scratch.scratch_model import scratch_config
 from tests.conftest import tiny_settings
 
 

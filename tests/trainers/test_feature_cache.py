@@ -21,7 +21,8 @@ from favor.trainers.decoded_clips import decode_clips
 from favor.trainers.encoder_cache import encode_dataset
 from favor.trainers.feature_cache import PARTIAL, FeatureCache
 from favor.trainers.feature_keys import FeatureKeys
-from favor.trainers.scratch_model import build_from_scratch
+from favor.trainers.from_scratch.scratch_model import build_from_scratch
+from favor.trainers.recipe_sections import ScratchModel
 from tests.conftest import tiny_settings
 
 TEXT_INPUTS = ("input_ids", "attention_mask", "labels")
@@ -194,7 +195,7 @@ def test_a_change_that_does_not_matter_keeps_the_states(model_and_processor, row
 
 def test_saving_and_loading_keeps_the_states(rows, tmp_path):
     texts = [turn["content"] for messages in rows["messages"] for turn in messages]
-    model, processor = build_from_scratch(tiny_settings(), texts * 20, seed=0)
+    model, processor = build_from_scratch(ScratchModel(**tiny_settings()), texts * 20, seed=0)
     encode(model, processor, rows, tmp_path / "cache")
     model.save_pretrained(tmp_path / "model")
     processor.save_pretrained(tmp_path / "model")  # as one of several processes does at the end of a stage

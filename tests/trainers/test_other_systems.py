@@ -17,9 +17,10 @@ from favor.hub_upload import export_model
 from favor.modeling_favor import FavorForConditionalGeneration, VideoTextToTextPipeline
 from favor.processing import FavorProcessor
 from favor.trainers import FavorSFTTrainer
-from favor.trainers.recipe import read_recipe
+from favor.trainers.from_scratch.scratch_model import build_from_scratch
+from favor.trainers.recipe import parse_recipe, read_recipe
 from favor.trainers.recipe_run import run_recipe
-from favor.trainers.scratch_model import build_from_scratch
+from favor.trainers.recipe_sections import ScratchModel
 from tests.conftest import REPOSITORY, tiny_settings
 from tests.hub_upload.clean_environment import make_environment
 
@@ -67,7 +68,7 @@ def save_untrained(folder: Path, text: dict, connector: dict | None = None, **co
     }
     if connector is not None:
         values["connector_config"] = connector
-    model, processor = build_from_scratch(settings | {"config": values}, TEXTS, seed=0)
+    model, processor = build_from_scratch(ScratchModel(**settings | {"config": values}), TEXTS, seed=0)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
@@ -89,7 +90,7 @@ def write_manifests(training_dir: Path, folder: Path) -> dict[str, str]:
 
 def quick(recipe: str, tmp: Path, **changes) -> dict:
     """A published recipe with its structure as it is, and sizes and paths for a test."""
-    values = read_recipe(RECIPES / recipe) | changes | {"output_dir": str(tmp / Path(recipe).stem)}
+    values = dict(read_recipe(RECIPES / recipe).given) | changes | {"output_dir": str(tmp / Path(recipe).stem)}
     values["sft"] = {key: value for key, value in values["sft"].items() if key != "max_steps"} | QUICK
     return values
 
@@ -109,11 +110,11 @@ def second_system(training_dir, tmp_path_factory) -> dict:
     for stage, kind in zip(first["stages"], ("audio", "visual"), strict=True):
         stage.update(train_data=manifests[kind], sft={"train_only": stage["sft"]["train_only"], "max_steps": 2})
     with logged_steps() as first_steps:
-        trained = run_recipe(first)
+        trained = run_recipe(parse_recipe(first))
     second = quick("av-grounding-stage2.yaml", folder, model=str(trained), train_data=manifests["video"])
     second["sft"]["max_steps"] = 2
     with logged_steps() as second_steps:
-        instructed = run_recipe(second)
+        instructed = run_recipe(parse_recipe(second))
     steps = [*first_steps, *second_steps]
     return {"start": start, "stage1": trained, "stage2": instructed, "steps": steps, "manifests": manifests}
 
@@ -213,7 +214,7 @@ def test_the_vision_only_baseline_is_a_config_value(second_system, media_dir, tm
         train_data=second_system["manifests"]["video"],
     )
     recipe["sft"]["max_steps"] = 1
-    folder = run_recipe(recipe)
+    folder = run_recipe(parse_recipe(recipe))
     model, processor = FavorForConditionalGeneration.from_pretrained(folder), FavorProcessor.from_pretrained(folder)
     assert model.config.connector_config.modalities == processor.modalities == "visual"
     clip, other = str(media_dir / "clip.mp4"), str(media_dir / "sound.wav")

@@ -1,6 +1,7 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """The shipped recipe, made small, trains from nothing to a folder that answers; mistakes in a recipe are named."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -13,13 +14,16 @@ from favor.cli import main
 from favor.modeling_favor import FavorForConditionalGeneration
 from favor.processing import FavorProcessor
 from favor.trainers import FavorSFTConfig, FavorSFTTrainer
-from favor.trainers.recipe import read_recipe
+from favor.trainers.recipe import parse_recipe, read_recipe
 from favor.trainers.recipe_model import load_model
-from favor.trainers.recipe_run import run_recipe
+from favor.trainers.recipe_run import keep_recipe, run_recipe
+from favor.trainers.recipe_sections import CacheSettings, Stage
+from favor.trainers.source_spec import SourceSpec
 from favor.worlds.video_file import write_picture
 from tests.conftest import frames
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "favor-tiny.yaml"
+SCRATCH = {"config": {}, "vocab_size": 9, "qformer_vocab_size": 9, "feature_extractor": {}, "max_new_tokens": 1}
 
 
 def test_the_recipe_of_favor_tiny_runs(training_dir, tmp_path, capsys):
@@ -72,9 +76,8 @@ def test_the_recipe_of_favor_tiny_runs(training_dir, tmp_path, capsys):
 @pytest.mark.parametrize("path", sorted(RECIPE.parent.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_recipe_is_valid_and_says_what_it_takes(path):
     recipe = read_recipe(path)
-    for stage in recipe.get("stages") or [{}]:
-        options = {**recipe["sft"], **(stage.get("sft") or {}), "bf16": False}
-        FavorSFTConfig(output_dir="unused", **options)
+    for stage in recipe.stages or [Stage()]:
+        FavorSFTConfig(output_dir="unused", **{**recipe.sft, **stage.sft, "bf16": False})
     head = path.read_text().partition("\nseed:")[0].lower()
     assert "time" in head and ("memory" in head or "docs/favor-tiny.md" in head or "stage 1" in head)
     assert any(word in head for word in ("computed", "measured"))
@@ -102,8 +105,8 @@ def write_paper_data(recipe: dict, training_dir: Path, folder: Path) -> None:
 
 def test_the_papers_recipe_runs_on_a_tiny_model(training_dir, tiny_model_dir, tmp_path):
     """Structure, mixture and transforms as published; sizes, model and data for a test."""
-    recipe = read_recipe(RECIPE.parent / "favor-13b.yaml")
-    small = read_recipe(RECIPE.parent / "favor-7b.yaml")
+    recipe = dict(read_recipe(RECIPE.parent / "favor-13b.yaml").given)
+    small = read_recipe(RECIPE.parent / "favor-7b.yaml").given
     assert {k: v for k, v in recipe.items() if k not in ("model", "output_dir")} == {
         k: v for k, v in small.items() if k not in ("model", "output_dir")
     }
@@ -112,7 +115,7 @@ def test_the_papers_recipe_runs_on_a_tiny_model(training_dir, tiny_model_dir, tm
     recipe["sft"] |= {"bf16": False, "per_device_train_batch_size": 6, "gradient_accumulation_steps": 2}
     recipe["sft"] |= {"max_steps": 2, "save_steps": 2, "logging_steps": 1, "dataloader_num_workers": 0}
     recipe["sft"].pop("dataloader_prefetch_factor")
-    folder = run_recipe(recipe, "favor-13b.yaml")
+    folder = run_recipe(parse_recipe(recipe), "favor-13b.yaml")
     FavorForConditionalGeneration.from_pretrained(folder)
     record = json.loads((folder / "training_record.json").read_text())
     assert record["data"]["samples an epoch"] == 24 and len(record["data"]["sources"]) == 12
@@ -130,24 +133,38 @@ def write(path: Path, **changes) -> Path:
     [
         ({"modle": "x"}, "unknown modle"),
         ({"sft": {"max_step": 3}}, "unknown sft options max_step"),
-        ({"stages": [{"sft": {"max_step": 3}}]}, "unknown sft options max_step"),
-        ({"stages": [{"stf": {}}]}, "unknown stf in stages"),
-        ({"stages": {"sft": {}}}, "`stages` must be a list"),
-        ({"stages": [None]}, "`stages` must be a list"),
-        ({"sft": 3}, "`sft` must be a mapping"),
-        ({"lora": {"r": 8}}, "unknown lora options r"),
+        ({"stages": [{}, {"sft": {"max_step": 3}}]}, r"unknown stages\.1\.sft options max_step; see FavorSFTConfig"),
+        ({"stages": [{"stf": {}}]}, r"unknown stages\.0 options stf; it may have family_shares, sft, train_data"),
+        ({"stages": {"sft": {}}}, "`stages` must be a list, but it is {'sft': {}}"),
+        ({"stages": [None]}, r"`stages\.0` must be a mapping, but it is None"),
+        ({"sft": 3}, "`sft` must be a mapping, but it is 3"),
+        ({"sft": {"seed": 3}}, "unknown sft options seed"),
+        ({"seed": "one"}, "`seed` must be a whole number, but it is 'one'"),
+        ({"seed": True}, "`seed` must be a whole number, but it is True"),
+        ({"output_dir": ["out"]}, r"`output_dir` must be a text, but it is \['out'\]"),
+        ({"lora": {"r": 8}}, "unknown lora options r; it may have alpha, dropout, merge, rank"),
+        ({"lora": {"dropout": "none"}}, r"`lora\.dropout` must be a number, but it is 'none'"),
+        ({"lora": True}, "`lora` must be a mapping, but it is True"),
+        ({"cache_encoder_states": "yes"}, "`cache_encoder_states` is true or a mapping with cache_dir, dtype"),
+        ({"cache_encoder_states": {"dir": "x"}}, "unknown cache_encoder_states options dir; it may have cache_dir"),
+        ({"cache_encoder_states": {"identify_files_by": "name"}}, "must be stat or content, but it is 'name'"),
+        ({"train_data": {"sources": [{"pth": "x"}]}}, r"unknown train_data\.sources\.0 options pth; it may have col"),
+        ({"eval_data": []}, "eval_data: no sources"),
+        ({"stages": [{"train_data": [{"path": "x", "weight": 1, "samples": 2}]}]}, "give `weight` or `samples`"),
         ({"model": None}, "either `model`"),
-        ({"from_scratch": {}}, "either `model`"),
-        ({"train_data": None}, "`train_data` is missing"),
-        ({"model": None, "from_scratch": {}, "config": {"frame_rate": 1.0}}, "from_scratch has a config of its own"),
+        ({"from_scratch": SCRATCH}, "either `model`"),
+        ({"train_data": None}, "`train_data` is missing; a recipe has output_dir, train_data and may have cache"),
+        ({"model": None, "from_scratch": {}}, "`from_scratch` lacks config, feature_extractor, max_new_tokens, vocab"),
+        ({"model": None, "from_scratch": SCRATCH | {"qformer_vocab_size": None}}, "`qformer_vocab_size` is missing"),
+        ({"model": None, "from_scratch": SCRATCH, "config": {"frame_rate": 1.0}}, "from_scratch has a config of its"),
         ({"config": 3}, "`config` must be a mapping"),
-        ({"fresh_parts": "connector"}, "`fresh_parts` lists parts of a `model`"),
+        ({"fresh_parts": "connector"}, "`fresh_parts` must be a list, but it is 'connector'"),
         ({"fresh_parts": ["audio_tower"]}, "connector, language_model"),
-        ({"model": None, "from_scratch": {}, "fresh_parts": ["connector"]}, "parts of a `model`"),
+        ({"model": None, "from_scratch": SCRATCH, "fresh_parts": ["connector"]}, "parts of a `model`"),
     ],
 )
-def test_mistakes_are_named(changes, said, tmp_path):
-    with pytest.raises(ValueError, match=said):
+def test_mistakes_are_named_by_file_and_place(changes, said, tmp_path):
+    with pytest.raises(ValueError, match=rf"recipe\.yaml: .*{said}"):
         read_recipe(write(tmp_path / "recipe.yaml", **changes))
 
 
@@ -156,14 +173,15 @@ def test_numbers_with_an_exponent_are_numbers(text, number, tmp_path):
     path = tmp_path / "recipe.yaml"
     path.write_text(f"model: m\noutput_dir: 1e4x\ntrain_data: e5\nsft: {{learning_rate: {text}}}\n")
     recipe = read_recipe(path, {"sft.weight_decay": text})
-    assert recipe["sft"] == {"learning_rate": number, "weight_decay": number}
-    assert (recipe["output_dir"], recipe["train_data"]) == ("1e4x", "e5")
+    assert recipe.sft == {"learning_rate": number, "weight_decay": number}
+    assert (recipe.output_dir, recipe.train_data) == ("1e4x", "e5")
 
 
 def test_overrides_reach_nested_keys(tmp_path):
     recipe = read_recipe(write(tmp_path / "recipe.yaml"), {"sft.max_steps": "7", "seed": "3", "lora.rank": "4"})
-    assert read_recipe(tmp_path / "recipe.yaml", {"sft.save_strategy": "no"})["sft"] == {"save_strategy": "no"}
-    assert (recipe["sft"]["max_steps"], recipe["seed"], recipe["lora"]["rank"]) == (7, 3, 4)
+    assert read_recipe(tmp_path / "recipe.yaml", {"sft.save_strategy": "no"}).sft == {"save_strategy": "no"}
+    assert (recipe.sft["max_steps"], recipe.seed, recipe.lora.rank) == (7, 3, 4)
+    assert recipe.lora.alpha == 32 and recipe.given["lora"] == {"rank": 4}  # what is kept is what was given
 
 
 def test_a_models_config_is_changed_as_a_recipe_says_and_the_processor_follows(tiny_model_dir):
@@ -234,18 +252,17 @@ def test_later_stages_go_on_with_a_lora_and_after_train_only_train_everything_ag
 
     monkeypatch.setattr(FavorSFTTrainer, "train", keep)
     options = {"per_device_train_batch_size": 2, "max_steps": 1, "save_strategy": "no", "report_to": "none"}
-    recipe = {"model": str(tiny_model_dir), "train_data": training_dir / "train.jsonl", "sft": options}
+    recipe = {"model": str(tiny_model_dir), "train_data": str(training_dir / "train.jsonl"), "sft": options}
     stages = [{"sft": {"train_only": ["connector.audio_projection"]}}, {}]
-    run_recipe(recipe | {"output_dir": str(tmp_path / "frozen"), "stages": stages})
+    run_recipe(parse_recipe(recipe | {"output_dir": str(tmp_path / "frozen"), "stages": stages}))
     only, everything = trained
     assert only == {f"model.connector.audio_projection.{name}" for name in ("weight", "bias")}
     encoders = ("model.vision_tower", "model.visual_qformer", "model.audio_tower")
     names = {name for name, _ in FavorForConditionalGeneration.from_pretrained(tiny_model_dir).named_parameters()}
     assert everything == {name for name in names if not name.startswith(encoders)}
     trained.clear()
-    run_recipe(
-        recipe | {"output_dir": str(tmp_path / "lora"), "stages": [{}, {}], "lora": {"rank": 2, "merge": False}}
-    )
+    with_lora = {"output_dir": str(tmp_path / "lora"), "stages": [{}, {}], "lora": {"rank": 2, "merge": False}}
+    run_recipe(parse_recipe(recipe | with_lora))
     assert trained[0] == trained[1] and any("lora_A" in name for name in trained[0])
     assert (tmp_path / "lora" / "adapter_model.safetensors").is_file()
 
@@ -257,8 +274,37 @@ def test_an_override_names_an_entry_of_a_list_by_its_place(tmp_path):
         recipe,
         {"stages.1.sft.max_steps": "5", "train_data.0.weight": "0.5", "stages.0": "{sft: {max_steps: 9}}"},
     )
-    assert [stage["sft"]["max_steps"] for stage in changed["stages"]] == [9, 5]
-    assert changed["train_data"][0] == {"path": "a", "weight": 0.5}
+    assert [stage.sft["max_steps"] for stage in changed.stages] == [9, 5]
+    assert changed.train_data.sources[0] == SourceSpec(path="a", weight=0.5)
+    assert changed.given["train_data"][0] == {"path": "a", "weight": 0.5}
     for key, said in (("stages.2.sft", "2 entries"), ("stages.sft", "2 entries"), ("output_dir.x.y", "no mapping")):
         with pytest.raises(ValueError, match=said):
             read_recipe(recipe, {key: "5"})
+
+
+def test_short_forms_say_the_same_as_long_ones(tmp_path):
+    cached = read_recipe(write(tmp_path / "recipe.yaml", cache_encoder_states=True, resume=True))
+    assert cached.cache_encoder_states == CacheSettings() and cached.resume == "auto"
+    uncached = read_recipe(write(tmp_path / "recipe.yaml", cache_encoder_states=False, resume=False))
+    assert uncached.cache_encoder_states is None and uncached.resume is None
+    of_one, of_list = (
+        read_recipe(write(tmp_path / "recipe.yaml", train_data=data))
+        for data in ({"sources": [{"path": "a"}]}, [{"path": "a"}])
+    )
+    assert of_one == of_list and of_one.given != of_list.given
+
+
+def test_a_recipe_is_kept_as_it_was_given_and_can_be_read_again(tmp_path, caplog):
+    """A run is resumed by its own recipe.yaml."""
+    args = FavorSFTConfig(output_dir=str(tmp_path / "out"), report_to="none")
+    for path in sorted(RECIPE.parent.glob("*.yaml")):
+        recipe = read_recipe(path, {"output_dir": str(tmp_path / path.stem), "sft.save_strategy": "no"})
+        keep_recipe(recipe, tmp_path / path.stem, args)
+        kept = tmp_path / path.stem / "recipe.yaml"
+        assert list(yaml.safe_load(kept.read_text()).items()) == list(recipe.given.items())
+        again = read_recipe(kept, {"resume": "true"})
+        assert dataclasses.replace(again, resume=None) == recipe
+        keep_recipe(again, tmp_path / path.stem, args)
+        assert not kept.with_name("recipe.yaml.bak").exists()
+    keep_recipe(read_recipe(kept, {"resume": "true", "seed": "8"}), kept.parent, args)
+    assert kept.with_name("recipe.yaml.bak").exists() and yaml.safe_load(kept.read_text())["seed"] == 8

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from favor.trainers.complete_checkpoints import MARKER, fault_of, last_complete, mark_complete
+from favor.trainers.recipe import parse_recipe
 from favor.trainers.recipe_run import run_recipe
 from tests.conftest import REPOSITORY
 from tests.trainers.test_equal_gradients import environment
@@ -74,27 +75,27 @@ def assert_same(found: Path, expected: Path) -> None:
 def test_a_run_killed_at_any_step_ends_as_an_unbroken_one(lora, workers, base_recipe, tmp_path):
     step = random.randrange(SAVED_EVERY, STEPS)
     sft = {"dataloader_num_workers": workers}
-    unbroken = run_recipe(changed(base_recipe, tmp_path / "unbroken", lora, **sft))
+    unbroken = run_recipe(parse_recipe(changed(base_recipe, tmp_path / "unbroken", lora, **sft)))
     broken = changed(base_recipe, tmp_path / "broken", lora, **sft)
     run_killed(broken, tmp_path, "step", 0, step)
     last, _ = last_complete(tmp_path / "broken")
     assert last is not None and int(last.name.rpartition("-")[2]) <= step < STEPS
-    assert_same(run_recipe(broken | {"resume": True}), unbroken)
+    assert_same(run_recipe(parse_recipe(broken | {"resume": True})), unbroken)
     state = json.loads((tmp_path / "broken" / "trainer_state.json").read_text())
     assert [entry["step"] for entry in state["log_history"] if "loss" in entry] == list(range(1, STEPS + 1)), step
 
 
 def test_a_checkpoint_that_was_being_written_is_passed_over(base_recipe, tmp_path, caplog):
-    unbroken = run_recipe(changed(base_recipe, tmp_path / "unbroken"))
+    unbroken = run_recipe(parse_recipe(changed(base_recipe, tmp_path / "unbroken")))
     broken = changed(base_recipe, tmp_path / "broken")
     run_killed(broken, tmp_path, "saving", 0, 4)
     torn = tmp_path / "broken" / "checkpoint-4"
     assert (torn / "model.safetensors").is_file() and not (torn / MARKER).exists()
     with pytest.raises(ValueError, match="checkpoint-4 cannot be resumed from: it has no complete.json"):
-        run_recipe(broken | {"resume": str(torn)})
+        run_recipe(parse_recipe(broken | {"resume": str(torn)}))
     last, passed_over = last_complete(tmp_path / "broken")
     assert last.name == "checkpoint-2" and "checkpoint-4 is passed over" in passed_over[0]
-    assert_same(run_recipe(broken | {"resume": "auto"}), unbroken)
+    assert_same(run_recipe(parse_recipe(broken | {"resume": "auto"})), unbroken)
     assert last_complete(tmp_path / "broken")[0].name == "checkpoint-7"
 
 
@@ -108,11 +109,11 @@ def test_a_recipe_of_stages_goes_on_in_the_stage_that_was_killed(lora, base_reci
         "max_steps": 5,
     }
     stages = {"stages": [{"sft": {"max_steps": 2}}, {}], "cache_encoder_states": True}
-    unbroken = run_recipe(changed(base_recipe, tmp_path / "unbroken", lora, **sft) | stages)
+    unbroken = run_recipe(parse_recipe(changed(base_recipe, tmp_path / "unbroken", lora, **sft) | stages))
     broken = changed(base_recipe, tmp_path / "broken", lora, **sft) | stages
     run_killed(broken, tmp_path, "step", 2, 3)
     assert fault_of(tmp_path / "broken" / "stage-1" / "finished") is None
-    assert_same(run_recipe(broken | {"resume": True}), unbroken)
+    assert_same(run_recipe(parse_recipe(broken | {"resume": True})), unbroken)
 
 
 def test_what_makes_a_checkpoint_incomplete(tmp_path):

@@ -15,6 +15,7 @@ from favor.trainers import FavorSFTConfig, FavorSFTTrainer, load_manifest, lora_
 from favor.trainers.diversity_weight import scheduled_weight
 from favor.trainers.eval_answers import plain_words, prompt_and_reference
 from favor.trainers.favor_sft_trainer import LORA_TARGET_MODULES
+from favor.trainers.recipe import parse_recipe
 from favor.trainers.recipe_run import run_recipe
 from favor.trainers.training_checks import check_launch, check_same_streams
 
@@ -229,7 +230,7 @@ def test_a_run_leaves_its_facts_without_a_folder_of_the_machine(training_dir, ti
         "lora": {"rank": 2, "alpha": 4, "dropout": 0.0},
         "sft": {**QUICK, "max_steps": 3, "on_bad_sample": "skip", "eval_strategy": "steps", "eval_steps": 3},
     }
-    folder = run_recipe(recipe, "mine.yaml")
+    folder = run_recipe(parse_recipe(recipe), "mine.yaml")
     text = (folder / "training_record.json").read_text()
     assert str(tmp_path) not in text and str(training_dir) not in text
     record = json.loads(text)
@@ -262,9 +263,9 @@ def test_a_recipe_that_skips_bad_samples_survives_a_missing_file(training_dir, t
         "sft": {**QUICK, "max_steps": 3, "per_device_train_batch_size": 1},
     }
     with pytest.raises(ValueError, match=r"line 3: video file nowhere.mp4 does not exist"):
-        run_recipe(recipe)
+        run_recipe(parse_recipe(recipe))
     recipe["sft"]["on_bad_sample"] = "skip"
-    run_recipe(recipe)
+    run_recipe(parse_recipe(recipe))
     assert "nowhere.mp4" in (tmp_path / "run" / "bad_samples.jsonl").read_text()
 
 
@@ -277,7 +278,7 @@ def test_cached_states_serve_the_evaluation_too(training_dir, tiny_model_dir, tm
         "cache_encoder_states": {"cache_dir": str(tmp_path / "states"), "dtype": "float32"},
         "sft": {**QUICK, "max_steps": 1, "eval_strategy": "steps", "eval_steps": 1, "eval_answers": 2},
     }
-    folder = run_recipe(recipe)
+    folder = run_recipe(parse_recipe(recipe))
     logged = json.loads((folder / "trainer_state.json").read_text())["log_history"]
     assert any("eval_exact_match" in entry for entry in logged) and any("eval_loss" in entry for entry in logged)
     assert list((tmp_path / "states").glob("features-*.safetensors"))
@@ -293,7 +294,7 @@ def test_a_mixture_with_transforms_is_not_cached(training_dir, tiny_model_dir, t
         "sft": QUICK,
     }
     with pytest.raises(ValueError, match="other samples each epoch"):
-        run_recipe(recipe)
+        run_recipe(parse_recipe(recipe))
 
 
 def test_an_epoch_of_a_mixture_is_known_without_a_callback(make, training_dir):

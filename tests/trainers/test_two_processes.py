@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from favor.cli import main
-from favor.trainers.recipe_run import CONNECTOR_FILE, DDP_TIMEOUT, TOKENIZERS, TOWERS_FILE
+from favor.trainers.from_scratch.preparation import CONNECTOR_FILE, TOKENIZERS, TOWERS_FILE
+from favor.trainers.recipe_run import DDP_TIMEOUT
 from tests.conftest import REPOSITORY
 from tests.trainers.test_equal_gradients import environment
 
@@ -82,7 +83,9 @@ PATIENCE = """
 import sys, torch
 from torch.distributed import distributed_c10d
 from favor.trainers.recipe_run import stage_arguments
-arguments = stage_arguments({"cache_encoder_states": True, "sft": {"report_to": "none"}}, {}, sys.argv[1])
+from favor.trainers.recipe_sections import CacheSettings, Recipe, Stage
+recipe = Recipe("out", "data", model="m", cache_encoder_states=CacheSettings(), sft={"report_to": "none"})
+arguments = stage_arguments(recipe, Stage(), sys.argv[1])
 assert arguments.world_size == 2
 group = distributed_c10d._get_default_group()
 assert group._get_backend(torch.device("cpu")).options._timeout.total_seconds() == float(sys.argv[2])

@@ -6,18 +6,32 @@ queries mean anything. The paper's language model needs no such lessons: it can 
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import torch
 from datasets import Dataset
+from transformers import PreTrainedTokenizerBase
 
-from .favor_data_collator import pad_text
-from .sample_tokens import IGNORED_LABEL, tokenize_sample
+from favor.modeling_favor import FavorCausalQFormerConfig
+from favor.processing import FavorProcessor
+
+from ..favor_data_collator import Batch, TokenRow, pad_text
+from ..sample_columns import MEDIA_KEYS
+from ..sample_tokens import IGNORED_LABEL, tokenize_sample
 
 FILLER = "nothing"  # what is said of a window's half seconds beyond a clip's end
-SOURCES = ("video", "image", "audio")
+
+
+class Scene(TypedDict, total=False):
+    """A line of a scenes file, as far as it is read here; one of the media names the clip."""
+
+    scene: str
+    video: str
+    image: str
+    audio: str
+    half_second_words: list[list[str]]
 
 
 class WordCollator:
@@ -26,11 +40,13 @@ class WordCollator:
     def __init__(self, pad_token_id: int):
         self.pad_token_id = pad_token_id
 
-    def __call__(self, rows: list[Mapping[str, Any]]) -> dict[str, Any]:
+    def __call__(self, rows: list[TokenRow], /) -> Batch:
         return pad_text(rows, self.pad_token_id)
 
 
-def tell_in_words(processor: Any, dataset: Dataset, scenes: str | Path, config: Any) -> tuple[Dataset, WordCollator]:
+def tell_in_words(
+    processor: FavorProcessor, dataset: Dataset, scenes: str | Path, config: FavorCausalQFormerConfig
+) -> tuple[Dataset, WordCollator]:
     """The dataset with `input_ids`, `labels` and `length`, in which words stand in place of the media.
 
     Args:
@@ -44,10 +60,10 @@ def tell_in_words(processor: Any, dataset: Dataset, scenes: str | Path, config: 
     words = words_of_samples(scenes, dataset, config)
     vocabulary = sorted({FILLER, *(word for said in words for word in said)})
     token_of = dict(zip(vocabulary, word_tokens(processor.tokenizer, vocabulary).tolist(), strict=True))
-    columns: dict[str, list] = {"input_ids": [], "labels": [], "length": []}
+    columns: dict[str, list[object]] = {"input_ids": [], "labels": [], "length": []}
     texts: dict[tuple, tuple[list[int], list[int]]] = {}  # most are asked of many clips
     for sample, said in zip(dataset, words, strict=True):
-        key = (json.dumps(sample["messages"]), *(sample.get(kind) is not None for kind in SOURCES))
+        key = (json.dumps(sample["messages"]), *(sample.get(kind) is not None for kind in MEDIA_KEYS))
         if key not in texts:
             texts[key] = tokenize_sample(processor, sample, placeholders=1)
         ids, labels = texts[key]
@@ -59,7 +75,7 @@ def tell_in_words(processor: Any, dataset: Dataset, scenes: str | Path, config: 
     return Dataset.from_dict(columns), WordCollator(processor.tokenizer.pad_token_id)
 
 
-def words_of_samples(path: str | Path, dataset: Dataset, config: Any) -> list[list[str]]:
+def words_of_samples(path: str | Path, dataset: Dataset, config: FavorCausalQFormerConfig) -> list[list[str]]:
     """The words of each sample's clip, from the lines of a scenes file, as many a half second as there are queries."""
     path = Path(path)
     words: dict[str, list[str]] = {}
@@ -73,9 +89,9 @@ def words_of_samples(path: str | Path, dataset: Dataset, config: Any) -> list[li
                 f"has {config.num_query_tokens} queries for a window of {config.window_frames} frames; set "
                 "num_query_tokens to as many as a window's words."
             )
-        source = next(labels[kind] for kind in SOURCES if labels.get(kind))
+        source = next(labels[kind] for kind in MEDIA_KEYS if labels.get(kind))
         words[str((path.parent / source).resolve())] = [word for row in said for word in row]
-    columns = [dataset[kind] if kind in dataset.column_names else [None] * len(dataset) for kind in SOURCES]
+    columns = [dataset[kind] if kind in dataset.column_names else [None] * len(dataset) for kind in MEDIA_KEYS]
     sources = [str(next((path for path in paths if path), None)) for paths in zip(*columns, strict=True)]
     unknown = next((source for source in sources if source not in words), None)
     if unknown is not None:
@@ -89,7 +105,7 @@ def words_of_scenes(path: str | Path) -> list[str]:
     return [" ".join(word for row in rows for word in row) for rows in said]
 
 
-def labelled_lines(path: Path) -> Iterator[dict[str, Any]]:
+def labelled_lines(path: Path) -> Iterator[Scene]:
     """The lines of a scenes file; raises `ValueError` for one without words."""
     for line in path.read_text(encoding="utf-8").splitlines():
         labels = json.loads(line)
@@ -98,7 +114,7 @@ def labelled_lines(path: Path) -> Iterator[dict[str, Any]]:
         yield labels
 
 
-def word_tokens(tokenizer: Any, words: Sequence[str]) -> torch.Tensor:
+def word_tokens(tokenizer: PreTrainedTokenizerBase, words: Sequence[str]) -> torch.Tensor:
     """(words,) the token of each word within a text."""
     tokens = [tokenizer(" " + word, add_special_tokens=False)["input_ids"] for word in words]
     long = next((word for word, ids in zip(words, tokens, strict=True) if len(ids) != 1), None)

@@ -5,29 +5,29 @@ The paper's connector learns from a language model that can read already. Learnt
 become alike, and the language model, which has nothing to read yet, does not tell them what to hold.
 """
 
-from typing import Any
-
 import torch
 from datasets import Dataset
 from torch import nn
 
+from favor.modeling_favor import FavorForConditionalGeneration
+from favor.processing import FavorProcessor
+
+from ..encoder_cache import EncodedCollator
+from ..recipe_sections import ConnectorPretraining
 from .clip_words import FILLER, word_tokens, words_of_samples
-from .encoder_cache import EncodedCollator
 from .tower_pretraining import NOT_LABELLED, balanced_batches, fit
 
 LOGIT_GAP = 20.0  # between a word's own embedding and that of another, on average
 OFF_WEIGHT = 4.0  # of the squared distance to the word, in units of that between two words
-NEEDED = {"scenes", "steps", "batch_size", "learning_rate", "diversity_loss_weight"}
-OPTIONAL = {"muon_learning_rate"}
 
 
 def pretrain_connector(
-    model: nn.Module,
-    processor: Any,
+    model: FavorForConditionalGeneration,
+    processor: FavorProcessor,
     dataset: Dataset,
     rows: Dataset,
     collator: EncodedCollator,
-    settings: dict[str, Any],
+    settings: ConnectorPretraining,
     seed: int,
 ) -> dict[str, float]:
     """Trains the connector alone; returns its share of right words over the last steps, weighted as the loss is.
@@ -38,13 +38,10 @@ def pretrain_connector(
     Args:
         dataset: samples of a manifest.
         rows, collator: these samples, encoded (see [`encode_dataset`]).
-        settings: the recipe's `connector_pretraining` section: `scenes` (lines with `half_second_words`: so many words
-            for each half second as the connector has queries for it), `steps`, `batch_size`, `learning_rate`,
-            `diversity_loss_weight`, and if wanted `muon_learning_rate` (see [`fit`]).
 
     Raises `ValueError` for words that do not fit the queries or the tokenizer, and for samples without words.
     """
-    words = words_of_samples(settings["scenes"], dataset, model.config.connector_config)
+    words = words_of_samples(settings.scenes, dataset, model.model.connector.config)
     vocabulary = sorted({FILLER, *(word for said in words for word in said)})
     place_of = {word: place for place, word in enumerate(vocabulary)}
     targets = [torch.tensor([place_of[word] for word in said]) for said in words]
@@ -68,14 +65,15 @@ def pretrain_connector(
         off = squared.gather(1, target[said][:, None])[:, 0]
         losses = nn.functional.cross_entropy(logits, target[said], reduction="none") + OFF_WEIGHT * off
         right = (logits.argmax(-1) == target[said]).float() @ weights
-        loss = losses @ weights + settings["diversity_loss_weight"] * output.diversity_loss
+        loss = losses @ weights + settings.diversity_loss_weight * output.diversity_loss
         return loss, {"words": right.item()}
 
     generator = torch.Generator().manual_seed(seed)
     kinds = dataset["task"] if "task" in dataset.column_names else [""] * len(dataset)
-    batches = balanced_batches(list(kinds), settings["batch_size"], generator)
+    batches = balanced_batches(list(kinds), settings.batch_size, generator)
     connector.train().requires_grad_(True)  # a stage before may have frozen it
-    return fit("connector", connector, nn.ModuleList(), loss_of, batches, settings["steps"], settings)
+    rates = settings.learning_rate, settings.muon_learning_rate
+    return fit("connector", connector, nn.ModuleList(), loss_of, batches, settings.steps, *rates)
 
 
 def word_weights(target: torch.Tensor) -> torch.Tensor:

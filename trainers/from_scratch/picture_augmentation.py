@@ -1,26 +1,10 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Shifts pictures and mixes their colours at random, so that a tower learns shapes apart from colours and places."""
 
-from pathlib import Path
-
 import torch
 from torch import nn
 
-SETTINGS = {"shift", "recoloured", "colour_labels", "after_steps"}
 SHARPNESS = 3.0  # of the mixtures: an output channel is mostly one of the input channels
-
-
-def check_augmentation(settings: dict, visual_labels: list[str], path: Path) -> None:
-    """Raises `ValueError` for entries of a recipe's `tower_pretraining.augmentation` that are unknown or strange."""
-    where = f"{path}: tower_pretraining.augmentation"
-    unknown = set(settings) - SETTINGS
-    if unknown:
-        raise ValueError(f"{where} has {', '.join(sorted(unknown))}; it may have {', '.join(sorted(SETTINGS))}.")
-    if settings.get("recoloured") and not settings.get("colour_labels"):
-        raise ValueError(f"{where}: `recoloured` needs `colour_labels`, which a recoloured picture has no longer.")
-    strange = set(settings.get("colour_labels") or ()) - set(visual_labels)
-    if strange:
-        raise ValueError(f"{where}: `colour_labels` has {', '.join(sorted(strange))}, which `visual_labels` has not.")
 
 
 def shift(pictures: torch.Tensor, largest: int, generator: torch.Generator) -> torch.Tensor:

@@ -2,54 +2,78 @@
 """Teaches the two towers of a small model from per-moment labels, before they are frozen.
 
 The paper's towers come pre-trained. A model trained from nothing needs the same start: trained jointly from random
-weights, connector and LLM sit
-on a plateau, because nothing yet tells a red circle from a blue star.
+weights, connector and LLM sit on a plateau, because nothing yet tells a red circle from a blue star.
 """
 
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict, TypeVar, cast
 
 import numpy as np
 import torch
 from torch import nn
 from tqdm import tqdm
 
+from favor.modeling_favor import FavorForConditionalGeneration
 from favor.processing import FavorProcessor
 
-from .decoded_clips import DecodedClip
-from .muon import add_muon
+from ..decoded_clips import DecodedClip
+from ..muon import add_muon
+from ..recipe_sections import TowerPretraining
+from ..sample_columns import MEDIA_KEYS
 from .picture_augmentation import recolour, shift
 
 NOT_LABELLED = -100
-NEEDED = {
-    "scenes",
-    "visual_labels",
-    "visual_steps",
-    "audio_steps",
-    "visual_batch_size",
-    "audio_batch_size",
-    "learning_rate",
-}
-OPTIONAL = {"muon_learning_rate", "augmentation"}
+Kind = TypeVar("Kind", str, tuple[str, ...])  # of samples that are drawn equally often
+
+
+class SoundEvent(TypedDict):
+    """One sound, from `start` to `end` in seconds; `word` if it is spoken."""
+
+    kind: str
+    word: str | None
+    start: float
+    end: float
+
+
+class SpokenWord(TypedDict, total=False):
+    """One word; `drowned`: by noise."""
+
+    drowned: bool
+
+
+class GroundTruth(TypedDict, total=False):
+    """What is heard in a clip: all of it as `events`; of speech the `words`, one an event."""
+
+    events: list[SoundEvent]
+    words: list[SpokenWord]
 
 
 @dataclass
 class LabelledScene:
-    """A decoded clip, and its line of the scenes file: lists with one label a picture, by name, and `ground_truth`."""
+    """
+    A decoded clip, and what its line of the scenes file says of it.
+
+    Args:
+        clip: with pictures, sound or both.
+        labels: by name, lists with a label for each picture.
+        truth: of its sound.
+    """
 
     clip: DecodedClip
-    labels: dict
+    labels: Mapping[str, Sequence[str | None]]
+    truth: GroundTruth
 
 
 def pretrain_towers(
-    model: nn.Module,
+    model: FavorForConditionalGeneration,
     processor: FavorProcessor,
     scenes: list[LabelledScene],
     instructions: list[str],
-    settings: dict,
+    settings: TowerPretraining,
     seed: int,
 ) -> dict[str, float]:
     """Trains the vision tower with its Q-Former, then the audio tower; returns the final training accuracies.
@@ -66,63 +90,63 @@ def pretrain_towers(
 
 
 def train_visual_tower(
-    model: nn.Module,
+    model: FavorForConditionalGeneration,
     processor: FavorProcessor,
     scenes: list[LabelledScene],
     instructions: list[str],
-    settings: dict,
+    settings: TowerPretraining,
     generator: torch.Generator,
 ) -> dict[str, float]:
     """
     Vision tower and visual Q-Former learn every label that a single picture has, read from all Q-Former outputs.
-
-    `augmentation` of the settings (none by default): `shift`, the most pixels that a picture is moved by;
-    `recoloured`, the share of pictures whose colours are mixed; `colour_labels`, which these have not; `after_steps`,
-    from which on. Without it a tower that never saw a red circle takes red as a sign that a shape is no circle.
     """
-    augmentation = settings.get("augmentation") or {}
+    augmentation = settings.augmentation
     seen = [(s.clip.pictures, s.labels) for s in scenes if s.clip.pictures is not None]
     pictures = torch.from_numpy(np.concatenate([clip for clip, _ in seen]))
-    names = settings["visual_labels"]
+    names = settings.visual_labels
     targets, sizes = {}, {}
     for name in names:
         values = [value for clip, labels in seen for value in labels.get(name, [NOT_LABELLED] * len(clip))]
         targets[name], sizes[name] = label_indices(values)
     tokens = processor.qformer_tokenizer(instructions, padding=True, truncation=True, return_tensors="pt")
-    tower, qformer = model.model.vision_tower, model.model.visual_qformer
+    tower, qformer = model.model.vision_tower, cast(nn.Module, model.model.visual_qformer)
     width = model.config.qformer_config.hidden_size * model.config.num_visual_query_tokens
     heads = nn.ModuleDict({name: nn.Linear(width, sizes[name]) for name in names})
 
     steps_made = itertools.count()
 
     def loss_of(rows: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
-        on = next(steps_made) >= augmentation.get("after_steps", 0)
-        shown = shift(pictures[rows], augmentation.get("shift", 0) if on else 0, generator)
-        shown, mixed = recolour(shown, augmentation.get("recoloured", 0.0) if on else 0.0, generator)
+        on = next(steps_made) >= augmentation.after_steps
+        shown = shift(pictures[rows], augmentation.shift if on else 0, generator)
+        shown, mixed = recolour(shown, augmentation.recoloured if on else 0.0, generator)
         pixels = processor.video_processor([shown], return_tensors="pt")["pixel_values_videos"][0]
         question = torch.randint(len(instructions), (len(rows),), generator=generator)
         states = tower(pixel_values=pixels).last_hidden_state
         vectors = qformer(states, tokens["input_ids"][question], tokens["attention_mask"][question])
         told = {name: targets[name][rows] for name in names}
-        for name in augmentation.get("colour_labels", ()):
+        for name in augmentation.colour_labels:
             told[name] = told[name].masked_fill(mixed, NOT_LABELLED)
         return classify({name: (heads[name](vectors.flatten(1)), told[name]) for name in names})
 
     # As often one set of labels as another: videos have many more pictures than stills.
     kinds = [tuple(name for name in names if name in labels) for clip, labels in seen for _ in clip]
-    batches = balanced_batches(kinds, settings["visual_batch_size"], generator)
+    batches = balanced_batches(kinds, settings.visual_batch_size, generator)
     layers = nn.ModuleList([tower, qformer])
-    return fit("visual tower", layers, heads, loss_of, batches, settings["visual_steps"], settings)
+    rates = settings.learning_rate, settings.muon_learning_rate
+    return fit("visual tower", layers, heads, loss_of, batches, settings.visual_steps, *rates)
 
 
 def train_audio_tower(
-    model: nn.Module, scenes: list[LabelledScene], settings: dict, generator: torch.Generator
+    model: FavorForConditionalGeneration,
+    scenes: list[LabelledScene],
+    settings: TowerPretraining,
+    generator: torch.Generator,
 ) -> dict[str, float]:
     """The audio tower learns which sound is heard at each of its output vectors."""
     heard = [s for s in scenes if s.clip.log_mel is not None]
     log_mel = torch.from_numpy(np.concatenate([s.clip.log_mel for s in heard]))  # one chunk a scene
     tower, rate = model.model.audio_tower, model.config.audio_encoder_rate
-    names = sorted({event_name(e) for s in heard for e in s.labels["ground_truth"]["events"]})
+    names = sorted({event_name(e) for s in heard for e in s.truth["events"]})
     targets = torch.stack(
         [sound_targets(s, names, rate, model.config.audio_config.max_source_positions) for s in heard]
     )
@@ -132,8 +156,9 @@ def train_audio_tower(
         states = tower(log_mel[rows].float()).last_hidden_state  # (batch, vectors, width)
         return classify({"sound": (head(states).flatten(0, 1), targets[rows].flatten())})
 
-    batches = random_batches(len(heard), settings["audio_batch_size"], generator)
-    return fit("audio tower", tower, head, loss_of, batches, settings["audio_steps"], settings)
+    batches = random_batches(len(heard), settings.audio_batch_size, generator)
+    rates = settings.learning_rate, settings.muon_learning_rate
+    return fit("audio tower", tower, head, loss_of, batches, settings.audio_steps, *rates)
 
 
 def fit(
@@ -143,18 +168,19 @@ def fit(
     loss_of: Callable[[torch.Tensor], tuple[torch.Tensor, dict[str, float]]],
     batches: Iterator[torch.Tensor],
     steps: int,
-    settings: dict,
+    learning_rate: float,
+    muon_learning_rate: float | None = None,
 ) -> dict[str, float]:
     """
     Trains with a one-cycle rate; returns the accuracies averaged over the last 50 steps.
 
-    `learning_rate` of the settings is AdamW's; with `muon_learning_rate`, the weight matrices of `layers`, not those
-    of `heads`, are Muon's.
+    `learning_rate` is AdamW's; with `muon_learning_rate`, the weight matrices of `layers`, not those of `heads`, are
+    Muon's.
     """
     parameters = [weight for part in (layers, heads) for weight in part.parameters() if weight.requires_grad]
-    optimizer: torch.optim.Optimizer = torch.optim.AdamW(parameters, lr=settings["learning_rate"], weight_decay=0.01)
-    if settings.get("muon_learning_rate"):
-        optimizer = add_muon(optimizer, layers, settings["muon_learning_rate"], weight_decay=0.01)
+    optimizer: torch.optim.Optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.01)
+    if muon_learning_rate:
+        optimizer = add_muon(optimizer, layers, muon_learning_rate, weight_decay=0.01)
     rates = [group["lr"] for group in optimizer.param_groups]  # two with Muon, which has no betas to cycle
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, rates, total_steps=steps, pct_start=0.1, cycle_momentum=len(rates) == 1
@@ -191,7 +217,7 @@ def label_indices(values: list[str | int | None]) -> tuple[torch.Tensor, int]:
     return torch.tensor([index[value] for value in values]), len(names) + 1
 
 
-def event_name(event: dict) -> str:
+def event_name(event: SoundEvent) -> str:
     return event["word"] or event["kind"]
 
 
@@ -199,7 +225,7 @@ def sound_targets(scene: LabelledScene, names: list[str], rate: float, vectors: 
     """(vectors,) class of the sound at each audio vector, 0: silence, -100: beyond the clip, or drowned by noise."""
     target = torch.full((vectors,), NOT_LABELLED)
     target[: scene.clip.audio_vectors] = 0
-    truth = scene.labels["ground_truth"]
+    truth = scene.truth
     drowned = [word.get("drowned", False) for word in truth.get("words", ())] or [False] * len(truth["events"])
     for event, unheard in zip(truth["events"], drowned, strict=True):
         label = NOT_LABELLED if unheard else names.index(event_name(event)) + 1
@@ -214,7 +240,7 @@ def random_batches(count: int, batch_size: int, generator: torch.Generator) -> I
         yield from order.split(batch_size)
 
 
-def balanced_batches(kinds: list, batch_size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
+def balanced_batches(kinds: Sequence[Kind], batch_size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
     """Row indices, as many of each kind on average."""
     place_of = {kind: place for place, kind in enumerate(sorted(set(kinds)))}
     places, count = torch.tensor([place_of[kind] for kind in kinds]), len(place_of)
@@ -226,7 +252,7 @@ def balanced_batches(kinds: list, batch_size: int, generator: torch.Generator) -
         yield torch.stack([own[int(share * len(own))] for own, share in zip(rows, shares, strict=True)])
 
 
-def label_scenes(path: str | Path, clips: dict[tuple, DecodedClip], names: list[str]) -> list[LabelledScene]:
+def label_scenes(path: str | Path, clips: Mapping[tuple, DecodedClip], names: list[str]) -> list[LabelledScene]:
     """Joins a scenes file of AVEB-mini with the decoded clips that it describes.
 
     Scenes that were not decoded are left out. `names`: of the lists with a label for each picture.
@@ -236,7 +262,7 @@ def label_scenes(path: str | Path, clips: dict[tuple, DecodedClip], names: list[
     scenes = []
     for line in path.read_text(encoding="utf-8").splitlines():
         labels = json.loads(line)
-        source = next(labels[kind] for kind in ("video", "image", "audio") if labels.get(kind))
+        source = next(labels[kind] for kind in MEDIA_KEYS if labels.get(kind))
         clip = by_source.get(str((path.parent / source).resolve()))
         if clip is None:
             continue
@@ -246,7 +272,8 @@ def label_scenes(path: str | Path, clips: dict[tuple, DecodedClip], names: list[
             raise ValueError(
                 f"{path}: {source} has {pictures} pictures, but {len(labels[wrong[0]])} labels of {wrong[0]}."
             )
-        scenes.append(LabelledScene(clip, labels))
+        shown = {name: labels[name] for name in names if name in labels}
+        scenes.append(LabelledScene(clip, shown, labels.get("ground_truth", {})))
     if not scenes:
         raise ValueError(f"{path}: none of its scenes is in the training data.")
     return scenes

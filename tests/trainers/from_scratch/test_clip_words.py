@@ -10,8 +10,8 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from favor.trainers.clip_words import tell_in_words, word_tokens, words_of_samples
-from favor.trainers.recipe import read_recipe
+from favor.trainers.from_scratch.clip_words import tell_in_words, word_tokens, words_of_samples
+from favor.trainers.recipe import parse_recipe, read_recipe
 from favor.trainers.recipe_run import run_recipe
 from favor.trainers.sample_tokens import IGNORED_LABEL
 
@@ -67,7 +67,7 @@ def test_a_stage_in_words_trains_before_the_connector_does(training_dir, setting
             {"sft": {"max_steps": 1}},
         ],
     }
-    run_recipe(recipe)
+    run_recipe(parse_recipe(recipe))
     log = json.loads((tmp_path / "run" / "stage-1" / "trainer_state.json").read_text())["log_history"]
     losses = [line["loss"] for line in log if "loss" in line]
     assert sum(losses[-3:]) < 0.8 * sum(losses[:3])
@@ -77,7 +77,7 @@ def test_a_stage_in_words_trains_before_the_connector_does(training_dir, setting
     assert any(not torch.equal(first[f"model.{name}"], value) for name, value in taught.items())
     recipe["connector_pretraining"]["steps"] = 10**9  # a resumed run must not begin them
     recipe["stages"][0]["sft"]["max_steps"] = 10**9
-    run_recipe(recipe | {"resume": True})
+    run_recipe(parse_recipe(recipe | {"resume": True}))
 
 
 def test_a_stage_in_words_needs_no_media(training_dir, settings_with_enough_queries, tmp_path):
@@ -93,12 +93,12 @@ def test_a_stage_in_words_needs_no_media(training_dir, settings_with_enough_quer
         "sft": {"max_steps": 1, "report_to": "none", "save_strategy": "no"},
         "stages": [in_words],
     }
-    run_recipe(recipe)
+    run_recipe(parse_recipe(recipe))
     record = json.loads((tmp_path / "run" / "training_record.json").read_text())
     assert record["data"]["samples"] == len(read_lines(data / "train.jsonl"))
     del recipe["stages"][0]["words_for_media"]
     with pytest.raises(ValueError, match="does not exist beside the manifest"):
-        run_recipe(recipe)
+        run_recipe(parse_recipe(recipe))
 
 
 def read_lines(path):
@@ -109,7 +109,7 @@ def test_words_for_media_name_a_file(tmp_path):
     recipe = {"model": "anything", "output_dir": "out", "train_data": "train.jsonl"}
     file = tmp_path / "recipe.yaml"
     file.write_text(yaml.safe_dump({**recipe, "stages": [{"words_for_media": True}]}))
-    with pytest.raises(ValueError, match="`words_for_media` is a file's name, but it is True"):
+    with pytest.raises(ValueError, match=r"`stages\.0\.words_for_media` must be a text, but it is True"):
         read_recipe(file)
 
 

@@ -6,8 +6,9 @@ import torch
 import yaml
 from torch import nn
 
+from favor.trainers.from_scratch.tower_pretraining import classify, fit, random_batches
 from favor.trainers.recipe import read_recipe
-from favor.trainers.tower_pretraining import classify, fit, random_batches
+from tests.conftest import tiny_settings
 
 SETTINGS = {
     "scenes": "scenes.jsonl",
@@ -36,7 +37,7 @@ def test_layers_and_heads_learn(rates):
     layers[0].bias.requires_grad_(False)
     before = [value.clone() for part in (layers, head) for value in part.parameters()]
     batches = random_batches(256, 64, torch.Generator().manual_seed(0))
-    accuracies = fit("points", layers, head, loss_of, batches, 150, rates)
+    accuracies = fit("points", layers, head, loss_of, batches, 150, **rates)
     assert accuracies["quadrant"] > 0.95
     after = [value for part in (layers, head) for value in part.parameters()]
     same = [torch.equal(*pair) for pair in zip(before, after, strict=True)]
@@ -48,7 +49,7 @@ def test_muon_trains_the_layers_weights_and_only_these():
     layers, head, loss_of = quadrant_problem()
     before = layers[2].weight.detach().clone(), head.weight.detach().clone()
     batches = random_batches(256, 256, torch.Generator().manual_seed(0))
-    fit("points", layers, head, loss_of, batches, 1, {"learning_rate": 1e-2, "muon_learning_rate": 1e-1})
+    fit("points", layers, head, loss_of, batches, 1, learning_rate=1e-2, muon_learning_rate=1e-1)
     by_muon, by_adamw = layers[2].weight - before[0], head.weight - before[1]
     entries = by_adamw.abs()
     torch.testing.assert_close(entries, entries.mean().expand_as(entries), rtol=0.05, atol=0)
@@ -60,13 +61,13 @@ def test_muon_trains_the_layers_weights_and_only_these():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"muon_learning_rat": 1e-2}, "has the unknown muon_learning_rat"),
+        ({"muon_learning_rat": 1e-2}, "unknown tower_pretraining options muon_learning_rat; it has audio_batch_size"),
         ({"visual_steps": None}, "lacks visual_steps"),
         (dict.fromkeys(SETTINGS), "lacks audio_batch_size"),
     ],
 )
 def test_a_recipe_whose_towers_cannot_be_taught(change, message, tmp_path):
-    recipe = {"from_scratch": {}, "output_dir": "out", "train_data": "train.jsonl"}
+    recipe = {"from_scratch": tiny_settings(), "output_dir": "out", "train_data": "train.jsonl"}
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe | {"tower_pretraining": {**SETTINGS, "muon_learning_rate": 1e-2}}))
     read_recipe(path)

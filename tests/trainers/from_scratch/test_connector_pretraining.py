@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from favor.modeling_favor import FavorForConditionalGeneration
-from favor.trainers.clip_words import word_tokens, words_of_samples
-from favor.trainers.connector_pretraining import pretrain_connector, word_weights
-from favor.trainers.recipe import read_recipe
+from favor.trainers.from_scratch.clip_words import word_tokens, words_of_samples
+from favor.trainers.from_scratch.connector_pretraining import pretrain_connector, word_weights
+from favor.trainers.from_scratch.tower_pretraining import NOT_LABELLED
+from favor.trainers.recipe import parse_recipe, read_recipe
 from favor.trainers.recipe_run import run_recipe
-from favor.trainers.tower_pretraining import NOT_LABELLED
+from favor.trainers.recipe_sections import ConnectorPretraining
 
 SETTINGS = {"steps": 200, "batch_size": 8, "learning_rate": 1e-2, "diversity_loss_weight": 0.1}
 
@@ -24,8 +25,9 @@ SETTINGS = {"steps": 200, "batch_size": 8, "learning_rate": 1e-2, "diversity_los
 def test_each_query_learns_its_word_and_nothing_else_is_trained(encoded, training_dir):
     model, processor, dataset, rows, collator = encoded
     scenes = training_dir / "train_scenes.jsonl"
+    settings = ConnectorPretraining(scenes=str(scenes), **SETTINGS)
     before = copy.deepcopy(model.state_dict())
-    report = pretrain_connector(model, processor, dataset, rows, collator, {"scenes": scenes, **SETTINGS}, seed=0)
+    report = pretrain_connector(model, processor, dataset, rows, collator, settings, seed=0)
     after = model.state_dict()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed and all(name.startswith("model.connector.") for name in changed)
@@ -70,7 +72,7 @@ def test_the_recipe_teaches_the_connector_once(training_dir, settings_with_enoug
         "cache_encoder_states": True,
         "sft": {"max_steps": 1, "report_to": "none", "save_strategy": "no", "learning_rate": 0.0},
     }
-    taught = load_file(run_recipe(recipe) / "pretrained_connector.safetensors")
+    taught = load_file(run_recipe(parse_recipe(recipe)) / "pretrained_connector.safetensors")
     model = FavorForConditionalGeneration.from_pretrained(tmp_path / "run")
     connector = {name: value for name, value in model.model.state_dict().items() if name.startswith("connector.")}
     assert set(taught) == set(connector)
@@ -78,14 +80,17 @@ def test_the_recipe_teaches_the_connector_once(training_dir, settings_with_enoug
         torch.testing.assert_close(connector[name], value, rtol=0, atol=0)
     assert json.loads((tmp_path / "run" / "pretrained_connector.json").read_text()).keys() == {"words"}
     recipe["connector_pretraining"]["steps"] = 10**9  # a resumed run must not begin them
-    run_recipe(recipe | {"resume": True})
+    run_recipe(parse_recipe(recipe | {"resume": True}))
 
 
 @pytest.mark.parametrize(
     "change, message",
     [
         ({"connector_pretraining": {"steps": 3}}, "lacks batch_size, diversity_loss_weight, learning_rate, scenes"),
-        ({"connector_pretraining": {"scenes": "scenes.jsonl", **SETTINGS, "rate": 1}}, "has the unknown rate"),
+        (
+            {"connector_pretraining": {"scenes": "scenes.jsonl", **SETTINGS, "rate": 1}},
+            "unknown connector_pretraining options rate; it has batch_size,",
+        ),
         ({"cache_encoder_states": False}, "set `cache_encoder_states`"),
     ],
 )

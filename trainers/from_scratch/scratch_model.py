@@ -1,8 +1,9 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Builds a small FAVOR model, its tokenisers and its processor from a recipe, with random weights."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import cast
 
 import torch
 from tokenizers import (
@@ -21,45 +22,45 @@ from transformers import GenerationConfig, PreTrainedTokenizerFast, WhisperFeatu
 from favor.modeling_favor import FavorConfig, FavorForConditionalGeneration
 from favor.processing import FavorProcessor, FavorVideoProcessor
 
+from ..recipe_sections import ScratchModel
+
 MEDIA_TOKENS = ("<video>", "<image>", "<audio>")
 
 
 def build_from_scratch(
-    settings: dict, texts: Iterable[str], seed: int, tokenizer_dir: Path | None = None
+    settings: ScratchModel, texts: Iterable[str], seed: int, tokenizer_dir: Path | None = None
 ) -> tuple[FavorForConditionalGeneration, FavorProcessor]:
     """
     Args:
-        settings: the recipe's `from_scratch` section: `config` (a `FavorConfig` without vocabulary sizes and token
-            ids), `vocab_size`, `qformer_vocab_size` (unless `qformer_config` is None), `feature_extractor` and
-            `max_new_tokens`.
+        settings: the recipe's `from_scratch` section.
         texts: what the tokenisers learn from.
         seed: of the random weights. Tokenisers do not follow from it: pieces that are equally frequent get their
             ids in another order in each process.
         tokenizer_dir: folder of tokenisers that were trained before, in place of `texts`.
     """
-    has_qformer = settings["config"].get("qformer_config", {}) is not None
+    qformer_size = settings.qformer_vocab_size if settings.has_qformer else None
     if tokenizer_dir is None:
         texts = list(texts)
-        tokenizer = train_tokenizer(texts, settings["vocab_size"])
-        qformer_tokenizer = train_qformer_tokenizer(texts, settings["qformer_vocab_size"]) if has_qformer else None
+        tokenizer = train_tokenizer(texts, settings.vocab_size)
+        qformer_tokenizer = None if qformer_size is None else train_qformer_tokenizer(texts, qformer_size)
     else:
         load = PreTrainedTokenizerFast.from_pretrained
         tokenizer = load(tokenizer_dir)
-        qformer_tokenizer = load(tokenizer_dir / "qformer_tokenizer") if has_qformer else None
+        qformer_tokenizer = None if qformer_size is None else load(tokenizer_dir / "qformer_tokenizer")
     torch.manual_seed(seed)
-    model = FavorForConditionalGeneration(scratch_config(settings["config"], tokenizer, qformer_tokenizer))
+    model = FavorForConditionalGeneration(scratch_config(settings.config, tokenizer, qformer_tokenizer))
     model.generation_config = GenerationConfig(
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
-        max_new_tokens=settings["max_new_tokens"],
+        max_new_tokens=settings.max_new_tokens,
         # A generated placeholder would be read back as an item without media.
         suppress_tokens=tokenizer.convert_tokens_to_ids(list(MEDIA_TOKENS)),
     )
     image_size = model.config.vision_config.image_size
     processor = FavorProcessor(
         video_processor=FavorVideoProcessor(size={"height": image_size, "width": image_size}),
-        feature_extractor=WhisperFeatureExtractor(return_attention_mask=True, **settings["feature_extractor"]),
+        feature_extractor=WhisperFeatureExtractor(return_attention_mask=True, **settings.feature_extractor),
         tokenizer=tokenizer,
         qformer_tokenizer=qformer_tokenizer,
         **model.config.processor_values(),
@@ -68,7 +69,7 @@ def build_from_scratch(
 
 
 def scratch_config(
-    values: dict, tokenizer: PreTrainedTokenizerFast, qformer_tokenizer: PreTrainedTokenizerFast | None
+    values: Mapping[str, object], tokenizer: PreTrainedTokenizerFast, qformer_tokenizer: PreTrainedTokenizerFast | None
 ) -> FavorConfig:
     """The recipe's config with the vocabulary sizes and token ids of the tokenisers."""
     token_ids = {
@@ -81,16 +82,21 @@ def scratch_config(
     qformer_config = None
     if qformer_tokenizer is not None:
         qformer_tokens = {"vocab_size": len(qformer_tokenizer), "pad_token_id": qformer_tokenizer.pad_token_id}
-        qformer_config = {**values.get("qformer_config", {}), **qformer_tokens}
+        qformer_config = {**part(values, "qformer_config"), **qformer_tokens}
     return FavorConfig(
         **{
             **values,
             "qformer_config": qformer_config,
-            "audio_config": {**values["audio_config"], **whisper_tokens},
-            "text_config": {**values["text_config"], **token_ids, "vocab_size": len(tokenizer)},
+            "audio_config": {**part(values, "audio_config"), **whisper_tokens},
+            "text_config": {**part(values, "text_config"), **token_ids, "vocab_size": len(tokenizer)},
             "video_token_id": tokenizer.convert_tokens_to_ids("<video>"),
         }
     )
+
+
+def part(values: Mapping[str, object], name: str) -> dict[str, object]:
+    """The values of a part's config, none if there are none."""
+    return cast(dict[str, object], values.get(name, {}))
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:

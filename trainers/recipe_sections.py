@@ -1,0 +1,223 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""What a training recipe says, as dataclasses: a field is a key of the YAML file, a dataclass in it a section."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .source_spec import TrainingData
+
+# Part of `fresh_parts` -> its weights' names.
+FRESH_PARTS = {"connector": ("model.connector.",), "language_model": ("model.language_model.", "lm_head.")}
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """
+    Without this section everything but the encoders is trained.
+
+    Args:
+        rank, alpha, dropout: of the LoRA on the language model's attention.
+        merge: whether a whole model is written at the end, instead of an adapter.
+    """
+
+    rank: int = 32
+    alpha: int = 32
+    dropout: float = 0.1
+    merge: bool = False
+
+
+@dataclass(frozen=True)
+class CacheSettings:
+    """
+    Encoders run once over the data; arguments as in [`encode_dataset`].
+
+    Args:
+        cache_dir: folder that keeps the states from run to run; by default one process holds them in memory, and
+            several share a folder in `output_dir`.
+        dtype: of the stored states.
+        identify_files_by: how a file is told from another.
+        workers: processes that decode.
+    """
+
+    cache_dir: str | None = None
+    dtype: str = "float16"
+    identify_files_by: Literal["stat", "content"] = "stat"
+    workers: int = 2
+
+
+@dataclass(frozen=True)
+class ScratchModel:
+    """
+    A model that begins with random weights.
+
+    Args:
+        config: of a `FavorConfig`, without vocabulary sizes and token ids.
+        vocab_size: pieces of the language model's tokenizer.
+        feature_extractor: arguments of `WhisperFeatureExtractor`.
+        max_new_tokens: of an answer, unless a caller asks for another number.
+        qformer_vocab_size: pieces of the visual Q-Former's tokenizer; needed unless `config.qformer_config` is null.
+    """
+
+    config: dict[str, object]
+    vocab_size: int
+    feature_extractor: dict[str, object]
+    max_new_tokens: int
+    qformer_vocab_size: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.has_qformer and self.qformer_vocab_size is None:
+            raise ValueError(
+                "`qformer_vocab_size` is missing; give it, or set config.qformer_config to null for a model without a "
+                "visual Q-Former."
+            )
+
+    @property
+    def has_qformer(self) -> bool:
+        """Whether the model has a visual Q-Former."""
+        return self.config.get("qformer_config", {}) is not None
+
+
+@dataclass(frozen=True)
+class PictureAugmentation:
+    """
+    How pictures are changed while towers learn. Without it a tower that never saw a red circle takes red as a sign
+    that a shape is no circle.
+
+    Args:
+        shift: the most pixels that a picture is moved by.
+        recoloured: share of the pictures whose colours are mixed, from 0 to 1.
+        colour_labels: labels that a recoloured picture has no longer.
+        after_steps: from which step on.
+    """
+
+    shift: int = 0
+    recoloured: float = 0.0
+    colour_labels: list[str] = field(default_factory=list)
+    after_steps: int = 0
+
+    def __post_init__(self) -> None:
+        if self.recoloured and not self.colour_labels:
+            raise ValueError("`recoloured` needs `colour_labels`, which a recoloured picture has no longer.")
+
+
+@dataclass(frozen=True)
+class TowerPretraining:
+    """
+    The towers of a model `from_scratch` learn before anything else.
+
+    Args:
+        scenes: file with a line of labels for each clip.
+        visual_labels: names of its lists with a label for each picture.
+        visual_steps, audio_steps, visual_batch_size, audio_batch_size: of the two trainings.
+        learning_rate: AdamW's.
+        muon_learning_rate: Muon's, of the weight matrices; by default AdamW trains these, too.
+        augmentation: of the pictures; by default none.
+    """
+
+    scenes: str
+    visual_labels: list[str]
+    visual_steps: int
+    audio_steps: int
+    visual_batch_size: int
+    audio_batch_size: int
+    learning_rate: float
+    muon_learning_rate: float | None = None
+    augmentation: PictureAugmentation = field(default_factory=PictureAugmentation)
+
+    def __post_init__(self) -> None:
+        strange = set(self.augmentation.colour_labels) - set(self.visual_labels)
+        if strange:
+            raise ValueError(
+                f"`colour_labels` of `augmentation` has {', '.join(sorted(strange))}, which `visual_labels` has not."
+            )
+
+
+@dataclass(frozen=True)
+class ConnectorPretraining:
+    """
+    The connector of a model `from_scratch` learns to say words, before the first stage that has media.
+
+    Args:
+        scenes: file with a line of `half_second_words` for each clip, so many words for each half second as the
+            connector has queries for it.
+        steps, batch_size: of the training.
+        learning_rate: AdamW's.
+        diversity_loss_weight: of the diversity loss beside the words' loss.
+        muon_learning_rate: Muon's, of the weight matrices; by default AdamW trains these, too.
+    """
+
+    scenes: str
+    steps: int
+    batch_size: int
+    learning_rate: float
+    diversity_loss_weight: float
+    muon_learning_rate: float | None = None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """
+    A part of the training; it goes on with the weights of the one before.
+
+    Args:
+        sft: what is different from the recipe's `sft`.
+        train_data: by default the recipe's.
+        family_shares: see [`keep_shares`].
+        words_for_media: file of scenes whose words the language model reads where its media's query tokens will be.
+    """
+
+    sft: dict[str, object] = field(default_factory=dict)
+    train_data: TrainingData | None = None
+    family_shares: dict[str, float] = field(default_factory=dict)
+    words_for_media: str | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """
+    One training run, from data to a saved model (docs/training.md).
+
+    Args:
+        output_dir: of the model or adapter, and what the run says of itself.
+        train_data, eval_data: see [`load_training_data`].
+        seed: of every choice.
+        model: folder or Hub id of the model that the run begins with; or else `from_scratch`.
+        config: what is changed in its config, nested.
+        fresh_parts: of it, that begin with random weights.
+        media_options: what is changed in the processor's.
+        resume: "auto": the run goes on where it was stopped; a folder: at this checkpoint.
+        sft: arguments of [`FavorSFTConfig`], without `output_dir` and `seed`.
+        given: the mapping that the recipe was read from, for the run's records.
+    """
+
+    output_dir: str
+    train_data: TrainingData
+    seed: int = 0
+    model: str | None = None
+    config: dict[str, object] = field(default_factory=dict)
+    fresh_parts: list[str] = field(default_factory=list)
+    media_options: dict[str, object] = field(default_factory=dict)
+    resume: str | None = None
+    eval_data: TrainingData | None = None
+    from_scratch: ScratchModel | None = None
+    tower_pretraining: TowerPretraining | None = None
+    connector_pretraining: ConnectorPretraining | None = None
+    cache_encoder_states: CacheSettings | None = None
+    lora: LoraSettings | None = None
+    sft: dict[str, object] = field(default_factory=dict)
+    stages: list[Stage] = field(default_factory=list)
+    given: Mapping[str, object] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if (self.model is None) == (self.from_scratch is None):
+            raise ValueError("give either `model` (a folder or Hub id) or `from_scratch`.")
+        if self.config and self.model is None:
+            raise ValueError("`config` changes the config of a `model`; from_scratch has a config of its own.")
+        if not {*self.fresh_parts} <= {*FRESH_PARTS} or (self.fresh_parts and self.model is None):
+            raise ValueError(
+                f"`fresh_parts` lists parts of a `model` ({', '.join(sorted(FRESH_PARTS))}), but it is "
+                f"{self.fresh_parts!r}."
+            )
+        if self.connector_pretraining is not None and self.cache_encoder_states is None:
+            raise ValueError("`connector_pretraining` reads encoder states; set `cache_encoder_states`, too.")
