@@ -32,9 +32,12 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from favor.evaluation.results import MetricScore
 
 REPOSITORY = Path(__file__).parents[1]
 RECIPE = REPOSITORY / "recipes" / "ablation.yaml"
@@ -129,6 +132,8 @@ def run_job(
     arguments: argparse.Namespace, out: Path, variant: str, seed: int, scored: list[str]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Trains one model, unless it is there, and scores it; returns entries of `scores` and of `similarities`."""
+    from favor.evaluation.report.runs import read_queries
+
     folder = out / "runs" / f"{variant}-seed{seed}"
     if not (folder / TRAINED).is_file():
         train(arguments, out, variant, seed, folder, {})
@@ -145,7 +150,7 @@ def run_job(
         scores += [{"variant": name, "seed": seed, **score, **facts} for score in read_scores(results_dir)]
         matrix = read_queries(results_dir, SHOWN_MATRICES)
         if matrix is not None and seed == min(arguments.seeds):
-            similarities.append({"variant": name, "seed": seed, "task": SHOWN_MATRICES, **matrix})
+            similarities.append({"variant": name, "seed": seed, "task": SHOWN_MATRICES, **matrix.to_json()})
     return scores, similarities
 
 
@@ -233,44 +238,42 @@ def without_media(manifest: Path, target: Path) -> Path:
 
 def read_scores(results_dir: Path) -> list[dict[str, Any]]:
     """The score of each task of an evaluation: the headline, or what takes its place without a judge."""
-    results = json.loads((results_dir / "results.json").read_text(encoding="utf-8"))
+    from favor.evaluation.report.runs import read_queries
+    from favor.evaluation.results import read_results
+
+    results = read_results(results_dir)
     scores = []
-    for task, entry in results["tasks"].items():
-        metric = JUDGE_FREE.get(task, entry["metric"])
-        found = exact_match(results_dir, task) if metric == "exact_match" else entry["metrics"][metric]
+    for task, entry in results.tasks.items():
+        metric = JUDGE_FREE.get(task, entry.metric)
+        found = exact_match(results_dir, task) if metric == "exact_match" else entry.metrics[metric]
         queries = read_queries(results_dir, task)
         scores.append(
             {
                 "task": task,
                 "metric": metric,
-                **{name: found[name] for name in ("value", "n", "ci95", "higher_is_better")},
-                "mean_similarity": queries["mean_similarity"] if queries else None,
-                "facts": results["facts"],
+                **found.to_json(),
+                "mean_similarity": queries.mean_similarity if queries else None,
+                "facts": results.facts,
             }
         )
     return scores
 
 
-def exact_match(results_dir: Path, task: str) -> dict[str, Any]:
+def exact_match(results_dir: Path, task: str) -> "MetricScore":
     """Share of answers whose words are a reference's and no others, the rule of multiple choice; with its interval."""
     from favor.evaluation.bootstrap import confidence_interval
     from favor.evaluation.metrics.accuracy import Accuracy
     from favor.evaluation.metrics.choices import score_exact_choice
+    from favor.evaluation.results import MetricScore
     from favor.evaluation.sample import EvalSample
     from favor.evaluation.sample_log import read_samples
 
     metric = Accuracy("exact_match", score_exact_choice)
-    records = [record for _, record in sorted(read_samples(results_dir, task).items()) if "answer" in record]
-    samples = [EvalSample(record["id"], [], {}, record["references"]) for record in records]
-    statistics = metric.sample_statistics(samples, [record["answer"] for record in records])
+    scored = {key: record.scored for key, record in sorted(read_samples(results_dir, task).items()) if record.scored}
+    samples = [EvalSample(key, [], {}, answer.references) for key, answer in scored.items()]
+    statistics = metric.sample_statistics(samples, [answer.answer for answer in scored.values()])
     interval = confidence_interval(metric, statistics)
-    return {"value": metric.aggregate(statistics), "n": len(records), "ci95": [*interval], "higher_is_better": True}
-
-
-def read_queries(results_dir: Path, task: str) -> dict[str, Any] | None:
-    """What `favor eval` measured of the queries' similarities; None of a model that was shown no media."""
-    path = results_dir / f"{task}.queries.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return MetricScore(metric.aggregate(statistics), interval, len(samples), metric.higher_is_better)
 
 
 def run_facts(folder: Path) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 """What the benchmark asks of a system: answers to a batch of samples, and FAVOR as such a system."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
+from .json_fields import Json, JsonObject
 from .sample import MEDIA_KINDS, EvalSample
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Answer:
     """A system's raw text, and what of the media reached it (`processing.MediaSummary`'s fields, if known)."""
 
     text: str
-    seen: dict[str, Any] = field(default_factory=dict)
+    seen: JsonObject = field(default_factory=dict)
 
 
 class Answerer(Protocol):
@@ -38,14 +39,22 @@ class Answerer(Protocol):
         facts: what is worth knowing about it beside its name (window, frame rate, ...); goes into the results.
     """
 
-    facts: dict[str, Any]
+    facts: JsonObject
 
-    def answer(self, samples: Sequence[EvalSample], generation: dict[str, Any]) -> list[Answer]:
-        """One answer a sample. An answer must not depend on what else is in the batch."""
+    def answer(self, samples: Sequence[EvalSample], generation: JsonObject) -> list[Answer]:
+        """One answer per sample. An answer must not depend on what else is in the batch.
+
+        Args:
+            generation: arguments of `generate()`.
+        """
         ...
 
+    def query_states(self, sample: EvalSample) -> torch.Tensor | None:
+        """The connector's queries of the sample's first item, (windows, queries, width); None if it has none."""
+        return None
 
-class FavorAnswerer:
+
+class FavorAnswerer(Answerer):
     """FAVOR, or any other model that the `video-text-to-text` pipeline runs.
 
     Args:
@@ -61,14 +70,15 @@ class FavorAnswerer:
         if fps is not None:
             connector.audio_vectors_per_frame = pipe.processor.audio_vectors_per_frame(fps)
             config.frame_rate = pipe.processor.frame_rate = fps
+        windows = connector.to_dict()  # another connector has no windows
         self.facts = {
             "fps": config.frame_rate,
-            "window_frames": getattr(connector, "window_frames", None),
-            "num_query_tokens": getattr(connector, "num_query_tokens", None),
+            "window_frames": windows.get("window_frames"),
+            "num_query_tokens": windows.get("num_query_tokens"),
             "diversity_loss_weight": config.diversity_loss_weight,
         }
 
-    def answer(self, samples: Sequence[EvalSample], generation: dict[str, Any]) -> list[Answer]:
+    def answer(self, samples: Sequence[EvalSample], generation: JsonObject) -> list[Answer]:
         answers = []
         for own_audio, group in groupby(samples, key=lambda sample: sample.use_own_audio):
             chats = [chat_of(sample) for sample in group]
@@ -77,7 +87,6 @@ class FavorAnswerer:
         return answers
 
     def query_states(self, sample: EvalSample) -> torch.Tensor | None:
-        """The connector's queries of the sample's first item, (windows, queries, width); None if it has none."""
         inputs = self.pipe.preprocess([chat_of(sample)], load_audio_from_video=sample.use_own_audio)
         media = {name: inputs[name].to(self.pipe.device) for name in MEDIA_INPUTS if name in inputs}
         with torch.inference_mode():
@@ -85,9 +94,9 @@ class FavorAnswerer:
         return None if states is None else states[0].float().cpu()
 
 
-def chat_of(sample: EvalSample) -> list[dict[str, Any]]:
+def chat_of(sample: EvalSample) -> list[dict[str, Json]]:
     """The sample as a chat of transformers, its media in the first user message."""
-    chat: list[dict[str, Any]] = []
+    chat: list[dict[str, Json]] = []
     waiting = [{"type": kind, "path": sample.media[kind]} for kind in MEDIA_KINDS if kind in sample.media]
     for message in sample.messages:
         if waiting and message["role"] == "user":
@@ -96,9 +105,3 @@ def chat_of(sample: EvalSample) -> list[dict[str, Any]]:
         else:
             chat.append(dict(message))
     return chat
-
-
-def describe(answer: Answer) -> dict[str, Any]:
-    """An answer as it is written to the log of samples."""
-    record = asdict(answer)
-    return {"raw": record["text"], "seen": record["seen"]}

@@ -5,8 +5,7 @@ model without media, and a constant answer.
 Media are decoded by `processing.load_media` for all of them, so that every system sees and hears the same.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -14,8 +13,12 @@ from PIL import Image
 from transformers import (
     AutoModelForMultimodalLM,
     AutoProcessor,
+    BatchFeature,
     InstructBlipForConditionalGeneration,
     InstructBlipProcessor,
+    PreTrainedModel,
+    ProcessorMixin,
+    TextGenerationPipeline,
     WhisperForConditionalGeneration,
     WhisperProcessor,
     pipeline,
@@ -24,8 +27,10 @@ from transformers.processing_utils import OmniModalProcessorMixin
 
 from favor.processing import load_media
 
-from .answerer import Answer
+from .answerer import Answer, Answerer
+from .json_fields import Json, JsonObject
 from .sample import EvalSample
+from .systems import CONSTANT, SystemUnderTest
 
 SAMPLING_RATE = 16000
 WHISPER_SECONDS = 30  # of Whisper's window; longer sound is read window by window
@@ -34,23 +39,23 @@ CHAT_FRAME_RATE = 2.0  # Hz, as FAVOR's and Qwen-Omni's
 BEAM_SETTINGS = ("num_beams", "max_new_tokens", "do_sample", "length_penalty")  # what Whisper takes of a task's
 
 
-class ConstantAnswerer:
+class ConstantAnswerer(Answerer):
     """Always says the same: what a metric gives to no understanding."""
 
     def __init__(self, text: str):
         self.text = text
-        self.facts: dict[str, Any] = {}
+        self.facts: JsonObject = {}
 
-    def answer(self, samples: Sequence[EvalSample], generation: dict[str, Any]) -> list[Answer]:
+    def answer(self, samples: Sequence[EvalSample], generation: JsonObject) -> list[Answer]:
         return [Answer(self.text) for _ in samples]
 
 
-class TextOnlyAnswerer:
+class TextOnlyAnswerer(Answerer):
     """A language model that is asked without any media: what the questions give away."""
 
-    def __init__(self, pipe: Any):
+    def __init__(self, pipe: TextGenerationPipeline):
         self.pipe = pipe
-        self.facts: dict[str, Any] = {}
+        self.facts: JsonObject = {}
         if pipe.tokenizer.pad_token_id is None:
             pipe.tokenizer.pad_token_id = pipe.tokenizer.eos_token_id
         pipe.tokenizer.padding_side = "left"
@@ -59,26 +64,26 @@ class TextOnlyAnswerer:
     def from_pretrained(cls, model: str) -> "TextOnlyAnswerer":
         return cls(pipeline("text-generation", model=model))
 
-    def answer(self, samples: Sequence[EvalSample], generation: dict[str, Any]) -> list[Answer]:
+    def answer(self, samples: Sequence[EvalSample], generation: JsonObject) -> list[Answer]:
         chats = self.pipe.tokenizer.chat_template is not None
         texts = [[dict(turn) for turn in sample.messages] if chats else flat_prompt(sample) for sample in samples]
         outputs = self.pipe(texts, batch_size=len(texts), return_full_text=False, **generation)
         return [Answer(output[0]["generated_text"].strip()) for output in outputs]
 
 
-class WhisperAnswerer:
+class WhisperAnswerer(Answerer):
     """Transcribes the sound, whatever the question (ASR and AVSR). English for multilingual models."""
 
     def __init__(self, model: WhisperForConditionalGeneration, processor: WhisperProcessor):
         self.model, self.processor = model.eval(), processor
-        self.facts: dict[str, Any] = {}
+        self.facts: JsonObject = {}
 
     @classmethod
     def from_pretrained(cls, model: str) -> "WhisperAnswerer":
         loaded = WhisperForConditionalGeneration.from_pretrained(model, dtype="auto")
         return cls(loaded.to(_device()), WhisperProcessor.from_pretrained(model))
 
-    def answer(self, samples: Sequence[EvalSample], generation: dict[str, Any]) -> list[Answer]:
+    def answer(self, samples: Sequence[EvalSample], generation: JsonObject) -> list[Answer]:
         """Raises `ValueError` for a sample without sound."""
         sounds = [_sound(sample) for sample in samples]
         long = [len(sound) > WHISPER_SECONDS * SAMPLING_RATE for sound in sounds]
@@ -93,7 +98,7 @@ class WhisperAnswerer:
             }
         return [answers[row] for row in range(len(samples))]
 
-    def _transcribe(self, sounds: list[np.ndarray], is_long: bool, generation: dict[str, Any]) -> list[str]:
+    def _transcribe(self, sounds: list[np.ndarray], is_long: bool, generation: JsonObject) -> list[str]:
         inputs = self.processor(
             sounds,
             sampling_rate=SAMPLING_RATE,
@@ -105,25 +110,25 @@ class WhisperAnswerer:
         options = {key: value for key, value in generation.items() if key in BEAM_SETTINGS}
         if is_long:
             options.pop("max_new_tokens", None)  # of one window; a long text would be cut
-        if getattr(self.model.generation_config, "is_multilingual", False):
+        if self.model.generation_config.to_dict().get("is_multilingual"):
             options |= {"language": "en", "task": "transcribe"}
         ids = self.model.generate(**inputs, return_timestamps=is_long, **options)
         return self.processor.batch_decode(ids, skip_special_tokens=True)
 
 
-class InstructBlipAnswerer:
+class InstructBlipAnswerer(Answerer):
     """InstructBLIP on an image, or on five equally spaced frames of a video whose queries follow each other."""
 
     def __init__(self, model: InstructBlipForConditionalGeneration, processor: InstructBlipProcessor):
         self.model, self.processor = model.eval(), processor
-        self.facts: dict[str, Any] = {"video_frames": INSTRUCTBLIP_FRAMES}
+        self.facts: JsonObject = {"video_frames": INSTRUCTBLIP_FRAMES}
 
     @classmethod
     def from_pretrained(cls, model: str) -> "InstructBlipAnswerer":
         loaded = InstructBlipForConditionalGeneration.from_pretrained(model, dtype="auto")
         return cls(loaded.to(_device()), InstructBlipProcessor.from_pretrained(model))
 
-    def answer(self, samples: Sequence[EvalSample], generation: dict[str, Any]) -> list[Answer]:
+    def answer(self, samples: Sequence[EvalSample], generation: JsonObject) -> list[Answer]:
         """Raises `ValueError` for a sample without picture."""
         pictures = [_pictures(sample) for sample in samples]
         inputs = self._inputs([flat_prompt(sample) for sample in samples], pictures)
@@ -158,39 +163,39 @@ class InstructBlipAnswerer:
         return {name: value.to(self.model.device) for name, value in inputs.items()}
 
 
-class ChatAnswerer:
+class ChatAnswerer(Answerer):
     """Any multimodal model of transformers that has a chat template (Qwen-Omni, Qwen2-Audio, LLaVA, ...).
 
     A video's sound is interleaved with its frames where the processor knows how (Omni models), and is an audio block
     after the video elsewhere.
     """
 
-    def __init__(self, model: Any, processor: Any):
-        self.model = getattr(model, "thinker", model).eval()  # Qwen-Omni's other half only speaks
+    def __init__(self, model: PreTrainedModel, processor: ProcessorMixin):
+        self.model = dict(model.named_children()).get("thinker", model).eval()  # Qwen-Omni's other half only speaks
         self.processor = processor
         self.interleaves = isinstance(processor, OmniModalProcessorMixin)
-        self.facts: dict[str, Any] = {"fps": CHAT_FRAME_RATE}
+        self.facts: JsonObject = {"fps": CHAT_FRAME_RATE}
 
     @classmethod
     def from_pretrained(cls, model: str) -> "ChatAnswerer":
         loaded = AutoModelForMultimodalLM.from_pretrained(model, dtype="auto")
         return cls(loaded.to(_device()), AutoProcessor.from_pretrained(model))
 
-    def answer(self, samples: Sequence[EvalSample], generation: dict[str, Any]) -> list[Answer]:
+    def answer(self, samples: Sequence[EvalSample], generation: JsonObject) -> list[Answer]:
         inputs = self._inputs(samples).to(self.model.device, self.model.dtype)
         ids = self.model.generate(**inputs, **generation)[:, inputs["input_ids"].shape[1] :]
         texts = self.processor.batch_decode(ids, skip_special_tokens=True)
         return [Answer(text.strip()) for text in texts]
 
-    def _inputs(self, samples: Sequence[EvalSample]) -> Any:
-        chats: list[list[dict[str, Any]]] = []
+    def _inputs(self, samples: Sequence[EvalSample]) -> BatchFeature:
+        chats: list[list[JsonObject]] = []
         videos: list[np.ndarray] = []
         sounds: list[np.ndarray] = []
         images: list[list[Image.Image]] = []  # of each sample
         sound_of_video: list[int | None] = []  # of each sound, the video that it belongs to
         for sample in samples:
             images.append([])
-            blocks: list[dict[str, Any]] = []
+            blocks: list[JsonObject] = []
             own = sample.use_own_audio and "audio" not in sample.media
             if "image" in sample.media:
                 images[-1].append(_picture(sample.media["image"]))
@@ -212,15 +217,15 @@ class ChatAnswerer:
 
     def _processed(
         self,
-        chats: list[list[dict[str, Any]]],
+        chats: list[list[JsonObject]],
         images: list[list[Image.Image]],
         videos: list[np.ndarray],
         sounds: list[np.ndarray],
         sound_of_video: list[int | None],
-    ) -> Any:
+    ) -> BatchFeature:
         texts = self.processor.apply_chat_template(chats, tokenize=False, add_generation_prompt=True)
         bos = self.processor.tokenizer.bos_token
-        options: dict[str, Any] = {"padding": True, "padding_side": "left", "return_tensors": "pt"}
+        options: dict[str, object] = {"padding": True, "padding_side": "left", "return_tensors": "pt"}
         options["add_special_tokens"] = not (bos and texts[0].startswith(bos))  # the template wrote them
         if any(images):
             options["images"] = images
@@ -232,6 +237,21 @@ class ChatAnswerer:
         if any(index is not None for index in sound_of_video):
             options |= {"load_audio_from_video": True, "audio_from_video_indices": sound_of_video}
         return self.processor(text=texts, **options)
+
+
+def load_baseline(system: SystemUnderTest) -> Answerer:
+    """The baseline of that kind."""
+    if system.kind == CONSTANT:
+        return ConstantAnswerer(system.answer or "")
+    kinds: dict[str, Callable[[str], Answerer]] = {
+        "whisper": WhisperAnswerer.from_pretrained,
+        "instructblip": InstructBlipAnswerer.from_pretrained,
+        "chat": ChatAnswerer.from_pretrained,
+        "text-only": TextOnlyAnswerer.from_pretrained,
+    }
+    if system.kind not in kinds or system.model is None:
+        raise ValueError(f"{system.kind!r} is no baseline with a model; choose from {', '.join(kinds)}.")
+    return kinds[system.kind](system.model)
 
 
 def flat_prompt(sample: EvalSample) -> str:
@@ -277,15 +297,19 @@ def _pictures(sample: EvalSample) -> list[Image.Image]:
     return [Image.fromarray(frames[index]) for index in middles.astype(int)]
 
 
-def _blocks_chat(sample: EvalSample, blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _blocks_chat(sample: EvalSample, blocks: list[JsonObject]) -> list[JsonObject]:
     """The messages with text blocks, and the media blocks at the start of the first user message."""
-    chat = [{"role": turn["role"], "content": [{"type": "text", "text": turn["content"]}]} for turn in sample.messages]
-    first = next(index for index, turn in enumerate(chat) if turn["role"] == "user")
-    chat[first]["content"] = [*blocks, *chat[first]["content"]]
-    return chat
+    first = next(index for index, turn in enumerate(sample.messages) if turn["role"] == "user")
+    return [
+        {
+            "role": turn["role"],
+            "content": [*(blocks if index == first else []), {"type": "text", "text": turn["content"]}],
+        }
+        for index, turn in enumerate(sample.messages)
+    ]
 
 
-def _metadata(videos: list[np.ndarray]) -> list[dict[str, Any]]:
+def _metadata(videos: list[np.ndarray]) -> list[dict[str, Json]]:
     return [
         {
             "fps": CHAT_FRAME_RATE,

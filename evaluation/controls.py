@@ -3,12 +3,12 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
 
 from favor.processing import load_media
 
+from .json_fields import Fields, JsonObject
 from .sample import EvalSample
 
 PROBE_SECONDS = 0.5
@@ -43,10 +43,21 @@ class Controls:
         parts = {"off": ["no audio"], "shuffled": ["shuffled audio"], "on": []}[self.audio]
         return ", ".join(parts + (["no video"] if self.video == "off" else [])) or "full"
 
-    def to_dict(self) -> dict[str, Any]:
-        """The values without the seed where nothing is drawn."""
-        values = asdict(self)
-        return values if self.audio == "shuffled" else {key: value for key, value in values.items() if key != "seed"}
+    def to_json(self) -> JsonObject:
+        """The values, without the seed where nothing is drawn."""
+        values = {"audio": self.audio, "video": self.video}
+        return {**values, "seed": self.seed} if self.audio == "shuffled" else values
+
+    @classmethod
+    def read(cls, fields: Fields) -> "Controls":
+        """Raises `ValueError` for an unknown name, too: what it withholds cannot be told."""
+        unknown = sorted(set(fields.names()) - {"audio", "video", "seed"})
+        if unknown:
+            raise ValueError(f"{fields.where(unknown[0])} is no control: they are audio, video and seed.")
+        try:
+            return cls(fields.text("audio", "on"), fields.text("video", "on"), fields.count("seed", 0))
+        except ValueError as error:
+            raise error if str(fields.file) in str(error) else ValueError(f"{fields.file}: {error}") from None
 
 
 def apply_controls(samples: Sequence[EvalSample], controls: Controls) -> list[EvalSample]:

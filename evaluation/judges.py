@@ -12,11 +12,17 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from .eval_run import JudgeChoice
+from .json_fields import Fields
 from .sample import EvalSample
-from .sample_log import append_lines, cut_broken_line
+from .sample_log import Verdict, append_lines, cut_broken_line
 from .task import JudgePrompt
+
+if TYPE_CHECKING:
+    from openai.types.chat import ChatCompletionMessageParam
+    from transformers import TextGenerationPipeline
 
 API_KEY_VARIABLE = "FAVOR_JUDGE_API_KEY"
 NO_KEY = "none"  # what endpoints without keys are sent
@@ -32,15 +38,6 @@ class JudgeReply:
     judge: str
     reply: str | None
     failure: str | None = None
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """A judge's reply and what it means: 1.0 or 0.0, or a score; None for a failure."""
-
-    value: float | None
-    reply: str | None
-    failure: str | None
 
 
 class Judge(Protocol):
@@ -125,7 +122,7 @@ class LocalJudge:
         name: for the results.
     """
 
-    def __init__(self, pipe: Any, name: str, batch_size: int = 8):
+    def __init__(self, pipe: "TextGenerationPipeline", name: str, batch_size: int = 8):
         self.name = name
         self.batch_size = batch_size
         self._pipe = pipe
@@ -180,6 +177,17 @@ class RecordedJudge:
         ]
 
 
+def load_judge(choice: JudgeChoice) -> Judge:
+    """The judge that was chosen."""
+    if choice.replies is not None:
+        return RecordedJudge(choice.replies)
+    if choice.model is None:
+        raise ValueError("No judge: name a model (--judge-model) or recorded replies (--judge-replies).")
+    if choice.url:
+        return EndpointJudge(choice.url, choice.model, choice.concurrency)
+    return LocalJudge.from_pretrained(choice.model)
+
+
 def judge_answers(
     judge: Judge,
     question: JudgePrompt,
@@ -213,10 +221,15 @@ def read_replies(path: Path) -> list[JudgeReply]:
     replies = []
     for number, line in enumerate(path.read_text(encoding="utf-8").split("\n")[:-1], start=1):
         try:
-            entry = json.loads(line)
-            replies.append(JudgeReply(entry["prompt"], entry["judge"], entry["reply"], entry.get("failure")))
-        except (ValueError, TypeError, KeyError) as error:
-            raise ValueError(f'{path}, line {number}, needs "prompt", "reply" and "judge" as JSON.') from error
+            fields = Fields(json.loads(line), path, f"line {number}")
+            if "reply" not in fields:
+                raise ValueError(f"{fields.where('reply')} is missing")
+            reply, failure = fields.optional_text("reply"), fields.optional_text("failure")
+            replies.append(JudgeReply(fields.text("prompt"), fields.text("judge"), reply, failure))
+        except ValueError as error:
+            raise ValueError(
+                f'{path}, line {number}, needs "prompt", "reply" and "judge" as JSON ({error}).'
+            ) from error
     return replies
 
 
@@ -227,6 +240,6 @@ def _read(question: JudgePrompt, reply: JudgeReply) -> Verdict:
     return Verdict(value, reply.reply, "the reply cannot be read" if value is None else None)
 
 
-def _chat(prompt: str, system: str | None) -> Any:
-    messages = [{"role": "system", "content": system}] if system else []
-    return [*messages, {"role": "user", "content": prompt}]
+def _chat(prompt: str, system: str | None) -> "list[ChatCompletionMessageParam]":
+    question: ChatCompletionMessageParam = {"role": "user", "content": prompt}
+    return [{"role": "system", "content": system}, question] if system else [question]

@@ -2,44 +2,72 @@
 """Cosine similarities among the queries that the connector makes of an item: the paper's figure 5, figure 4's mean."""
 
 from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
+from .json_fields import Fields, JsonObject
 from .sample import EvalSample
+
+if TYPE_CHECKING:
+    from .answerer import Answerer
 
 MEASURED_SAMPLES = 8  # whose mean similarity is taken
 SHOWN_WINDOWS = 4  # of the matrix that is drawn
 DECIMALS = 4
 
 
-def measure_queries(answerer: Any, samples: Iterable[EvalSample]) -> dict[str, Any] | None:
-    """Similarities of the first samples with media, or None of a system that has no queries.
+@dataclass(frozen=True)
+class QuerySimilarity:
+    """How alike the queries of a task's first samples are.
 
-    Args:
-        answerer: a system with `query_states(sample)`, which returns (windows, queries, width) or None.
-
-    Returns `sample` and `similarity` ((windows * queries) squared, of the first sample's first windows), `queries` a
-    window, and `mean_similarity` within windows, between different queries, of `samples` samples.
+    Attributes:
+        sample: id of the sample that is drawn.
+        queries: how many a window has.
+        similarity: (windows * queries) rows of as many values, of that sample's first windows.
+        mean_similarity: within windows, between different queries, over `samples` samples.
     """
-    states_of = getattr(answerer, "query_states", None)
-    if states_of is None:
-        return None
-    first = list(islice((sample for sample in samples if sample.media), MEASURED_SAMPLES))
-    if not first:
-        return None
-    states = [states_of(sample) for sample in first]
-    if any(state is None or state.shape[1] < 2 for state in states):
+
+    sample: str
+    queries: int
+    similarity: list[list[float]]
+    mean_similarity: float
+    samples: int
+
+    def to_json(self) -> JsonObject:
+        return asdict(self)
+
+    @classmethod
+    def read(cls, fields: Fields) -> "QuerySimilarity":
+        mean = fields.optional_number("mean_similarity")
+        if mean is None:
+            raise ValueError(f"{fields.where('mean_similarity')} is missing; it must be a number.")
+        rows = fields.list_of("similarity", list, "a list of rows")
+        return cls(fields.text("sample"), fields.count("queries"), rows, mean, fields.count("samples"))
+
+
+def measure_queries(answerer: "Answerer", samples: Iterable[EvalSample]) -> QuerySimilarity | None:
+    """Similarities of the first samples with media; None of a system that has no queries, or fewer than two."""
+    first = islice((sample for sample in samples if sample.media), MEASURED_SAMPLES)
+    ids, states = [], []
+    for sample in first:
+        state = answerer.query_states(sample)
+        if state is None or state.shape[1] < 2:
+            return None
+        ids.append(sample.id)
+        states.append(state)
+    if not states:
         return None
     shown = states[0][:SHOWN_WINDOWS].flatten(0, 1)  # (windows * queries, width)
-    return {
-        "sample": first[0].id,
-        "queries": states[0].shape[1],
-        "similarity": _rounded(cosine_similarities(shown)),
-        "mean_similarity": round(sum(mean_similarity(state) for state in states) / len(states), DECIMALS),
-        "samples": len(states),
-    }
+    return QuerySimilarity(
+        sample=ids[0],
+        queries=states[0].shape[1],
+        similarity=_rounded(cosine_similarities(shown)),
+        mean_similarity=round(sum(mean_similarity(state) for state in states) / len(states), DECIMALS),
+        samples=len(states),
+    )
 
 
 def cosine_similarities(states: torch.Tensor) -> torch.Tensor:

@@ -12,20 +12,20 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from favor.processing import load_media
 
-from .answerer import Answerer, describe
+from .answerer import Answerer
 from .controls import Controls, apply_controls
+from .json_fields import Json, JsonObject
 from .query_similarity import measure_queries
 from .sample import EvalSample, missing_media
-from .sample_log import Record, SampleLog, read_samples, replace_file
+from .sample_log import SampleLog, SampleRecord, read_samples, replace_file
 
 if TYPE_CHECKING:
     from .task import EvalTask
 
-SETTINGS_FILE = "settings.json"
 FACTS_FILE = "model.json"
 SHOWN_FILES = 5  # missing files named in an error
 
@@ -46,7 +46,7 @@ class TaskWork:
 
     task: str
     samples: list[EvalSample]
-    generation: dict[str, Any]
+    generation: JsonObject
     missing: list[str]
     missing_samples: int
     prompts: str
@@ -59,7 +59,7 @@ def prepare_task(
     media_root: Path | None,
     controls: Controls,
     limit: int | None = None,
-    generation: dict[str, Any] | None = None,
+    generation: JsonObject | None = None,
 ) -> TaskWork:
     """Reads a task's annotations and selects its samples.
 
@@ -110,35 +110,9 @@ def check_missing(works: Sequence[TaskWork], allowed: bool) -> None:
             raise ValueError(f"Task {work.task} has no sample to answer ({work.missing_samples} lack their media).")
 
 
-def check_settings(out_dir: Path, run_settings: dict[str, Any], works: Sequence[TaskWork]) -> dict[str, Any]:
-    """The settings of this run together with those of tasks that the folder already holds.
-
-    Raises `ValueError` naming each setting that differs from what the answers in `out_dir` were made with.
-    """
-    tasks = {work.task: {"generation": work.generation, "prompts": work.prompts} for work in works}
-    path = out_dir / SETTINGS_FILE
-    if not path.exists():
-        return {**run_settings, "tasks": tasks}
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    new = json.loads(json.dumps({**run_settings, "tasks": {**stored["tasks"], **tasks}}))
-    old = {**stored, "tasks": {name: stored["tasks"].get(name, tasks.get(name)) for name in new["tasks"]}}
-    before, now = _flat(json.loads(json.dumps(old))), _flat(new)
-    different = [name for name in sorted(before.keys() | now.keys()) if before.get(name) != now.get(name)]
-    if different:
-        changes = "; ".join(f"{name} was {before.get(name)!r} and is {now.get(name)!r}" for name in different)
-        raise ValueError(f"{out_dir} holds answers made with other settings: {changes}. Take another --out.")
-    return new
-
-
-def write_settings(out_dir: Path, settings: dict[str, Any]) -> None:
-    """Stores what `check_settings` returned."""
-    replace_file(out_dir / SETTINGS_FILE, json.dumps(settings, indent=2, sort_keys=True) + "\n")
-
-
 def pending(work: TaskWork, out_dir: Path, rank: int = 0, num_processes: int = 1) -> list[EvalSample]:
     """The samples of process `rank` that have no answer yet."""
-    records = read_samples(out_dir, work.task)
-    done = {key for key, record in records.items() if "error" not in record}
+    done = {key for key, record in read_samples(out_dir, work.task).items() if record.error is None}
     return [sample for sample in work.samples[rank::num_processes] if sample.id not in done]
 
 
@@ -167,7 +141,9 @@ def answer_share(
     for work in works:
         if rank == 0 and not queries_path(out_dir, work.task).exists():
             readable = (sample for sample in work.samples if not allow_unreadable or _is_readable(sample))
-            replace_file(queries_path(out_dir, work.task), json.dumps(measure_queries(answerer, readable)) + "\n")
+            queries = measure_queries(answerer, readable)
+            content = None if queries is None else queries.to_json()
+            replace_file(queries_path(out_dir, work.task), json.dumps(content) + "\n")
         with SampleLog(out_dir, work.task, rank) as log:
             waiting = pending(work, out_dir, rank, num_processes)
             share = len(work.samples[rank::num_processes])
@@ -211,8 +187,8 @@ def environment_share() -> tuple[int, int]:
 
 
 def _answer_batch(
-    answerer: Answerer, batch: list[EvalSample], generation: dict[str, Any], allow_unreadable: bool
-) -> list[Record]:
+    answerer: Answerer, batch: list[EvalSample], generation: JsonObject, allow_unreadable: bool
+) -> list[SampleRecord]:
     try:
         answers = answerer.answer(batch, generation)
     except (ValueError, OSError) as error:
@@ -222,8 +198,8 @@ def _answer_batch(
             return [record for sample in batch for record in _answer_batch(answerer, [sample], generation, True)]
         if _is_readable(batch[0]):
             raise
-        return [{"id": batch[0].id, "error": " ".join(str(error).split())}]
-    return [{"id": sample.id, **describe(answer)} for sample, answer in zip(batch, answers, strict=True)]
+        return [SampleRecord(batch[0].id, error=" ".join(str(error).split()))]
+    return [SampleRecord(sample.id, answer.text, answer.seen) for sample, answer in zip(batch, answers, strict=True)]
 
 
 def _is_readable(sample: EvalSample) -> bool:
@@ -243,16 +219,16 @@ def _check_ids(samples: Sequence[EvalSample], path: Path) -> None:
 
 def _hashed_id(sample: EvalSample) -> str:
     """Of a pair of questions that are judged together, the first's: a limit keeps them together."""
-    return hashlib.sha256(sample.extra.get("pair_of", sample.id).encode()).hexdigest()
+    return hashlib.sha256((sample.fact("pair_of") or sample.id).encode()).hexdigest()
 
 
-def _asked(sample: EvalSample) -> list[Any]:
+def _asked(sample: EvalSample) -> Json:
     """What a system is asked, without the folder that the media lie in."""
     media = {kind: os.path.basename(path) for kind, path in sorted(sample.media.items())}
     return [sample.id, sample.messages, sample.choices, media, sample.use_own_audio]
 
 
-def _fingerprint(value: Any) -> str:
+def _fingerprint(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -262,11 +238,3 @@ def _ends(file: Path, size: int = 1 << 20) -> str:
         handle.seek(max(0, file.stat().st_size - size))
         digest.update(handle.read(size))
     return digest.hexdigest()
-
-
-def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """`{"controls": {"audio": "on"}}` as `{"controls.audio": "on"}`."""
-    flat: dict[str, Any] = {}
-    for key, entry in value.items():
-        flat |= _flat(entry, f"{prefix}{key}.") if isinstance(entry, dict) else {f"{prefix}{key}": entry}
-    return flat

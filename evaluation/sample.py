@@ -4,7 +4,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+from .json_fields import JsonObject
 
 MEDIA_KINDS = ("video", "image", "audio")
 
@@ -30,13 +31,18 @@ class EvalSample:
     media: dict[str, str]
     references: list[str]
     choices: list[str] | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
+    extra: JsonObject = field(default_factory=dict)
     use_own_audio: bool = True
 
     @property
     def question(self) -> str:
         """The text of the last turn, which the model is to answer."""
         return self.messages[-1]["content"]
+
+    def fact(self, name: str) -> str | None:
+        """A text among `extra`, if it is there."""
+        value = self.extra.get(name)
+        return value if isinstance(value, str) else None
 
 
 def missing_media(samples: Iterable[EvalSample]) -> dict[str, list[str]]:

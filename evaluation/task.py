@@ -5,13 +5,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from .json_fields import JsonObject
 from .readers.own_data import read_samples
 from .sample import EvalSample
 
 # What the released code decodes with; the tasks' own settings are greedy.
-RELEASED_DECODING: Mapping[str, Any] = {"do_sample": False, "num_beams": 5, "repetition_penalty": 1.5}
+RELEASED_DECODING: JsonObject = {"do_sample": False, "num_beams": 5, "repetition_penalty": 1.5}
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class JudgePrompt:
     def fill(self, sample: EvalSample, hypothesis: str, hypothesis_2: str = "") -> str:
         """The judge's prompt about `hypothesis`; `hypothesis_2` answers the second question of a pair."""
         return self.template.format(
-            question=sample.extra.get("question", sample.question),
+            question=sample.fact("question") or sample.question,
             reference=sample.references[0],
             hypothesis=hypothesis,
-            question_2=sample.extra.get("question_2", ""),
+            question_2=sample.fact("question_2") or "",
             hypothesis_2=hypothesis_2,
         )
 
@@ -48,7 +48,7 @@ class JudgePrompt:
         answers = {sample.id: hypothesis for sample, hypothesis in zip(samples, hypotheses, strict=True)}
         prompts: list[str | None] = []
         for sample, hypothesis in zip(samples, hypotheses, strict=True):
-            partner = sample.extra.get("pair")
+            partner = sample.fact("pair")
             if "pair_of" in sample.extra or (partner is not None and partner not in answers):
                 prompts.append(None)
             else:
@@ -91,7 +91,7 @@ class EvalTask:
     size: int | None
     read: Callable[[Path, Path | None], list[EvalSample]]
     annotation: str
-    generation: Mapping[str, Any]
+    generation: JsonObject
     parse: Callable[[str, EvalSample], str]
     metrics: tuple[str, ...]
     stand_in: str | None = None

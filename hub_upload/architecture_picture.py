@@ -2,11 +2,10 @@
 """Draws the way from a video and its sound to the language model, with the sizes of one model's config."""
 
 import io
-from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from .run_facts import layers
+from .model_parts import ModelParts, Part
 
 SCALE = 2  # pixels a unit: sharp on dense screens
 SIZE = (940, 330)
@@ -16,12 +15,12 @@ ENCODER, CONNECTOR, INPUT, LANGUAGE = "#e3e8f2", "#ffe2b8", "#f4f4f0", "#d9efdc"
 Box = tuple[float, float, float, float]
 
 
-def architecture_picture(config: dict[str, Any]) -> bytes:
-    """A PNG of the parts of the model whose config.json is `config`. The same config gives the same bytes."""
+def architecture_picture(parts: ModelParts) -> bytes:
+    """A PNG of the parts of a model. The same parts give the same bytes."""
     image = Image.new("RGB", (SIZE[0] * SCALE, SIZE[1] * SCALE), WHITE)
     draw = ImageDraw.Draw(image)
-    boxes = _boxes(config)
-    for start, end in _arrows(config):
+    boxes = _boxes(parts)
+    for start, end in _arrows(parts):
         _arrow(draw, boxes[start][0], boxes[end][0])
     for box, colour, title, lines in boxes.values():
         _box(draw, box, colour, title, lines)
@@ -31,46 +30,42 @@ def architecture_picture(config: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def _boxes(config: dict[str, Any]) -> dict[str, tuple[Box, str, str, list[str]]]:
+def _boxes(parts: ModelParts) -> dict[str, tuple[Box, str, str, list[str]]]:
     """Where each part stands: left, top, right, bottom; its colour, its name and what it is."""
-    vision, audio, text = (config[f"{name}_config"] for name in ("vision", "audio", "text"))
-    qformer = config.get("qformer_config")
-    pixels = [f"{vision['image_size']} px"] if vision.get("image_size") else []
-    rate = f"{config['audio_encoder_rate']:g} vectors a second"
+    pixels = [f"{parts.image_size} px"] if parts.image_size else []
+    rate = f"{parts.audio_encoder_rate:g} vectors a second"
     boxes: dict[str, tuple[Box, str, str, list[str]]] = {
-        "frames": ((14, 30, 134, 100), INPUT, "frames", [f"{config['frame_rate']:g} a second"]),
+        "frames": ((14, 30, 134, 100), INPUT, "frames", [f"{parts.frame_rate:g} a second"]),
         "sound": ((14, 190, 134, 260), INPUT, "sound", ["log-mel"]),
-        "vision": ((170, 30, 320, 100), ENCODER, "vision tower", [*_sizes(vision), *pixels]),
-        "audio": ((170, 190, 320, 260), ENCODER, "audio tower", [*_sizes(audio), rate]),
-        "connector": ((536, 78, 716, 212), CONNECTOR, *_connector(config)),
-        "language": ((762, 90, 926, 200), LANGUAGE, "language model", [str(text.get("model_type")), *_sizes(text)]),
+        "vision": ((170, 30, 320, 100), ENCODER, "vision tower", [*_sizes(parts.vision), *pixels]),
+        "audio": ((170, 190, 320, 260), ENCODER, "audio tower", [*_sizes(parts.audio), rate]),
+        "connector": ((536, 78, 716, 212), CONNECTOR, *_connector(parts)),
+        "language": ((762, 90, 926, 200), LANGUAGE, "language model", [parts.text.model_type, *_sizes(parts.text)]),
     }
-    if qformer:
-        queries = f"{config['num_visual_query_tokens']} vectors a frame"
-        boxes["qformer"] = ((356, 30, 500, 100), ENCODER, "visual Q-Former", [*_sizes(qformer), queries])
+    if parts.qformer is not None:
+        queries = f"{parts.num_visual_query_tokens} vectors a frame"
+        boxes["qformer"] = ((356, 30, 500, 100), ENCODER, "visual Q-Former", [*_sizes(parts.qformer), queries])
     return boxes
 
 
-def _connector(config: dict[str, Any]) -> tuple[str, list[str]]:
-    connector = config["connector_config"]
-    if connector.get("num_query_tokens") is None:
-        return "connector", [str(connector.get("model_type"))]
-    window = connector.get("window_frames")
-    seconds = f"windows of {window / config['frame_rate']:g} s" if window else "one window"
-    return "causal Q-Former", [*_sizes(connector), seconds, f"{connector['num_query_tokens']} tokens a window"]
+def _connector(parts: ModelParts) -> tuple[str, list[str]]:
+    if parts.num_query_tokens is None:
+        return "connector", [parts.connector.model_type]
+    window = parts.window_frames
+    seconds = f"windows of {window / parts.frame_rate:g} s" if window else "one window"
+    return "causal Q-Former", [*_sizes(parts.connector), seconds, f"{parts.num_query_tokens} tokens a window"]
 
 
-def _arrows(config: dict[str, Any]) -> list[tuple[str, str]]:
+def _arrows(parts: ModelParts) -> list[tuple[str, str]]:
     arrows = [("frames", "vision"), ("sound", "audio"), ("audio", "connector"), ("connector", "language")]
-    if config.get("qformer_config"):
+    if parts.qformer is not None:
         return [*arrows, ("vision", "qformer"), ("qformer", "connector")]
     return [*arrows, ("vision", "connector")]
 
 
-def _sizes(part: dict[str, Any]) -> list[str]:
+def _sizes(part: Part) -> list[str]:
     """ "4 layers of 128", if the config tells."""
-    _, _, sizes = layers(part).partition(", ")
-    return [sizes] if sizes else []
+    return [part.sizes] if part.sizes else []
 
 
 def _box(draw: ImageDraw.ImageDraw, box: Box, colour: str, title: str, lines: list[str]) -> None:

@@ -8,11 +8,11 @@ only what is between; a README.md without these comments is somebody's own and s
 import re
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
 import jinja2
 from huggingface_hub import CardData, RepoCard
 
+from .json_values import Json
 from .outgoing_files import Outgoing
 
 FENCE = "```"
@@ -40,7 +40,7 @@ def card_to_update(outgoing: Outgoing, overwrite: bool) -> tuple[bool, str | Non
     return False, None
 
 
-def metadata_of(card: str | None) -> dict[str, Any]:
+def metadata_of(card: str | None) -> dict[str, Json]:
     """The metadata of a card, without its evaluation results: they are stated anew each time."""
     if card is None:
         return {}

@@ -3,13 +3,16 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from huggingface_hub import DatasetCardData
 
 from .card_text import card_template, card_text, card_to_update, metadata_of, section_text
+from .dataset_shards import media_of
+from .json_values import JsonObject, text, texts
 from .outgoing_files import Outgoing, write_changed
 
 if TYPE_CHECKING:
@@ -22,6 +25,14 @@ LONGEST_EXAMPLE = 120  # characters
 ABOUT = "<!-- favor:begin about -->"  # as the template has it
 SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M", 10_000_000: "1M<n<10M"}
 FEATURES = {"video": "Video", "image": "Image", "audio": "Audio"}
+
+
+@dataclass(frozen=True)
+class CountTable:
+    """How many rows have each value of the field `name`."""
+
+    name: str
+    rows: list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -89,7 +100,7 @@ def write_dataset_card(
         "pretty_name": repo_id.partition("/")[2],
         "task_categories": ["video-text-to-text"],
         "size_categories": [next((name for limit, name in SIZES.items() if len(rows) < limit), "n>10M")],
-        "tags": list(dict.fromkeys([*metadata_of(old).get("tags", []), "favor", "audio-visual"])),
+        "tags": list(dict.fromkeys([*texts(metadata_of(old).get("tags")), "favor", "audio-visual"])),
         "configs": [{"config_name": name, "data_files": files} for name, files in configs.items()],
     }
     metadata = DatasetCardData(
@@ -126,11 +137,11 @@ def _split_row(split: "Split") -> dict[str, str]:
 def _undecoded(splits: list["Split"]) -> list[tuple[str, str]]:
     """The media columns of the first WebDataset configuration, and the type that `load_dataset` gives each."""
     rows = [row for row in splits[0].rows if row.get("video")] or splits[0].rows
-    media = {key: PurePath(rows[0][key]).suffix.lstrip(".").lower() for key in MEDIA_KEYS if rows[0].get(key)}
+    media = {key: PurePath(name).suffix.lstrip(".").lower() for key, name in media_of(rows[0]).items()}
     return [(suffix, FEATURES[key]) for key, suffix in media.items()]
 
 
-def _fields(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _fields(rows: Sequence[JsonObject]) -> list[dict[str, str]]:
     names = dict.fromkeys(name for row in rows for name in row)
     fields = []
     for name in names:
@@ -144,11 +155,11 @@ def _fields(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return fields
 
 
-def _count_table(rows: list[dict[str, Any]], name: str) -> dict[str, Any] | None:
-    values = Counter(row[name] for row in rows if isinstance(row.get(name), str))
+def _count_table(rows: Sequence[JsonObject], name: str) -> CountTable | None:
+    values = Counter(value for row in rows if (value := text(row, name)) is not None)
     if not 1 < len(values) <= MOST_VALUES:
         return None
-    return {"name": name, "rows": [(value, f"{count:,}") for value, count in sorted(values.items())]}
+    return CountTable(name, [(value, f"{count:,}") for value, count in sorted(values.items())])
 
 
 def _licence(facts: DatasetFacts) -> str:

@@ -17,12 +17,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from huggingface_hub import get_token
 
 from .dataset_card import DatasetFacts, write_dataset_card
 from .dataset_shards import SHARD_BYTES, write_parquet, write_webdataset
+from .json_values import JsonObject, text
 from .outgoing_files import Outgoing, OutgoingFile, check_contents, write_changed
 from .upload import Destination
 
@@ -50,7 +50,7 @@ class Split:
 
     name: str
     manifest: Path
-    rows: list[dict[str, Any]]
+    rows: list[JsonObject]
     media: dict[str, Path]
 
     @property
@@ -118,8 +118,8 @@ def read_splits(folder: Path) -> list[Split]:
     return splits
 
 
-def _rows(manifest: Path) -> list[dict[str, Any]]:
-    rows = []
+def _rows(manifest: Path) -> list[JsonObject]:
+    rows: list[JsonObject] = []
     with manifest.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.strip():
@@ -133,13 +133,18 @@ def _rows(manifest: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _media(folder: Path, manifest: Path, rows: list[dict[str, Any]]) -> dict[str, Path]:
+def _media(folder: Path, manifest: Path, rows: list[JsonObject]) -> dict[str, Path]:
     media: dict[str, Path] = {}
     for number, row in enumerate(rows, start=1):
         where = f"{manifest}, sample {number}"
         if not row.get("messages"):
             raise ValueError(f"{where}: `messages` is missing.")
-        for name in (row[key] for key in MEDIA_KEYS if row.get(key) is not None):
+        for key in MEDIA_KEYS:
+            if row.get(key) is None:
+                continue
+            name = text(row, key)
+            if name is None:
+                raise ValueError(f"{where}: `{key}` is {row[key]!r}; it must be the path of a file, or null.")
             path = Path(name)
             if path.is_absolute() or ".." in path.parts:
                 raise ValueError(f"{where}: {name} lies outside the folder; media paths must be relative to it.")

@@ -7,9 +7,11 @@ The same splits give the same bytes.
 import io
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
+
+from .json_values import Json, JsonObject, text
 
 if TYPE_CHECKING:
     from .dataset_repo import Split
@@ -18,7 +20,8 @@ SHARD_BYTES = 500_000_000
 ROWS_OF_A_GROUP = 100  # of parquet: what a reader fetches at once
 MEDIA_KEYS = ("video", "image", "audio")
 Configs = dict[str, list[dict[str, str]]]
-Row = dict[str, Any]
+Row = JsonObject
+Entry = TypeVar("Entry")
 
 
 def write_webdataset(splits: list["Split"], out_dir: Path, shard_bytes: int) -> Configs:
@@ -73,12 +76,12 @@ def _rows_by_kinds(rows: list[Row]) -> dict[str, list[Row]]:
 
 
 def _size(split: "Split", row: Row) -> int:
-    return sum(split.media[row[key]].stat().st_size for key in MEDIA_KEYS if row.get(key))
+    return sum(split.media[name].stat().st_size for name in media_of(row).values())
 
 
-def _shards(entries: list[Any], sizes: list[int], shard_bytes: int) -> Iterator[list[Any]]:
+def _shards(entries: list[Entry], sizes: list[int], shard_bytes: int) -> Iterator[list[Entry]]:
     """Consecutive entries, a new shard before the one that would make it larger than `shard_bytes`."""
-    shard: list[Any] = []
+    shard: list[Entry] = []
     filled = 0
     for entry, size in zip(entries, sizes, strict=True):
         if shard and filled + size > shard_bytes:
@@ -92,9 +95,9 @@ def _shards(entries: list[Any], sizes: list[int], shard_bytes: int) -> Iterator[
 
 def _write_tar(path: Path, split: "Split", rows: list[Row]) -> None:
     with tarfile.open(path, "w") as tar:
-        for number, row in enumerate(_with_all_fields([_light_row(row) | _media_of(row) for row in rows])):
+        for number, row in enumerate(_with_all_fields([{**_light_row(row), **media_of(row)} for row in rows])):
             key = f"{path.stem}-{number:06d}"
-            names = {kind: name for kind, name in _media_of(row).items() if name}
+            names = media_of(row)
             suffixes = {kind: PurePath(name).suffix.lower() for kind, name in names.items()}
             for kind, name in names.items():
                 # two files of one suffix, a video and another video's sound, need names of their own
@@ -104,8 +107,9 @@ def _write_tar(path: Path, split: "Split", rows: list[Row]) -> None:
             _add(tar, f"{key}.json", json.dumps(row, ensure_ascii=False).encode("utf-8"))
 
 
-def _media_of(row: Row) -> Row:
-    return {key: row[key] for key in MEDIA_KEYS if row.get(key)}
+def media_of(row: Row) -> dict[str, str]:
+    """The media files that a question names, by kind."""
+    return {key: name for key in MEDIA_KEYS if (name := text(row, key))}
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
@@ -114,21 +118,22 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     tar.addfile(entry, io.BytesIO(content))
 
 
-def _with_all_fields(rows: list[Row]) -> list[Row]:
+def _with_all_fields(rows: Sequence[Row]) -> list[dict[str, Json]]:
     """Rows that all have the same fields, in one order: readers take the columns from the first ones."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     return [{name: row.get(name) for name in names} for row in rows]
 
 
-def _light_row(row: Row) -> Row:
+def _light_row(row: Row) -> dict[str, Json]:
     """A question without its media. A column cannot tell `"audio": null` from no audio: `use_own_audio` does."""
     fields = {name: value for name, value in row.items() if name not in MEDIA_KEYS}
     return {**fields, "use_own_audio": not ("audio" in row and row["audio"] is None)}
 
 
-def _with_media(split: "Split", row: Row, kinds: list[str]) -> Row:
+def _with_media(split: "Split", row: Row, kinds: list[str]) -> dict[str, object]:
+    named = media_of(row)
     media = {
-        kind: {"bytes": split.media[row[kind]].read_bytes(), "path": row[kind]} if row.get(kind) else None
+        kind: {"bytes": split.media[named[kind]].read_bytes(), "path": named[kind]} if kind in named else None
         for kind in kinds
     }
     return {**_light_row(row), **media}

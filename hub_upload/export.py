@@ -20,6 +20,7 @@ import favor.processing
 from favor.modeling_favor import FavorConfig
 from favor.processing import FavorProcessor
 
+from .json_values import JsonObject
 from .requirements import model_requirements
 
 MODEL_CLASS = "modeling_favor.FavorForConditionalGeneration"
@@ -202,8 +203,9 @@ def _copy_code(folder: Path) -> None:
                 shutil.copyfile(file, folder / file.name)
 
 
-def _update_json(file: Path, values: dict, removed: tuple[str, ...] = ()) -> None:
-    content = {name: value for name, value in json.loads(file.read_text()).items() if name not in removed} | values
+def _update_json(file: Path, values: JsonObject, removed: tuple[str, ...] = ()) -> None:
+    kept = {name: value for name, value in json.loads(file.read_text()).items() if name not in removed}
+    content = {**kept, **values}
     file.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from .json_values import Json
+
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -158,11 +160,15 @@ def check_contents(outgoing: Outgoing, token: str | None, folders: Iterable[Path
                     )
 
 
-def read_json(file: Path) -> dict:
+def read_json(file: Path) -> dict[str, Json]:
+    """The object in a file. Raises `ValueError` if there is none."""
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise ValueError(f"{file}: not valid JSON ({error}); write it again with save_pretrained.") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{file}: not a JSON object; write it again with save_pretrained.")
+    return content
 
 
 def _found_in(line: str, token: str | None, machine: re.Pattern) -> str | None:
@@ -182,7 +188,7 @@ def _machine_paths(folders: Iterable[Path]) -> re.Pattern:
     return re.compile(rf"(?<![\w.])(?:{'|'.join(ends)})" if names else r"(?!)")
 
 
-def _without_origins(value):
+def _without_origins(value: Json) -> Json:
     if isinstance(value, dict):
         return {name: _without_origins(entry) for name, entry in value.items() if name not in ORIGIN_FIELDS}
     return [_without_origins(entry) for entry in value] if isinstance(value, list) else value

@@ -17,6 +17,7 @@ from favor.modeling_favor import FavorConfig, FavorForConditionalGeneration
 from favor.processing import FavorProcessor
 
 from .export import complete_folder, export_model
+from .json_values import section, text
 from .model_card import CardFacts, write_card
 from .outgoing_files import (
     MODEL_FILES,
@@ -82,7 +83,7 @@ def model_repository(
 
 def _folder_of_base(folder: Path) -> list[Path]:
     """Where on this machine the base model of an adapter lies; trainers write it into cards."""
-    named = read_json(folder / ADAPTER).get("base_model_name_or_path") if (folder / ADAPTER).is_file() else None
+    named = text(read_json(folder / ADAPTER), "base_model_name_or_path") if (folder / ADAPTER).is_file() else None
     return [Path(named)] if named and Path(named).is_absolute() else []
 
 
@@ -117,7 +118,7 @@ def _adapter(folder: Path, scratch: Path, base_model: str | None) -> Outgoing:
             outgoing.files = [file for file in outgoing.files if file.path != name]
             outgoing.left_out.append(name)
     config = read_json(folder / ADAPTER)
-    base = base_model or config.get("base_model_name_or_path") or ""
+    base = base_model or text(config, "base_model_name_or_path") or ""
     if base_model is None and not is_hub_id(base):
         raise ValueError(
             f"{folder / ADAPTER} names the base model {base!r}, which others cannot load: give its Hub id "
@@ -134,7 +135,7 @@ def _whole_model(folder: Path, scratch: Path, merge: bool, base_model: str | Non
     """The files of a complete model, and the Hub id of the model that it was made from, if known."""
     base = base_model
     if merge:
-        named = read_json(folder / ADAPTER).get("base_model_name_or_path") or ""
+        named = text(read_json(folder / ADAPTER), "base_model_name_or_path") or ""
         base = base_model or (named if is_hub_id(named) else None)
         whole = _merged(folder, named if named and Path(named).exists() else base or named, scratch / "merged")
     else:
@@ -161,8 +162,8 @@ def _check_model(folder: Path) -> None:
     if kind != FavorConfig.model_type:
         raise ValueError(f"{folder} holds a model of type {kind!r}, not {FavorConfig.model_type!r}.")
     index = folder / "model.safetensors.index.json"
-    shards = set(read_json(index)["weight_map"].values()) if index.is_file() else {"model.safetensors"}
-    missing = sorted(name for name in shards if not (folder / name).is_file())
+    shards = section(read_json(index), "weight_map").values() if index.is_file() else ["model.safetensors"]
+    missing = sorted(name for name in {f"{shard}" for shard in shards} if not (folder / name).is_file())
     if missing:
         raise ValueError(f"{folder} has no weights {missing[0]}: save the model there with save_pretrained.")
 

@@ -1,16 +1,17 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""Facts for a model card that are read from files: the config, the weights, the training run and the evaluation.
+"""Facts for a model card that are read from files: the weights, the training run, and the parts as a table.
 
 What no file says is not said: functions return nothing for it.
 """
 
 import json
+import math
 import struct
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
-from typing import Any
 
+from .json_values import Json, JsonObject
+from .model_parts import ModelParts
 from .outgoing_files import read_json
 
 Row = tuple[str, str]
@@ -19,38 +20,12 @@ RECIPE_SECTIONS = ("train_data", "seed", "tower_pretraining", "connector_pretrai
 NOT_SHOWN = {"output_dir", "logging_dir", "report_to", "run_name", "hub_token", "hub_model_id", "push_to_hub"}
 
 
-@dataclass(frozen=True)
-class TaskResult:
-    """One task of `results.json`, as `favor eval` writes it.
-
-    Attributes:
-        task: name of the task.
-        dataset: name of the data, or the task's.
-        metric, value: None where it could not be computed, for the reason given.
-        interval: 95 % confidence interval, if stated.
-        samples: how many were scored, if stated.
-        published_samples: how many the benchmark has, if stated.
-    """
-
-    task: str
-    dataset: str
-    metric: str
-    value: float | None
-    interval: tuple[float, float] | None
-    samples: int | None
-    published_samples: int | None
-    reason: str | None
-
-
 def weights_facts(files: Iterable[Path]) -> list[Row]:
     """Number of parameters and their types, from the headers of safetensors files."""
     counts: dict[str, int] = {}
     for file in files:
-        for tensor in _safetensors_header(file).values():
-            size = 1
-            for length in tensor["shape"]:
-                size *= length
-            counts[tensor["dtype"]] = counts.get(tensor["dtype"], 0) + size
+        for dtype, size in _tensors(file):
+            counts[dtype] = counts.get(dtype, 0) + size
     total = sum(counts.values())
     if not total:
         return []
@@ -60,28 +35,20 @@ def weights_facts(files: Iterable[Path]) -> list[Row]:
     ]
 
 
-def part_facts(config: dict[str, Any]) -> list[Row]:
-    """The parts of a FAVOR model, as its config.json tells."""
-    vision, audio, text = (config[f"{name}_config"] for name in ("vision", "audio", "text"))
-    qformer = config.get("qformer_config")
-    pixels = f", {vision['image_size']} x {vision['image_size']} pixels" if vision.get("image_size") else ""
-    rows = [
-        ("vision tower", f"{layers(vision)}{pixels}, {config['frame_rate']:g} frames a second"),
-        ("visual Q-Former", "none: the tower's patches are the frame's vectors"),
-        ("audio tower", f"{layers(audio)}, {config['audio_encoder_rate']:g} vectors a second"),
-        ("connector", _connector(config["connector_config"])),
-        ("language model", layers(text) + (f", {text['vocab_size']:,} tokens" if text.get("vocab_size") else "")),
+def part_facts(parts: ModelParts) -> list[Row]:
+    """The table of the parts."""
+    pixels = f", {parts.image_size} x {parts.image_size} pixels" if parts.image_size else ""
+    tokens = f", {parts.vocab_size:,} tokens" if parts.vocab_size else ""
+    qformer = "none: the tower's patches are the frame's vectors"
+    if parts.qformer is not None:
+        qformer = f"{parts.qformer.described}, {parts.num_visual_query_tokens} queries a frame"
+    return [
+        ("vision tower", f"{parts.vision.described}{pixels}, {parts.frame_rate:g} frames a second"),
+        ("visual Q-Former", qformer),
+        ("audio tower", f"{parts.audio.described}, {parts.audio_encoder_rate:g} vectors a second"),
+        ("connector", _connector(parts)),
+        ("language model", f"{parts.text.described}{tokens}"),
     ]
-    if qformer:
-        rows[1] = ("visual Q-Former", f"{layers(qformer)}, {config['num_visual_query_tokens']} queries a frame")
-    return rows
-
-
-def layers(part: dict[str, Any]) -> str:
-    """ "`llama`, 4 layers of 128", as far as a config tells; encoders of speech models have names of their own."""
-    number = part.get("encoder_layers") or part.get("num_hidden_layers") or part.get("n_layer")
-    width = part.get("d_model") or part.get("hidden_size") or part.get("n_embd")
-    return f"`{part.get('model_type')}`" + (f", {number} layers of {width}" if number and width else "")
 
 
 def training_facts(folder: Path, recipe: Path | None) -> list[Row]:
@@ -98,52 +65,15 @@ def training_facts(folder: Path, recipe: Path | None) -> list[Row]:
     return list(dict.fromkeys(rows))
 
 
-def read_results(file: Path) -> tuple[str, list[TaskResult]]:
-    """With what was measured ("`favor eval`"), and the tasks of `results.json`, or of the folder that holds it.
-
-    Results of another program may name it in `measured_with`.
-
-    Raises `ValueError` that names what is missing.
-    """
-    file = file / "results.json" if file.is_dir() else file
-    if not file.is_file():
-        raise FileNotFoundError(f"{file}: no such results; give the results.json that `favor eval` wrote.")
-    content = read_json(file)
-    tasks = content.get("tasks") if isinstance(content, dict) else None
-    if not isinstance(tasks, dict) or not tasks:
-        raise ValueError(f"{file} has no `tasks`: give the results.json that `favor eval` wrote.")
-    withheld = sorted(name for name, value in (content.get("controls") or {}).items() if value is True)
-    if withheld or content.get("system", "favor") != "favor":
-        what = f"with {', '.join(withheld)}" if withheld else f"on the system {content['system']!r}"
-        raise ValueError(f"{file} was measured {what}: give the results of the model as it is.")
-    command = content.get("measured_with") or "favor eval"
-    return f"`{command}`", [_task_result(file, task, entry) for task, entry in tasks.items()]
-
-
-def _task_result(file: Path, task: str, entry: dict[str, Any]) -> TaskResult:
-    value, interval, dataset = entry.get("value"), entry.get("ci95"), entry.get("dataset")
-    if not isinstance(entry.get("metric"), str) or not isinstance(value, int | float | None):
-        raise ValueError(f"{file}: task {task} needs `metric` and a number `value`; it has {sorted(entry)}.")
-    return TaskResult(
-        task=task,
-        dataset=dataset if isinstance(dataset, str) else task,
-        metric=entry["metric"],
-        value=value,
-        interval=(interval[0], interval[1]) if interval else None,
-        samples=entry.get("n"),
-        published_samples=entry.get("published_samples"),
-        reason=entry.get("reason"),
-    )
-
-
-def _connector(connector: dict[str, Any]) -> str:
-    if connector.get("num_query_tokens") is None:
-        return f"`{connector.get('model_type')}`"
-    window = connector.get("window_frames")
-    tokens = f"{connector['num_query_tokens']} query tokens "
+def _connector(parts: ModelParts) -> str:
+    connector = parts.connector
+    if parts.num_query_tokens is None:
+        return f"`{connector.model_type}`"
+    window = parts.window_frames
+    tokens = f"{parts.num_query_tokens} query tokens "
     tokens += f"a window of {window} frames" if window else "for the whole clip"
-    sizes = f"{connector.get('num_hidden_layers')} layers of {connector.get('hidden_size')}"
-    return f"causal Q-Former, {sizes}, {tokens}; causal attention `{connector.get('causal_attention')}`"
+    sizes = f"{connector.num_layers} layers of {connector.width}"
+    return f"causal Q-Former, {sizes}, {tokens}; causal attention `{parts.causal_attention}`"
 
 
 def _recipe_facts(recipe: Path) -> list[Row]:
@@ -161,7 +91,7 @@ def _recipe_facts(recipe: Path) -> list[Row]:
     return rows
 
 
-def _flat(content: dict[str, Any], prefix: str = "") -> list[Row]:
+def _flat(content: JsonObject, prefix: str = "") -> list[Row]:
     """Nested settings as rows; of a path on this machine only the file's name."""
     rows: list[Row] = []
     for name, value in content.items():
@@ -174,7 +104,7 @@ def _flat(content: dict[str, Any], prefix: str = "") -> list[Row]:
     return rows
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Json) -> str:
     if isinstance(value, list):
         return ", ".join(map(_shown, value))
     if isinstance(value, dict):
@@ -197,24 +127,27 @@ def _step(file: Path) -> int:
     return int(number) if number.isdigit() else -1
 
 
-def _state_facts(state: dict[str, Any]) -> list[Row]:
+def _state_facts(state: JsonObject) -> list[Row]:
     rows = [("optimisation steps", str(state["global_step"]))] if "global_step" in state else []
     if state.get("train_batch_size"):
         rows.append(("batch of one device", str(state["train_batch_size"])))
-    if state.get("epoch") is not None:
-        rows.append(("epochs", f"{state['epoch']:g}"))
-    logged = [entry for entry in state.get("log_history", []) if "loss" in entry]
+    epochs, history = state.get("epoch"), state.get("log_history")
+    if isinstance(epochs, int | float):
+        rows.append(("epochs", f"{epochs:g}"))
+    logged = [entry for entry in history if "loss" in entry] if isinstance(history, list) else []
     if logged:
         rows.append(("last logged loss", f"{logged[-1]['loss']:g} (step {logged[-1]['step']})"))
     return rows
 
 
-def _safetensors_header(file: Path) -> dict[str, dict]:
+def _tensors(file: Path) -> Iterator[tuple[str, int]]:
+    """Type and number of values of each tensor, from the header of a safetensors file."""
     with file.open("rb") as stream:
         (length,) = struct.unpack("<Q", stream.read(8))
         header = json.loads(stream.read(length))
-    header.pop("__metadata__", None)
-    return header
+    for name, tensor in header.items():
+        if name != "__metadata__":
+            yield tensor["dtype"], math.prod(tensor["shape"])
 
 
 def _count(number: int) -> str:

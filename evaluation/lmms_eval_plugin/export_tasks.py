@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from ..metrics import METRICS
+from ..json_fields import JsonObject
+from ..metrics import METRICS, without_judge
+from ..sample import EvalSample
 from ..task import EvalTask, find_tasks
 
 MISSING_THERE = "ac,avsr,avsd,isqa,avssd,avm,favd,valor"  # in lmms-eval 0.7.3
@@ -30,13 +32,13 @@ def export_tasks(out_dir: Path, tasks: Sequence[EvalTask], annotations: Path, me
     out_dir.mkdir(parents=True, exist_ok=True)
     names, used = [], set()
     for task in tasks:
-        metrics = [metric for metric in task.metrics if not getattr(METRICS[metric], "judged", False)]
+        metrics = list(without_judge(task.metrics))
         if not metrics:
             raise ValueError(f"Task {task.name} has no metric without a judge; run it with favor eval --judge-url.")
         path = task.annotation_path(annotations)
         if not path.exists():
             raise FileNotFoundError(f"{path}, the annotations of task {task.name}, does not exist.")
-        samples = [json.dumps(_document(task, asdict(sample))) for sample in task.read_samples(path, media_root)]
+        samples = [json.dumps(_document(task, sample)) for sample in task.read_samples(path, media_root)]
         data = (out_dir / f"aveb_{task.name}.jsonl").absolute()
         data.write_text("\n".join(samples) + "\n", encoding="utf-8")
         (out_dir / f"aveb_{task.name}.yaml").write_text(_yaml(task, metrics, data), encoding="utf-8")
@@ -46,9 +48,9 @@ def export_tasks(out_dir: Path, tasks: Sequence[EvalTask], annotations: Path, me
     return names
 
 
-def _document(task: EvalTask, sample: dict) -> dict:
+def _document(task: EvalTask, sample: EvalSample) -> JsonObject:
     """A sample in columns that have the same type in every row: what varies is JSON text."""
-    return {"id": sample["id"], "task": task.name, "sample": json.dumps(sample)}
+    return {"id": sample.id, "task": task.name, "sample": json.dumps(asdict(sample))}
 
 
 def _yaml(task: EvalTask, metrics: Sequence[str], data: Path) -> str:

@@ -5,13 +5,21 @@ import json
 import logging
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TypedDict
 
-from ..metrics import METRICS, MetricUnavailable
+from ..json_fields import JsonObject
+from ..metrics import MetricUnavailable, without_judge
 from ..sample import MEDIA_KINDS, EvalSample
 from ..tasks import TASKS
 
-Row = dict[str, Any]
+
+class Row(TypedDict, total=False):
+    """A line of the exported task, and what `process_results` adds for the metrics."""
+
+    id: str
+    task: str
+    sample: str
+    answer: str
 
 
 def sample_of(row: Row) -> EvalSample:
@@ -19,13 +27,15 @@ def sample_of(row: Row) -> EvalSample:
     return EvalSample(**json.loads(row["sample"]))
 
 
-def doc_to_messages(row: Row, lmms_eval_specific_kwargs: dict | None = None) -> list[dict[str, Any]]:
+def doc_to_messages(row: Row, lmms_eval_specific_kwargs: JsonObject | None = None) -> list[JsonObject]:
     """The chat in lmms-eval's blocks; media come first in the first user message."""
     sample = sample_of(row)
-    media = [{"type": kind, "url": sample.media[kind]} for kind in MEDIA_KINDS if kind in sample.media]
-    messages = []
+    media: list[JsonObject] = [
+        {"type": kind, "url": sample.media[kind]} for kind in MEDIA_KINDS if kind in sample.media
+    ]
+    messages: list[JsonObject] = []
     for turn in sample.messages:
-        blocks = [{"type": "text", "text": turn["content"]}]
+        blocks: list[JsonObject] = [{"type": "text", "text": turn["content"]}]
         if turn["role"] == "user" and media:
             blocks, media = [*media, *blocks], []
         messages.append({"role": turn["role"], "content": blocks})
@@ -38,7 +48,7 @@ def doc_to_visual(row: Row) -> list[str]:
     return [sample.media[kind] for kind in MEDIA_KINDS if kind in sample.media]
 
 
-def doc_to_text(row: Row, lmms_eval_specific_kwargs: dict | None = None) -> str:
+def doc_to_text(row: Row, lmms_eval_specific_kwargs: JsonObject | None = None) -> str:
     """The question."""
     return sample_of(row).question
 
@@ -51,20 +61,22 @@ def doc_to_target(row: Row) -> str:
 def process_results(row: Row, results: list[str]) -> dict[str, Row]:
     """For each metric the row and its answer: corpus metrics are computed from all of them together."""
     task = TASKS[row["task"]]
-    answered = {"sample": row["sample"], "answer": task.parse(results[0], sample_of(row))}
-    return {metric: answered for metric in task.metrics if not getattr(METRICS[metric], "judged", False)}
+    answered: Row = {"sample": row["sample"], "answer": task.parse(results[0], sample_of(row))}
+    return dict.fromkeys(without_judge(task.metrics), answered)
 
 
 def aggregation(metric: str) -> Callable[[list[Row]], float]:
     """The corpus value of a metric over the answered rows; NaN if this machine lacks what it needs."""
 
+    computed = without_judge([metric])[metric]
+
     def aggregate(rows: list[Row]) -> float:
         samples = [sample_of(row) for row in rows]
         try:
-            statistics = METRICS[metric].sample_statistics(samples, [row["answer"] for row in rows])
+            statistics = computed.sample_statistics(samples, [row["answer"] for row in rows])
         except MetricUnavailable as error:  # the other metrics of the run are not lost for it
             logging.getLogger(__name__).warning("%s", error)
             return math.nan
-        return METRICS[metric].aggregate(statistics)
+        return computed.aggregate(statistics)
 
     return aggregate

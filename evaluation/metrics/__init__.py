@@ -4,6 +4,8 @@
 Importing them needs none of the optional packages; computing one says which is missing.
 """
 
+from collections.abc import Iterable
+
 from .accuracy import Accuracy, by_source, score_gqa, score_ocr, score_textvqa, score_vqa
 from .bleu import Bleu
 from .choices import PositionBias, Unparsable, score_choice, score_exact_choice, score_yes_no
@@ -11,12 +13,12 @@ from .cider import CiderD
 from .evaluate_metric import load_metric
 from .judged import Judged
 from .meteor import Meteor
-from .metric import EvalMetric, MetricUnavailable
+from .metric import AnswerMetric, EvalMetric, MetricUnavailable, Statistics
 from .sound_class import score_class
 from .spice import Spice, Spider
 from .word_error_rate import WordErrorRate
 
-_ALL: tuple[EvalMetric, ...] = (
+_ALL: tuple[AnswerMetric | Judged, ...] = (
     WordErrorRate(),
     Bleu(1),
     Bleu(4),
@@ -28,17 +30,33 @@ _ALL: tuple[EvalMetric, ...] = (
     Accuracy("textvqa_accuracy", score_textvqa),
     Accuracy("aveb_vqa", score_vqa),
     Accuracy("gqa_accuracy", score_gqa),
-    Accuracy("aveb_isqa", by_source(score_ocr, score_vqa)),
-    Accuracy("standard_isqa", by_source(score_textvqa, score_gqa)),
+    Accuracy("aveb_isqa", by_source(score_ocr, score_vqa), columns=("source",)),
+    Accuracy("standard_isqa", by_source(score_textvqa, score_gqa), columns=("source",)),
     Accuracy("aveb_choice", score_exact_choice),
-    Accuracy("choice_accuracy", score_choice),
+    Accuracy("choice_accuracy", score_choice, columns=("choices",)),
     Accuracy("yes_no", score_yes_no),
     Unparsable(),
     PositionBias(),
-    Accuracy("class_match", score_class),
+    Accuracy("class_match", score_class, columns=("class",)),
     Judged("judged_accuracy", "correct"),
-    Judged("judged_score", "score"),
+    Judged("judged_score", "score", scale=1.0),
 )
-METRICS: dict[str, EvalMetric] = {metric.name: metric for metric in _ALL}
+METRICS: dict[str, AnswerMetric | Judged] = {metric.name: metric for metric in _ALL}
 
-__all__ = ["METRICS", "EvalMetric", "MetricUnavailable", "load_metric"]
+
+def without_judge(names: Iterable[str]) -> dict[str, AnswerMetric]:
+    """Those of the metrics that answers alone tell, by name, in the same order."""
+    metrics = {name: METRICS[name] for name in names}
+    return {name: metric for name, metric in metrics.items() if not isinstance(metric, Judged)}
+
+
+__all__ = [
+    "METRICS",
+    "AnswerMetric",
+    "EvalMetric",
+    "Judged",
+    "MetricUnavailable",
+    "Statistics",
+    "load_metric",
+    "without_judge",
+]

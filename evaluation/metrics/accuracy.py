@@ -66,9 +66,10 @@ def score_gqa(sample: EvalSample, hypothesis: str) -> float:
 class Accuracy(MeanScore):
     """Mean of a rule's scores, from 0 to 1."""
 
-    def __init__(self, name: str, rule: Rule):
+    def __init__(self, name: str, rule: Rule, columns: tuple[str, ...] = ()):
         self.name = name
         self.rule = rule
+        self.columns = columns
 
     def score(self, sample: EvalSample, hypothesis: str) -> float:
         return self.rule(sample, hypothesis)
@@ -79,8 +80,8 @@ def by_source(textvqa: Rule, gqa: Rule) -> Rule:
     rules = {"textvqa": textvqa, "gqa": gqa}
 
     def score(sample: EvalSample, hypothesis: str) -> float:
-        source = sample.extra.get("source")
-        if source not in rules:
+        source = sample.fact("source")
+        if source is None or source not in rules:
             raise ValueError(f"Sample {sample.id!r} has the source {source!r}; it must be one of {', '.join(rules)}.")
         return rules[source](sample, hypothesis)
 

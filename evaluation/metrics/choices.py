@@ -82,6 +82,7 @@ class PositionBias(TotalMetric):
 
     name = "position_bias"
     higher_is_better = False
+    columns: tuple[str, ...] = ("choices",)
 
     def sample_statistics(self, samples: Sequence[EvalSample], hypotheses: Sequence[str]) -> list[Statistics]:
         """Which place was chosen and which is right, of answers that name an option."""

@@ -1,22 +1,14 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """The benchmark's metrics as `evaluate.Metric`s: local classes, for which nothing is fetched."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..sample import EvalSample
+from .judged import Judged
 from .metric import MetricUnavailable
 
 if TYPE_CHECKING:
     import evaluate
-
-# Columns that a metric reads beside predictions and references, with the types of `datasets`.
-_EXTRA_COLUMNS = {
-    "choice_accuracy": ("choices",),
-    "position_bias": ("choices",),
-    "aveb_isqa": ("source",),
-    "standard_isqa": ("source",),
-    "class_match": ("class",),
-}
 
 
 def load_metric(name: str) -> "evaluate.Metric":
@@ -42,12 +34,14 @@ def load_metric(name: str) -> "evaluate.Metric":
         raise MetricUnavailable(
             f"{name} as evaluate.Metric needs evaluate, which is not installed: run `pip install 'favor[eval]'`."
         ) from error
-    metric: Any = METRICS[name]
-    judged = getattr(metric, "judged", False)
-    extra_columns = _EXTRA_COLUMNS.get(name, ())
+    metric = METRICS[name]
     text, texts = datasets.Value("string"), datasets.Sequence(datasets.Value("string"))
-    columns = {"predictions": datasets.Value("float64")} if judged else {"predictions": text, "references": texts}
-    columns |= {column: texts if column == "choices" else text for column in extra_columns}
+    columns = (
+        {"predictions": datasets.Value("float64")}
+        if isinstance(metric, Judged)
+        else {"predictions": text, "references": texts}
+    )
+    columns |= {column: texts if column == "choices" else text for column in metric.columns}
 
     class LocalMetric(evaluate.Metric):
         """One of the benchmark's metrics."""
@@ -58,11 +52,11 @@ def load_metric(name: str) -> "evaluate.Metric":
             )
 
         def _compute(self, predictions, references=None, **extra):
-            if judged:
+            if isinstance(metric, Judged):
                 statistics = metric.verdict_statistics(predictions)
             else:
                 samples = [
-                    _sample(number, answers, {column: extra[column][number] for column in extra_columns})
+                    _sample(number, answers, {column: extra[column][number] for column in metric.columns})
                     for number, answers in enumerate(references)
                 ]
                 statistics = metric.sample_statistics(samples, predictions)
@@ -71,6 +65,8 @@ def load_metric(name: str) -> "evaluate.Metric":
     return LocalMetric(config_name=name)
 
 
-def _sample(number: int, references: list[str], extra: dict[str, Any]) -> EvalSample:
+def _sample(number: int, references: list[str], columns: dict[str, str | list[str]]) -> EvalSample:
     """A sample without question or media, which no metric reads."""
-    return EvalSample(str(number), [], {}, list(references), extra.pop("choices", None), extra)
+    choices = columns.pop("choices", None)
+    options = list(choices) if isinstance(choices, list) else None
+    return EvalSample(str(number), [], {}, list(references), options, columns)

@@ -4,18 +4,16 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from ..sample import EvalSample
-from .metric import Statistics, TotalMetric
+from .metric import PERCENT, Statistics, TotalMetric
 
 
 class Judged(TotalMetric):
     """Mean of the verdicts: share of "Yes" (0 to 1), or mean score (0 to 5). `key` is its name in the statistics."""
 
-    judged = True
-
-    def __init__(self, name: str, key: str):
+    def __init__(self, name: str, key: str, scale: float = PERCENT):
         self.name = name
         self.key = key
+        self.scale = scale
 
     def verdict_statistics(self, verdicts: Sequence[float | None]) -> list[Statistics]:
         """Statistics of verdicts, in their order; None is a verdict that could not be had."""
@@ -23,10 +21,6 @@ class Judged(TotalMetric):
             {"judged": 0.0, self.key: 0.0} if verdict is None else {"judged": 1.0, self.key: float(verdict)}
             for verdict in verdicts
         ]
-
-    def sample_statistics(self, samples: Sequence[EvalSample], hypotheses: Sequence[str]) -> list[Statistics]:
-        """Raises `ValueError`: answers alone do not tell."""
-        raise ValueError(f"{self.name} is computed from a judge's verdicts; pass them to verdict_statistics().")
 
     def from_totals(self, totals: Mapping[str, float]) -> float:
         return totals[self.key] / totals["judged"] if totals["judged"] else math.nan

@@ -1,32 +1,48 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""What a metric is: numbers a sample, and a corpus value from the numbers of any choice of samples."""
+"""What a metric is: numbers per sample, and a corpus value from the numbers of any choice of samples."""
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ..sample import EvalSample
 
 Statistics = dict[str, float]
+PERCENT = 100.0
 
 
 class MetricUnavailable(RuntimeError):
     """What the metric needs is not on this machine; the message says what to install."""
 
 
+@runtime_checkable
 class EvalMetric(Protocol):
-    """Statistics are kept a sample, so that intervals can be had by resampling them."""
+    """What every metric has. Statistics are kept per sample, so that intervals can be had by resampling them.
+
+    Attributes:
+        name: in tasks, results and tables.
+        higher_is_better: whether the greater of two values is the better one.
+        scale: what a value is multiplied by in tables: 100 for values from 0 to 1, 1 for scores shown as they are.
+        columns: what it reads of a sample beside the references: "choices", or keys of `EvalSample.extra`.
+    """
 
     name: str
     higher_is_better: bool
-
-    def sample_statistics(self, samples: Sequence[EvalSample], hypotheses: Sequence[str]) -> list[Statistics]:
-        """Numbers of each sample, in the samples' order."""
-        ...
+    scale: float
+    columns: tuple[str, ...]
 
     def aggregate(self, statistics: Sequence[Statistics]) -> float:
         """The corpus value; of no samples, NaN."""
+        ...
+
+
+@runtime_checkable
+class AnswerMetric(EvalMetric, Protocol):
+    """A metric of answers; those of judges' verdicts are `judged.Judged`."""
+
+    def sample_statistics(self, samples: Sequence[EvalSample], hypotheses: Sequence[str]) -> list[Statistics]:
+        """Numbers of each sample, in the samples' order. Raises `MetricUnavailable` for want of a program."""
         ...
 
 
@@ -38,10 +54,8 @@ class TotalMetric(ABC):
 
     name: str
     higher_is_better: bool = True
-
-    @abstractmethod
-    def sample_statistics(self, samples: Sequence[EvalSample], hypotheses: Sequence[str]) -> list[Statistics]:
-        """Numbers of each sample, in the samples' order."""
+    scale: float = PERCENT
+    columns: tuple[str, ...] = ()
 
     @abstractmethod
     def from_totals(self, totals: Mapping[str, float]) -> float:
@@ -55,7 +69,7 @@ class TotalMetric(ABC):
 
 
 class MeanScore(TotalMetric):
-    """The mean of one score a sample: statistics {"score", "n": 1}."""
+    """The mean of one score per sample: statistics {"score", "n": 1}."""
 
     def from_totals(self, totals: Mapping[str, float]) -> float:
         return totals["score"] / totals["n"] if totals["n"] else math.nan

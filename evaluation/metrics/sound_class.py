@@ -16,8 +16,11 @@ def score_class(sample: EvalSample, hypothesis: str) -> float:
     parts names of the same source, of which one is enough, together with what it does. A stricter stand-in for the
     judge: it knows no synonyms.
     """
+    class_name = sample.fact("class")
+    if class_name is None:
+        raise ValueError(f"Sample {sample.id!r} has no extra['class']; it must be the name of the sound's source.")
     answer = {_root(word) for word in words_of(hypothesis)}
-    return float(any(wanted and wanted <= answer for wanted in _names(sample.extra["class"])))
+    return float(any(wanted and wanted <= answer for wanted in _names(class_name)))
 
 
 def _names(class_name: str) -> list[set[str]]:

@@ -8,16 +8,19 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TypeVar
 
-Record = dict[str, Any]
+from ..json_fields import Json, JsonObject
+
+Record = JsonObject
+Kind = TypeVar("Kind")
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".opus", ".ogg")
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path) -> Json:
     """The content of a JSON file, with or without byte order mark."""
     try:
         return json.loads(read_text(path))
@@ -36,7 +39,7 @@ def read_records(path: Path, key: str | None = None) -> list[Record]:
     return content
 
 
-def read_table(path: Path, columns: Sequence[str]) -> list[Record]:
+def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """The rows of a CSV file with a header that has at least `columns`."""
     rows = list(csv.DictReader(io.StringIO(read_text(path), newline=""), restkey="surplus"))
     header = set(rows[0]) if rows else set()
@@ -61,9 +64,13 @@ def read_lines(path: Path) -> list[tuple[str, str]]:
     return lines
 
 
-def take(record: Record, names: str | Sequence[str], kind: type | tuple[type, ...], path: Path, number: int) -> Any:
+def take(
+    record: object, names: str | Sequence[str], kind: type[Kind] | tuple[type[Kind], ...], path: Path, number: int
+) -> Kind:
     """The first of `names` in a record, whose value must be of `kind`; `number` counts records from 0."""
     names = (names,) if isinstance(names, str) else names
+    if not isinstance(record, dict):
+        raise ValueError(f"{path}, record {number}: {record!r} is no object; pass the annotation file as published.")
     for name in names:
         if name in record:
             value = record[name]

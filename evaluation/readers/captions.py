@@ -18,7 +18,7 @@ def audiocaps(prompt: str) -> Reader:
 
     def read(path: Path, media_root: Path | None) -> list[EvalSample]:
         finder = MediaFinder(path, media_root)
-        clips: dict[str, list[dict]] = {}
+        clips: dict[str, list[dict[str, str]]] = {}
         for row in read_table(path, ("audiocap_id", "youtube_id", "start_time", "caption")):
             clips.setdefault(f"{row['youtube_id']}_{row['start_time']}", []).append(row)
         samples = []

@@ -3,6 +3,7 @@
 
 from pathlib import Path
 
+from ..json_fields import JsonObject
 from ..sample import EvalSample
 from .annotation import Ids, MediaFinder, Record, clean, read_records, stem, take, user
 from .speech import take_pair
@@ -31,7 +32,7 @@ def avsd(path: Path, media_root: Path | None) -> list[EvalSample]:
             if answer == UNDISCLOSED:
                 break
             messages = [*history, user(question)]
-            extra = {"dialogue": dialogue_id, "turn": index, "question": question}
+            extra: JsonObject = {"dialogue": dialogue_id, "turn": index, "question": question}
             samples.append(EvalSample(f"{dialogue_id}-{index:02d}", messages, media, [answer], extra=extra))
             history = [*messages, {"role": "assistant", "content": answer}]
     return samples

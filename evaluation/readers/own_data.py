@@ -12,8 +12,9 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
+from ..json_fields import Json
 from ..sample import MEDIA_KINDS, EvalSample
 from .annotation import MediaFinder, Record, clean, read_text, user
 
@@ -22,6 +23,7 @@ OPTIONAL = ("question", "messages", "choices", "use_own_audio", "extra")
 ROLES = ("system", "user", "assistant")
 TEXTVQA_PEOPLE = 10  # who answered each question of TextVQA
 
+Kind = TypeVar("Kind")
 Completion = Callable[[EvalSample], EvalSample]
 
 
@@ -130,7 +132,7 @@ def with_partner(sample: EvalSample) -> EvalSample:
     return sample
 
 
-def _object(pairs: list[tuple[str, Any]]) -> Record:
+def _object(pairs: list[tuple[str, Json]]) -> Record:
     record = dict(pairs)
     if len(record) < len(pairs):
         keys = [key for key, _ in pairs]
@@ -139,7 +141,7 @@ def _object(pairs: list[tuple[str, Any]]) -> Record:
     return record
 
 
-def _sample(record: Any, finder: MediaFinder, prompt: str | None) -> EvalSample:
+def _sample(record: object, finder: MediaFinder, prompt: str | None) -> EvalSample:
     if not isinstance(record, dict):
         raise ValueError(f"{record!r} is no JSON object; write one sample a line.")
     unknown = [key for key in record if key not in (*REQUIRED, *OPTIONAL)]
@@ -181,7 +183,7 @@ def _messages(record: Record, prompt: str | None) -> list[dict[str, str]]:
     return messages
 
 
-def _media(value: Any, finder: MediaFinder) -> dict[str, str]:
+def _media(value: object, finder: MediaFinder) -> dict[str, str]:
     media = _of_type(value, dict, "media", "an object")
     unknown = [kind for kind in media if kind not in MEDIA_KINDS]
     if unknown or not media:
@@ -190,19 +192,19 @@ def _media(value: Any, finder: MediaFinder) -> dict[str, str]:
     return {kind: find[kind](_text(path, f"media.{kind}")) for kind, path in media.items()}
 
 
-def _of_type(value: Any, kind: type, name: str, described: str) -> Any:
+def _of_type(value: object, kind: type[Kind], name: str, described: str) -> Kind:
     if not isinstance(value, kind):
         raise ValueError(f"{name!r} is {value!r}; it must be {described}.")
     return value
 
 
-def _text(value: Any, name: str) -> str:
+def _text(value: object, name: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"{name!r} is {value!r}; it must be a text that is not empty.")
     return value
 
 
-def _texts(value: Any, name: str) -> list[str]:
+def _texts(value: object, name: str) -> list[str]:
     texts = _of_type(value, list, name, "a list of texts")
     if not texts:
         raise ValueError(f"{name!r} is empty; give at least one.")

@@ -4,6 +4,7 @@
 import random
 from pathlib import Path
 
+from ..json_fields import Fields, Json
 from ..sample import EvalSample
 from .annotation import (
     Ids,
@@ -83,7 +84,7 @@ def nextqa(path: Path, media_root: Path | None) -> list[EvalSample]:
             samples.append(_choice_sample(ids.make(stem(video)), media, record, path, number))
         return samples
     map_path = path.parent / "map_vid_vidorID.json"
-    folders = read_json(map_path) if map_path.is_file() else {}
+    folders = Fields(read_json(map_path), map_path).texts() if map_path.is_file() else {}
     samples = []
     for number, row in enumerate(
         read_table(path, ("video", "question", "answer", "qid", "a0", "a1", "a2", "a3", "a4"))
@@ -130,7 +131,7 @@ def _choice_sample(sample_id: str, media: dict[str, str], record: Record, path: 
     if question[-1] not in "?.!":
         question += "?"
     prompt = f"{question} {OPTIONS_PROMPT}{'; '.join(choices)}"
-    extra = {"source": path.stem, "published_position": options.index(answer)}
+    extra: dict[str, Json] = {"source": path.stem, "published_position": options.index(answer)}
     if record.get("type"):
         extra["type"] = record["type"]
     if len(set(options)) < len(options):

@@ -69,7 +69,10 @@ def matching(path: Path, media_root: Path | None) -> list[EvalSample]:
         if answer not in ("Yes", "No"):
             raise ValueError(f"{path}, record {number}: the answer is {answer!r}; it must be 'Yes' or 'No'.")
         still = media_kind(picture) == "image"
-        extra = {"source": "spokencoco" if still else "vggss", "heard": clean(record.get("text", ""))}
+        extra = {
+            "source": "spokencoco" if still else "vggss",
+            "heard": clean(take(record, "text", str, path, number)) if record.get("text") else "",
+        }
         if not still and stem(picture) == stem(audio) and answer == "No":
             extra["note"] = "video and sound are of the same clip, yet the published answer is No"
         media = {"image": finder.image(picture)} if still else {"video": finder.video(picture)}
@@ -125,7 +128,7 @@ def _draw_pairs(
     if not 2 <= count <= len(items):
         raise ValueError(f"{path} lists {len(items)} clips, and {count} are to be drawn; ask for 2 to {len(items)}.")
     rng = random.Random(seed)
-    records = []
+    records: list[Record] = []
     for index, (picture, sound, text, kind) in enumerate(rng.sample(items, count)):
         mismatched = index < count // 2
         if mismatched:

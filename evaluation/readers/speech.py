@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..sample import EvalSample
-from .annotation import Ids, MediaFinder, clean, read_lines, read_records, stem, take, user
+from .annotation import Ids, MediaFinder, Record, clean, read_lines, read_records, stem, take, user
 
 Reader = Callable[[Path, Path | None], list[EvalSample]]
 
@@ -50,7 +50,7 @@ def how2(prompt: str) -> Reader:
     return read
 
 
-def take_pair(record: dict, path: Path, number: int) -> tuple[str, str]:
+def take_pair(record: Record, path: Path, number: int) -> tuple[str, str]:
     """The picture and the sound of a SAVEBench record, which lists them under "image" or "image_name"."""
     names = take(record, ("image", "image_name"), list, path, number)
     if len(names) != 2 or not all(isinstance(name, str) for name in names):

@@ -79,7 +79,7 @@ def build_isqa(
 
     rng = random.Random(seed)
     records: list[Record] = []
-    speakers: list[Speaker] = []
+    waiting: list[tuple[Speaker, str, Path]] = []
     (out_dir / "isqa_audio").mkdir(parents=True, exist_ok=True)
     for source, path, samples in (
         ("textvqa", textvqa_file, textvqa(textvqa_file, textvqa_images)),
@@ -93,7 +93,7 @@ def build_isqa(
             voice = rng.choice(sorted(voices))
             spoken = hashlib.sha256(json.dumps([voice, sample.question]).encode()).hexdigest()[:8]
             audio = f"isqa_audio/{source}_{index:05d}_{spoken}.wav"
-            speakers.append(voices[voice])
+            waiting.append((voices[voice], sample.question, out_dir / audio))
             records.append(
                 {
                     "dataset": source,
@@ -104,8 +104,8 @@ def build_isqa(
                     "voice": voice,
                 }
             )
-    for speaker, record in zip(tqdm(speakers, unit="question", disable=not progress), records, strict=True):
-        _speak(speaker, record["text"], out_dir / record["image"][1])
+    for speaker, text, file in tqdm(waiting, unit="question", disable=not progress):
+        _speak(speaker, text, file)
     out = out_dir / "isqa.json"
     out.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
     return out
@@ -144,7 +144,8 @@ def tts_command(template: str) -> Speaker:
 
 def _voice(record: Record) -> dict[str, str]:
     """The name of the voice, which files of other origin may lack."""
-    return {"voice": record["voice"]} if isinstance(record.get("voice"), str) else {}
+    voice = record.get("voice")
+    return {"voice": voice} if isinstance(voice, str) else {}
 
 
 def _fill(argument: str, fields: dict[str, str]) -> str:

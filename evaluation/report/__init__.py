@@ -29,10 +29,10 @@ def write_report(out_dir: Path, run_dirs: Sequence[Path]) -> Path:
     tables, controls, sweeps = score_tables(runs, tasks), control_table(runs, tasks), find_sweeps(runs, tasks)
     replace_file(out_dir / "report.md", markdown(runs, tasks, tables, controls, sweeps))
     content = {
-        "runs": [{"name": run.name, **run.results} for run in runs],
-        "tables": [table.to_dict() for table in tables],
-        "controls": None if controls is None else controls.to_dict(),
-        "sweeps": [sweep.to_dict() for sweep in sweeps],
+        "runs": [{"name": run.name, **run.results.to_json()} for run in runs],
+        "tables": [table.to_json() for table in tables],
+        "controls": None if controls is None else controls.to_json(),
+        "sweeps": [sweep.to_json() for sweep in sweeps],
     }
     replace_file(out_dir / "report.json", json.dumps(content, indent=2) + "\n")
     page = out_dir / "report.html"

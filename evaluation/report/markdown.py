@@ -2,8 +2,8 @@
 """The report as Markdown: tables, and one line a task on how its number came about."""
 
 from collections.abc import Sequence
-from typing import Any
 
+from ..results import TaskResult
 from ..task import EvalTask
 from .runs import Run
 from .sweeps import Sweep
@@ -49,35 +49,37 @@ def markdown(
 TASK_HEADER = ["task", "data set", "metric", "value", "95 % interval", "n", "published n", "generation"]
 
 
-def notes_on(task: EvalTask, entry: dict[str, Any]) -> list[str]:
+def notes_on(task: EvalTask, entry: TaskResult) -> list[str]:
     """What a reader of the task's number must know: other metrics, judge, what was left out."""
     note = headline_note(entry)
     notes = [note] if note else []
     for metric in task.metrics:
-        if metric in (entry["metric"], entry.get("instead_of")):
+        if metric in (entry.metric, entry.instead_of):
             continue
         shown = f"{shown_value(entry, metric)} {shown_interval(entry, metric)}"
-        reason = entry["metrics"][metric].get("reason")
+        if metric not in entry.metrics:
+            continue
+        reason = entry.metrics[metric].reason
         if note and reason and note.endswith(reason):
             continue
         notes.append(f"{metric_title(metric)} {reason or shown}")
-    if entry.get("judge"):
-        judge = entry["judge"]
-        notes.append(f"judged by {judge['name']}, {judge['judged']} answers; {judge['failed']} failed")
-    for kind in ("missing", "unreadable"):
-        if entry[f"{kind}_samples"]:
-            notes.append(f"{entry[f'{kind}_samples']} samples left out, their media are {kind}")
+    if entry.judge is not None:
+        notes.append(f"judged by {entry.judge.name}, {entry.judge.judged} answers; {entry.judge.failed} failed")
+    for kind, count in (("missing", entry.missing_samples), ("unreadable", entry.unreadable_samples)):
+        if count:
+            notes.append(f"{count} samples left out, their media are {kind}")
     return notes
 
 
-def shown_generation(entry: dict[str, Any]) -> str:
+def shown_generation(entry: TaskResult) -> str:
     """For example "max_new_tokens 32, num_beams 5"."""
-    return ", ".join(f"{key} {value}" for key, value in sorted(entry["generation"].items())) or "the model's own"
+    return ", ".join(f"{key} {value}" for key, value in sorted(entry.generation.items())) or "the model's own"
 
 
-def _task_row(task: EvalTask, entry: dict[str, Any]) -> list[str]:
-    numbers = [shown_value(entry), shown_interval(entry), str(entry["n"]), str(entry["published_samples"] or "-")]
-    return [_escaped(cell) for cell in [task.title, task.dataset, metric_title(entry["metric"]), *numbers]] + [
+def _task_row(task: EvalTask, entry: TaskResult) -> list[str]:
+    counts = ["-" if entry.headline.n is None else str(entry.headline.n), str(entry.published_samples or "-")]
+    numbers = [shown_value(entry), shown_interval(entry), *counts]
+    return [_escaped(cell) for cell in [task.title, task.dataset, metric_title(entry.metric), *numbers]] + [
         _escaped(shown_generation(entry))
     ]
 

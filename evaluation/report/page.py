@@ -4,12 +4,14 @@
 import base64
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ..sample_log import Record
+from ..query_similarity import QuerySimilarity
+from ..results import TaskResult
+from ..sample_log import SampleRecord, ScoredAnswer
 from ..task import EvalTask
 from . import plots
 from .markdown import notes_on, shown_generation
@@ -18,7 +20,33 @@ from .sweeps import Sweep
 from .tables import Table, explanation, metric_title, shown_interval, shown_value
 from .thumbnails import frame_images, loudness_bars
 
-SHOWN_SAMPLES = 4  # a task
+SHOWN_SAMPLES = 4  # per task
+
+
+@dataclass(frozen=True)
+class ShownSample:
+    """A sample with pictures of its media; a file that is gone by now has none."""
+
+    scored: ScoredAnswer
+    pictures: list[str]
+    bars: list[float]
+    files: list[str]
+
+
+@dataclass(frozen=True)
+class TaskSection:
+    """A task's part of the page: its numbers as they are shown, and some of its samples."""
+
+    name: str
+    title: str
+    dataset: str
+    metric: str
+    value: str
+    interval: str
+    entry: TaskResult
+    generation: str
+    notes: list[str]
+    samples: list[ShownSample]
 
 
 def html_page(
@@ -52,35 +80,34 @@ def html_page(
     )
 
 
-def _different_queries(run: Run, tasks: Sequence[EvalTask]) -> list[tuple[str, dict[str, Any]]]:
+def _different_queries(run: Run, tasks: Sequence[EvalTask]) -> list[tuple[str, QuerySimilarity]]:
     """The similarities of each task's queries; of tasks that ask the same of the same clip, the first's."""
-    found: dict[str, tuple[str, dict[str, Any]]] = {}
+    found: dict[str, tuple[str, QuerySimilarity]] = {}
     for task in tasks:
         queries = run.queries(task.name)
         if queries is not None:
-            found.setdefault(str(queries["similarity"]), (task.title, queries))
+            found.setdefault(str(queries.similarity), (task.title, queries))
     return list(found.values())
 
 
-def _task_section(task: EvalTask, entry: dict[str, Any], run: Run) -> dict[str, Any]:
-    samples = sorted(run.samples(task.name), key=lambda record: hashlib.sha256(record["id"].encode()).hexdigest())
-    return {
-        "name": task.name,
-        "title": task.title,
-        "dataset": task.dataset,
-        "metric": metric_title(entry["metric"]),
-        "value": shown_value(entry),
-        "interval": shown_interval(entry),
-        "entry": entry,
-        "generation": shown_generation(entry),
-        "notes": notes_on(task, entry),
-        "samples": [_sample(record) for record in samples[:SHOWN_SAMPLES]],
-    }
+def _task_section(task: EvalTask, entry: TaskResult, run: Run) -> TaskSection:
+    samples = sorted(run.samples(task.name), key=lambda record: hashlib.sha256(record.id.encode()).hexdigest())
+    return TaskSection(
+        name=task.name,
+        title=task.title,
+        dataset=task.dataset,
+        metric=metric_title(entry.metric),
+        value=shown_value(entry),
+        interval=shown_interval(entry),
+        entry=entry,
+        generation=shown_generation(entry),
+        notes=notes_on(task, entry),
+        samples=[_sample(record, record.scored) for record in samples[:SHOWN_SAMPLES] if record.scored],
+    )
 
 
-def _sample(record: Record) -> dict[str, Any]:
-    """A sample with pictures of its media; a file that is gone by now has none."""
-    media = record["media"]
+def _sample(record: SampleRecord, scored: ScoredAnswer) -> ShownSample:
+    media = scored.media
     pictures: list[str] = []
     bars: list[float] = []
     try:
@@ -88,16 +115,11 @@ def _sample(record: Record) -> dict[str, Any]:
             pictures = frame_images(media.get("video") or media["image"])
         if "audio" in media:
             bars = loudness_bars(media["audio"])
-        elif "video" in media and record.get("seen", {}).get("audio_seconds"):
+        elif "video" in media and record.seen.get("audio_seconds"):
             bars = loudness_bars(media["video"])
     except (ValueError, OSError):
         pass
-    return {
-        "record": record,
-        "pictures": pictures,
-        "bars": bars,
-        "files": [Path(path).name for path in media.values()],
-    }
+    return ShownSample(scored, pictures, bars, [Path(path).name for path in media.values()])
 
 
 def _image(svg: str | None) -> str | None:

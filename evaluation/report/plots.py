@@ -3,16 +3,18 @@
 
 import io
 from collections.abc import Sequence
-from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..metrics.metric import PERCENT
+from ..query_similarity import QuerySimilarity
+from ..results import MetricScore, TaskResult
 from ..task import EvalTask
 from .runs import Run
 from .sweeps import Sweep, SweepLine, control_runs
-from .tables import PERCENT, headline_of, metric_entry, metric_title, scale_of
+from .tables import headline_of, metric_title, scale_of
 
 PUBLISHED = {"FAVOR 13B": ("D", "#555555"), "FAVOR 7B": ("s", "#aaaaaa")}  # rows of the paper drawn beside ours
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito, for all eyes
@@ -50,7 +52,7 @@ def score_plot(runs: Sequence[Run], tasks: Sequence[EvalTask]) -> str | None:
             colour = COLOURS[index % len(COLOURS)]
             axes.plot([], [], "o", color=colour, label=run.name)
             for row, (task, metric) in enumerate(shown):
-                _interval(axes, metric_entry(run.entry(task.name) or {"metrics": {}}, metric), row + offset, colour)
+                _interval(axes, _score(run.entry(task.name), metric), row + offset, colour)
         axes.set_yticks(range(len(shown)), [f"{task.title}, {metric_title(metric)}" for task, metric in shown])
         axes.set_ylim(len(shown) - 0.5, -0.5)
         axes.grid(axis="x", color="#e5e5e5")
@@ -73,10 +75,10 @@ def control_plot(runs: Sequence[Run], tasks: Sequence[EvalTask]) -> str | None:
         height = 0.8 / len(chosen)
         for index, run in enumerate(chosen):
             for row, (task, metric) in enumerate(shown):
-                scores = metric_entry(run.entry(task.name) or {"metrics": {}}, metric)
-                if scores["value"] is None:
+                bar = _percent(_score(run.entry(task.name), metric))
+                if bar is None:
                     continue
-                value, (low, high) = scores["value"] * PERCENT, [bound * PERCENT for bound in scores["ci95"]]
+                value, low, high = bar
                 place = row - 0.4 + (index + 0.5) * height
                 if value > LIMIT:
                     axes.plot(LIMIT, place, ">", color=COLOURS[index % len(COLOURS)], markersize=7, clip_on=False)
@@ -123,27 +125,40 @@ def sweep_plot(sweep: Sweep) -> str:
         return _svg(figure)
 
 
-def similarity_plot(queries: dict[str, Any]) -> str:
+def similarity_plot(queries: QuerySimilarity) -> str:
     """A matrix of cosine similarities (figure 5) from -1, blue, to 1, red; lines part the windows."""
     with rc_context(STYLE):
         figure = Figure(figsize=(2.6, 2.6))
         axes = figure.add_axes((0.12, 0.1, 0.86, 0.86))
-        size = len(queries["similarity"])
-        axes.imshow(queries["similarity"], vmin=-1, vmax=1, cmap="RdBu_r", interpolation="nearest")
-        for edge in range(queries["queries"], size, queries["queries"]):
+        size = len(queries.similarity)
+        axes.imshow(queries.similarity, vmin=-1, vmax=1, cmap="RdBu_r", interpolation="nearest")
+        for edge in range(queries.queries, size, queries.queries):
             axes.axhline(edge - 0.5, color="black", linewidth=0.6)
             axes.axvline(edge - 0.5, color="black", linewidth=0.6)
-        ticks = range(0, size, queries["queries"])
+        ticks = range(0, size, queries.queries)
         axes.set_xticks(ticks)
         axes.set_yticks(ticks)
         axes.spines[:].set_visible(False)
         return _svg(figure)
 
 
-def _interval(axes: Axes, scores: dict[str, Any], row: float, colour: str) -> None:
-    if scores["value"] is None:
+def _score(entry: TaskResult | None, metric: str) -> MetricScore:
+    return MetricScore(None) if entry is None else entry.score(metric)
+
+
+def _percent(score: MetricScore) -> tuple[float, float, float] | None:
+    """Value and interval in percent; a value whose interval is not stated is its own."""
+    if score.value is None:
+        return None
+    low, high = score.ci95 or (score.value, score.value)
+    return score.value * PERCENT, low * PERCENT, high * PERCENT
+
+
+def _interval(axes: Axes, score: MetricScore, row: float, colour: str) -> None:
+    shown = _percent(score)
+    if shown is None:
         return
-    value, (low, high) = scores["value"] * PERCENT, [bound * PERCENT for bound in scores["ci95"]]
+    value, low, high = shown
     if value > LIMIT:
         axes.plot(LIMIT, row, ">", color=colour, markersize=7, clip_on=False)
         return
@@ -169,10 +184,8 @@ def _shown(runs: Sequence[Run], tasks: Sequence[EvalTask]) -> list[tuple[EvalTas
 
 def _values(runs: Sequence[Run], columns: Sequence[tuple[EvalTask, str]]) -> list[float]:
     """All headlines there are, in percent: an interval may leave the plot, a value must not."""
-    entries = [
-        metric_entry(entry, metric) for run in runs for task, metric in columns if (entry := run.entry(task.name))
-    ]
-    return [entry["value"] * PERCENT for entry in entries if entry["value"] is not None]
+    values = [_score(run.entry(task.name), metric).value for run in runs for task, metric in columns]
+    return [value * PERCENT for value in values if value is not None]
 
 
 def _svg(figure: Figure) -> str:

@@ -1,16 +1,17 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Finished runs, read from their folders."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from ..controls import Controls
+from ..json_fields import Fields, JsonObject, read_json
+from ..query_similarity import QuerySimilarity
+from ..results import RESULTS_FILE, RunResults, TaskResult, read_results
 from ..runner import queries_path
-from ..sample_log import Record, read_samples
-from ..scoring import RESULTS_FILE
+from ..sample_log import SampleRecord, read_samples
+from ..settings import RunSettings
+from ..systems import CONSTANT, FAVOR
 from ..task import EvalTask
 from ..tasks import TASKS
 
@@ -20,53 +21,63 @@ class Run:
     """A run's folder and what its `results.json` says."""
 
     folder: Path
-    results: dict[str, Any]
+    results: RunResults
 
     @property
     def name(self) -> str:
         """The model's name, the system if it is a baseline, and what was withheld."""
-        model, system = self.results["model"], self.results["system"]
-        if system != "constant":
+        model, system = self.settings.model, self.settings.system
+        if system != CONSTANT:
             model = Path(model).name or model
-        parts = [model] if system in ("favor", "constant") else [model, system]
-        if self.results.get("fps") is not None:
-            parts.append(f"{self.results['fps']:g} fps")
+        parts = [model] if system in (FAVOR, CONSTANT) else [model, system]
+        if self.settings.fps is not None:
+            parts.append(f"{self.settings.fps:g} fps")
         return ", ".join(parts if self.control == "full" else [*parts, self.control])
 
     @property
     def control(self) -> str:
-        return Controls(**self.results["controls"]).name
+        return self.settings.controls.name
 
     @property
-    def facts(self) -> dict[str, Any]:
-        return self.results["facts"]
+    def settings(self) -> RunSettings:
+        return self.results.settings
+
+    @property
+    def facts(self) -> JsonObject:
+        return self.results.facts
 
     @property
     def not_run(self) -> list[str]:
         """Tasks that "all" left out."""
-        return list(self.results.get("not_run", {}))
+        return list(self.results.not_run)
 
-    def entry(self, task: str) -> dict[str, Any] | None:
+    def entry(self, task: str) -> TaskResult | None:
         """The task's results, if it was run."""
-        return self.results["tasks"].get(task)
+        return self.results.tasks.get(task)
 
-    def samples(self, task: str) -> list[Record]:
+    def samples(self, task: str) -> list[SampleRecord]:
         """The task's samples that were scored, sorted by id."""
         records = read_samples(self.folder, task).values()
-        return sorted((record for record in records if "answer" in record), key=lambda record: record["id"])
+        return sorted((record for record in records if record.scored is not None), key=lambda record: record.id)
 
-    def queries(self, task: str) -> dict[str, Any] | None:
+    def queries(self, task: str) -> QuerySimilarity | None:
         """What `measure_queries` said, if the system has queries."""
-        path = queries_path(self.folder, task)
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        return read_queries(self.folder, task)
 
 
 def read_run(folder: Path) -> Run:
-    """Raises `FileNotFoundError` if the folder holds no results."""
+    """Raises `FileNotFoundError` if the folder holds no results, `ValueError` if they are broken."""
     path = folder / RESULTS_FILE
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist: {folder} is no finished run of favor eval.")
-    return Run(folder, json.loads(path.read_text(encoding="utf-8")))
+    return Run(folder, read_results(path))
+
+
+def read_queries(folder: Path, task: str) -> QuerySimilarity | None:
+    """The similarities of a task's queries that a run left; None of a system without, or a model shown no media."""
+    path = queries_path(folder, task)
+    content = read_json(path) if path.is_file() else None
+    return None if content is None else QuerySimilarity.read(Fields(content, path))
 
 
 def tasks_of(runs: Sequence[Run]) -> list[EvalTask]:
@@ -74,7 +85,7 @@ def tasks_of(runs: Sequence[Run]) -> list[EvalTask]:
     tasks = []
     for name, task in TASKS.items():
         entries = [entry for run in runs if (entry := run.entry(name))]
-        others = [entry["dataset"] for entry in entries if entry.get("own_data")]
+        others = [entry.dataset for entry in entries if entry.own_data]
         if others:
             tasks.append(replace(task, dataset=others[0], size=None, paper_rows={}))
         elif entries:

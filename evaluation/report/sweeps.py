@@ -2,12 +2,15 @@
 """What changes from run to run: media withheld (controls), frame rate, window or diversity loss (figures 3 and 4)."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
 
+from ..controls import Controls
+from ..json_fields import JsonObject
+from ..results import MetricScore
+from ..settings import RunSettings
 from ..task import EvalTask
 from .runs import Run
-from .tables import Table, TableRow, headline_of, metric_entry, scale_of, shown_interval, shown_value
+from .tables import Table, TableRow, headline_of, scale_of, shown_interval, shown_value
 
 SWEPT = {  # fact of the model -> axis title
     "fps": "frames a second",
@@ -36,7 +39,7 @@ class Sweep:
     title: str
     lines: list[SweepLine]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return asdict(self)
 
 
@@ -65,8 +68,8 @@ def control_table(runs: Sequence[Run], tasks: Sequence[EvalTask]) -> Table | Non
 def control_runs(runs: Sequence[Run]) -> list[Run]:
     """The first run of each control among those of the first run's system, model and frame rate; "full" first."""
 
-    def identity(run: Run) -> tuple:
-        return tuple(str(run.results.get(key)) for key in ("system", "model", "model_revision", "fps"))
+    def identity(run: Run) -> RunSettings:
+        return replace(run.settings, controls=Controls())
 
     first_of = {run.control: run for run in reversed(runs) if identity(run) == identity(runs[0])}
     return sorted(first_of.values(), key=lambda run: (run.control != "full", run.control))
@@ -76,10 +79,10 @@ def find_sweeps(runs: Sequence[Run], tasks: Sequence[EvalTask]) -> list[Sweep]:
     """All sweeps that the runs make, with media complete and at least two positions."""
     sweeps = []
     for fact, title in SWEPT.items():
-        groups: dict[tuple, dict[float, Run]] = {}
+        groups: dict[tuple[str | None, ...], dict[float, Run]] = {}
         for run in runs:
             position = run.facts.get(fact)
-            if run.control == "full" and position is not None:
+            if run.control == "full" and isinstance(position, int | float):
                 groups.setdefault(_held_fixed(run, fact), {}).setdefault(float(position), run)
         for group in groups.values():
             if len(group) > 1:
@@ -88,10 +91,10 @@ def find_sweeps(runs: Sequence[Run], tasks: Sequence[EvalTask]) -> list[Sweep]:
     return sweeps
 
 
-def _held_fixed(run: Run, fact: str) -> tuple:
+def _held_fixed(run: Run, fact: str) -> tuple[str | None, ...]:
     """What the runs of a sweep have in common. The frame rate is changed at inference, of the same weights."""
     fixed = [str(run.facts.get(other)) for other in SWEPT if other != fact]
-    return (run.results["system"], *fixed, run.results.get("model_revision") if fact == "fps" else None)
+    return (run.settings.system, *fixed, run.settings.model_revision if fact == "fps" else None)
 
 
 def _line(task: EvalTask, group: dict[float, Run]) -> SweepLine | None:
@@ -100,17 +103,20 @@ def _line(task: EvalTask, group: dict[float, Run]) -> SweepLine | None:
     points = []
     for position, run in group.items():
         entry = run.entry(task.name)
-        scores: dict[str, Any] = metric_entry(entry, metric) if entry else {"value": None}
-        if scores["value"] is not None:
+        score = entry.score(metric) if entry else MetricScore(None)
+        if score.value is not None:
             queries = run.queries(task.name)
-            points.append((position, scores, queries["mean_similarity"] if queries else None))
+            value, (low, high) = score.value, score.ci95 or (score.value, score.value)
+            similarity = queries.mean_similarity if queries else None
+            points.append((position, value * scale, [low * scale, high * scale], similarity))
     if len(points) < 2:
         return None
+    positions, values, intervals, similarities = map(list, zip(*points, strict=True))
     return SweepLine(
         task=task.name,
         metric=metric,
-        positions=[position for position, _, _ in points],
-        values=[scores["value"] * scale for _, scores, _ in points],
-        intervals=[[bound * scale for bound in scores["ci95"]] for _, scores, _ in points],
-        similarities=[similarity for _, _, similarity in points],
+        positions=positions,
+        values=values,
+        intervals=intervals,
+        similarities=similarities,
     )

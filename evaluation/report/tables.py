@@ -1,17 +1,16 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Scores as tables: our runs with their intervals, and the rows that the paper published."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
+from ..json_fields import JsonObject
 from ..metrics import METRICS
+from ..metrics.metric import PERCENT
+from ..results import TaskResult
 from ..task import EvalTask
 from .runs import Run
 
-PERCENT = 100.0
-SCORES = ("judged_score",)  # from 0 to 5, and shown as they are
 NOTHING = "-"
 
 
@@ -31,7 +30,7 @@ class Table:
     header: list[str]
     rows: list[TableRow]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         return asdict(self)
 
 
@@ -73,23 +72,23 @@ def explanation(tables: Sequence[Table], tasks: Sequence[EvalTask]) -> str:
 
 def headline_of(runs: Sequence[Run], task: EvalTask) -> str:
     """The metric that runs are compared by: the task's own, or its stand-in if one of the runs had to do with that."""
-    stood_in = any((entry := run.entry(task.name)) and "instead_of" in entry for run in runs)
+    stood_in = any((entry := run.entry(task.name)) and entry.instead_of is not None for run in runs)
     return task.stand_in if stood_in and task.stand_in is not None else task.metrics[0]
 
 
-def headline_note(entry: dict[str, Any]) -> str | None:
+def headline_note(entry: TaskResult) -> str | None:
     """Why a task's number is not the headline that it should be, if so."""
-    if "instead_of" in entry:
-        reason = entry["metrics"][entry["instead_of"]]["reason"]
-        return f"{entry['metric']} stands in for {entry['instead_of']}, which was {reason}"
-    return f"{entry['metric']} was {entry['reason']}" if entry.get("reason") else None
+    if entry.instead_of is not None:
+        reason = entry.score(entry.instead_of).reason or "not computed"
+        return f"{entry.metric} stands in for {entry.instead_of}, which was {reason}"
+    return f"{entry.metric} was {entry.headline.reason}" if entry.headline.reason else None
 
 
 def reported_metrics(runs: Sequence[Run], task: EvalTask) -> list[str]:
     """The headline or what stands in for it, and what else the paper reports of the task or a run has of these."""
     published = {metric for row in task.paper_rows.values() for metric in row}
     entries = [entry for run in runs if (entry := run.entry(task.name))]
-    measured = any(metric_entry(entry, task.metrics[0])["value"] is not None for entry in entries)
+    measured = any(entry.score(task.metrics[0]).value is not None for entry in entries)
     shown = published | {headline_of(runs, task)} | ({task.metrics[0]} if measured else set())
     return [metric for metric in task.metrics if metric in shown]
 
@@ -102,31 +101,27 @@ def metric_title(metric: str) -> str:
 
 
 def scale_of(metric: str) -> float:
-    """What a value is multiplied by to stand beside the paper's: 100, but 1 for scores of a judge from 0 to 5."""
-    return 1.0 if metric in SCORES else PERCENT
+    """What a value is multiplied by to stand beside the paper's; of metrics of other programs 100."""
+    known = METRICS.get(metric)
+    return PERCENT if known is None else known.scale
 
 
-def metric_entry(entry: dict[str, Any], metric: str | None = None) -> dict[str, Any]:
-    """The value, interval and n of one metric of a task's results; by default of its headline."""
-    return entry["metrics"].get(metric or entry.get("metric"), {"value": None, "ci95": None, "n": 0})
+def shown_value(entry: TaskResult, metric: str | None = None) -> str:
+    """One metric, by default the headline: for example "12.3", in percent where the paper is."""
+    value = entry.score(metric or entry.metric).value
+    return NOTHING if value is None else _number(value, metric or entry.metric)
 
 
-def shown_value(entry: dict[str, Any], metric: str | None = None) -> str:
-    """For example "12.3", in percent where the paper is."""
-    value = metric_entry(entry, metric)["value"]
-    return NOTHING if value is None else _number(value, metric or entry["metric"])
-
-
-def shown_interval(entry: dict[str, Any], metric: str | None = None) -> str:
+def shown_interval(entry: TaskResult, metric: str | None = None) -> str:
     """For example "[10.1, 14.5]"."""
-    interval = metric_entry(entry, metric)["ci95"]
-    if interval is None or not all(map(math.isfinite, interval)):
+    interval = entry.score(metric or entry.metric).ci95
+    if interval is None:
         return NOTHING
-    return f"[{', '.join(_number(bound, metric or entry['metric']) for bound in interval)}]"
+    return f"[{', '.join(_number(bound, metric or entry.metric) for bound in interval)}]"
 
 
-def _measured(entry: dict[str, Any] | None, metric: str) -> str:
-    if entry is None or metric_entry(entry, metric)["value"] is None:
+def _measured(entry: TaskResult | None, metric: str) -> str:
+    if entry is None or entry.score(metric).value is None:
         return NOTHING
     return f"{shown_value(entry, metric)} {shown_interval(entry, metric)}"
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from favor.hub_upload.model_card import ModelScores
     from favor.hub_upload.outgoing_files import Outgoing
+    from favor.hub_upload.upload import Destination, Uploaded
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
     from favor.hub_upload.model_card import CardFacts
     from favor.hub_upload.outgoing_files import MODEL_FILES
     from favor.hub_upload.push import model_repository
-    from favor.hub_upload.upload import Destination, upload
+    from favor.hub_upload.upload import upload
 
     logging.set_verbosity_error()
     facts = CardFacts(
@@ -65,10 +67,10 @@ def run(arguments: argparse.Namespace) -> None:
         datasets=tuple(arguments.dataset),
         languages=tuple(arguments.language),
         recipe=arguments.recipe,
-        results=arguments.results,
+        scores=None if arguments.results is None else read_scores(arguments.results),
         eval_dataset=arguments.eval_dataset,
     )
-    destination = destination_of(arguments, "model", Destination)
+    destination = destination_of(arguments, "model")
     with model_repository(
         arguments.model_dir, destination, facts, arguments.merge, arguments.base_model, arguments.overwrite_card
     ) as outgoing:
@@ -80,8 +82,40 @@ def run(arguments: argparse.Namespace) -> None:
             print_uploaded(upload(outgoing, destination, MODEL_FILES))
 
 
-def destination_of(arguments: argparse.Namespace, kind: str, destination: type):
-    return destination(
+def read_scores(path: Path) -> "ModelScores":
+    """What the card states of a results.json, or of its folder.
+
+    Raises `ValueError` for a broken file, a baseline or a control run: these are not the model's scores.
+    """
+    from favor.evaluation.results import read_model_results
+    from favor.hub_upload.model_card import ModelScores, TaskScore
+
+    results = read_model_results(path)
+    command = results.measured_with or "favor eval"
+    fps = results.settings.fps
+    return ModelScores(
+        measured_with=f"`{command}`" + ("" if fps is None else f" at {fps:g} frames a second"),
+        tasks=tuple(
+            TaskScore(
+                task=task,
+                dataset=entry.dataset,
+                metric=entry.metric,
+                value=entry.headline.value,
+                interval=entry.headline.ci95,
+                samples=entry.headline.n,
+                published_samples=entry.published_samples,
+                reason=entry.headline.reason,
+            )
+            for task, entry in results.tasks.items()
+        ),
+    )
+
+
+def destination_of(arguments: argparse.Namespace, kind: str) -> "Destination":
+    """What `add_destination` declared."""
+    from favor.hub_upload.upload import Destination
+
+    return Destination(
         arguments.repo_id, kind, arguments.public, arguments.revision, arguments.create_pr, arguments.message
     )
 
@@ -98,7 +132,7 @@ def print_list(outgoing: "Outgoing") -> None:
     sys.stdout.flush()
 
 
-def print_uploaded(uploaded) -> None:
+def print_uploaded(uploaded: "Uploaded") -> None:
     for path in uploaded.deleted:
         print(f"deleted there: {path}")
     print(f"{uploaded.url} ({'private' if uploaded.private else 'public'}, commit {uploaded.commit})")

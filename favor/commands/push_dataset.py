@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     from favor.hub_upload.dataset_card import DatasetFacts
     from favor.hub_upload.dataset_repo import DATASET_FILES, dataset_repository
-    from favor.hub_upload.upload import Destination, upload
+    from favor.hub_upload.upload import upload
 
     facts = DatasetFacts(
         license=arguments.license,
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
         source=arguments.source,
         about=arguments.about.read_text(encoding="utf-8") if arguments.about else None,
     )
-    destination = destination_of(arguments, "dataset", Destination)
+    destination = destination_of(arguments, "dataset")
     with dataset_repository(
         arguments.folder, destination, facts, arguments.format, arguments.overwrite_card
     ) as outgoing:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from favor.evaluation.answerer import Answerer
 from favor.evaluation.metrics import METRICS
 from favor.evaluation.query_similarity import cosine_similarities, mean_similarity, measure_queries
 from favor.evaluation.report import write_report
@@ -242,11 +243,12 @@ def test_similarities_are_those_of_the_diversity_loss():
 
 def test_systems_without_queries_have_no_matrix():
     sample = EvalSample("1", [], {"image": "a.png"}, [])
-    assert measure_queries(object(), [sample]) is None
 
-    class Projector:
-        def query_states(self, sample):
-            return None
+    class Projector(Answerer):
+        facts = {}
+
+        def answer(self, samples, generation):
+            return []
 
     assert measure_queries(Projector(), [sample]) is None
     assert measure_queries(Projector(), []) is None
@@ -260,6 +262,6 @@ def test_favors_queries_are_measured(tiny_model_dir, media_dir):
     turns = [{"role": "user", "content": "Which sound is heard first?"}]
     samples = [EvalSample(name, turns, {"video": str(media_dir / name)}, []) for name in ("clip.mp4", "long_clip.mp4")]
     queries = measure_queries(answerer, [EvalSample("text", turns, {}, []), *samples])
-    assert (queries["sample"], queries["queries"], queries["samples"]) == ("clip.mp4", 4, 2)
-    assert len(queries["similarity"]) == 8  # 6 frames are 2 windows of 4 frames
-    assert -1 <= queries["mean_similarity"] <= 1
+    assert (queries.sample, queries.queries, queries.samples) == ("clip.mp4", 4, 2)
+    assert len(queries.similarity) == 8  # 6 frames are 2 windows of 4 frames
+    assert -1 <= queries.mean_similarity <= 1

@@ -10,21 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from favor.evaluation.answerer import Answer, FavorAnswerer, chat_of
+from favor.evaluation.answerer import Answer, Answerer, FavorAnswerer, chat_of
 from favor.evaluation.controls import Controls, apply_controls
 from favor.evaluation.metrics import METRICS
-from favor.evaluation.runner import (
-    answer_share,
-    check_missing,
-    check_settings,
-    model_revision,
-    pending,
-    prepare_task,
-    write_settings,
-)
+from favor.evaluation.results import MetricScore, RunResults, read_results
+from favor.evaluation.runner import answer_share, check_missing, model_revision, pending, prepare_task
 from favor.evaluation.sample import EvalSample
 from favor.evaluation.sample_log import SampleLog, part_path, read_samples
-from favor.evaluation.scoring import score_task, write_results
+from favor.evaluation.scoring import gather_results, score_task
+from favor.evaluation.settings import RunSettings, check_settings, write_settings
 from favor.evaluation.task import available_tasks
 from favor.evaluation.tasks import TASKS
 
@@ -39,7 +33,7 @@ def toy_metrics(monkeypatch):
         monkeypatch.setitem(METRICS, metric.name, metric)
 
 
-class Echo:
+class Echo(Answerer):
     """Says the question; dies after `lives` batches."""
 
     facts = {"kind": "echo"}
@@ -77,10 +71,10 @@ def run(folder: Path, out: Path, answerer, rank: int = 0, num_processes: int = 1
     answer_share([work], answerer, out, rank, num_processes, progress=False, **options)
 
 
-def finish(folder: Path, out: Path, limit: int | None = None) -> dict:
+def finish(folder: Path, out: Path, limit: int | None = None) -> RunResults:
     work = prepare_task(toy_task(), folder, None, FULL, limit)
-    write_settings(out, check_settings(out, {"system": "echo"}, [work]))
-    return write_results(out, {"toy": score_task(toy_task(), work, out)})
+    write_settings(out, check_settings(out, RunSettings("parrot", system="echo"), [work]))
+    return gather_results(out, {"toy": score_task(toy_task(), work, out)})
 
 
 def files(out: Path) -> dict[str, bytes]:
@@ -91,14 +85,19 @@ def test_results_say_how_the_number_came_about(tmp_path):
     folder, out = write_toy(tmp_path, 10), tmp_path / "out"
     run(folder, out, Echo(), batch_size=3)
     results = finish(folder, out)
-    entry = results["tasks"]["toy"]
-    assert results["facts"] == {"kind": "echo"} and results["system"] == "echo"
-    assert (entry["metric"], entry["value"], entry["n"]) == ("toy_exact", 0.5, 10)
-    assert 0 <= entry["ci95"][0] < 0.5 < entry["ci95"][1] <= 1
-    assert entry["metrics"]["toy_unavailable"] == {
-        "value": None, "ci95": None, "n": 0, "reason": "not computed: METEOR needs Java"
+    entry = results.tasks["toy"]
+    assert results.facts == {"kind": "echo"} and results.settings.system == "echo"
+    assert (entry.metric, entry.headline.value, entry.headline.n) == ("toy_exact", 0.5, 10)
+    assert 0 <= entry.headline.ci95[0] < 0.5 < entry.headline.ci95[1] <= 1
+    assert entry.score("toy_unavailable") == MetricScore(None, n=0, reason="not computed: METEOR needs Java")
+    assert read_results(out) == results
+    written = json.loads((out / "results.json").read_text())
+    assert (written["model"], written["system"], written["controls"]) == (
+        "parrot", "echo", {"audio": "on", "video": "on"}
+    )  # fmt: skip
+    assert {name: written["tasks"]["toy"][name] for name in ("metric", "value", "n")} == {
+        "metric": "toy_exact", "value": 0.5, "n": 10
     }  # fmt: skip
-    assert json.loads((out / "results.json").read_text()) == results
     records = [json.loads(line) for line in (out / "toy.jsonl").read_text().splitlines()]
     assert [record["id"] for record in records] == [f"{index:02d}" for index in range(10)]
     assert records[0]["answer"] == "q0" and records[0]["raw"] == " q0. "
@@ -111,15 +110,12 @@ def test_what_stands_in_for_a_headline_is_named(tmp_path):
     work = prepare_task(toy_task(), folder, None, FULL)
     task = toy_task(metrics=("toy_unavailable", "toy_exact"), stand_in="toy_exact")
     entry = score_task(task, work, out)
-    assert (entry["metric"], entry["instead_of"], entry["value"]) == ("toy_exact", "toy_unavailable", 0.5)
-    assert entry["metrics"]["toy_unavailable"]["reason"] == "not computed: METEOR needs Java"
+    assert (entry.metric, entry.instead_of, entry.headline.value) == ("toy_exact", "toy_unavailable", 0.5)
+    assert entry.score("toy_unavailable").reason == "not computed: METEOR needs Java"
     entry = score_task(toy_task(metrics=("toy_unavailable", "toy_exact")), work, out)
-    assert (entry["metric"], entry["value"], entry["reason"]) == (
-        "toy_unavailable",
-        None,
-        "not computed: METEOR needs Java",
-    )
-    assert "instead_of" not in score_task(toy_task(stand_in="toy_unavailable"), work, out)
+    assert entry.metric == "toy_unavailable" and entry.instead_of is None
+    assert (entry.headline.value, entry.headline.reason) == (None, "not computed: METEOR needs Java")
+    assert score_task(toy_task(stand_in="toy_unavailable"), work, out).instead_of is None
 
 
 @pytest.mark.parametrize("name", [name for name, task in TASKS.items() if task.stand_in])
@@ -146,9 +142,9 @@ def test_left_out_tasks_are_in_the_results_until_they_are_run(tmp_path):
     run(folder, out, Echo())
     finish(folder, out)
     assert json.loads((out / "results.json").read_text())["not_run"] == {}
-    write_results(out, {}, {"asr": "no file", "toy": "no file"})
+    gather_results(out, {}, {"asr": "no file", "toy": "no file"})
     assert json.loads((out / "results.json").read_text())["not_run"] == {"asr": "no file"}
-    assert finish(folder, out)["not_run"] == {"asr": "no file"}
+    assert finish(folder, out).not_run == {"asr": "no file"}
 
 
 @pytest.mark.parametrize("num_processes", [2, 3])
@@ -203,14 +199,14 @@ def test_broken_lines_in_the_middle_are_named(tmp_path):
 def test_other_settings_are_refused_by_name(tmp_path):
     folder = write_toy(tmp_path, 4)
     work = prepare_task(toy_task(), folder, None, FULL)
-    settings = {"system": "echo", "controls": FULL.to_dict(), "model": "a"}
+    settings = RunSettings("a", system="echo")
     write_settings(tmp_path, check_settings(tmp_path, settings, [work]))
-    assert check_settings(tmp_path, settings, [work])["tasks"].keys() == {"toy"}
+    assert check_settings(tmp_path, settings, [work]).tasks.keys() == {"toy"}
     other = replace(work, task="other")
-    assert check_settings(tmp_path, settings, [other])["tasks"].keys() == {"toy", "other"}
+    assert check_settings(tmp_path, settings, [other]).tasks.keys() == {"toy", "other"}
     with pytest.raises(ValueError, match="model was 'a' and is 'b'"):
-        check_settings(tmp_path, {**settings, "model": "b"}, [work])
-    muted = {**settings, "controls": Controls(audio="off").to_dict()}
+        check_settings(tmp_path, replace(settings, model="b"), [work])
+    muted = replace(settings, controls=Controls(audio="off"))
     with pytest.raises(ValueError, match="controls.audio was 'on' and is 'off'"):
         check_settings(tmp_path, muted, [work])
     beams = replace(work, generation={**work.generation, "num_beams": 5})
@@ -230,7 +226,7 @@ def test_a_limit_is_an_even_choice_and_grows(tmp_path):
     assert 10 < sum(int(key) < 100 for key in chosen[1]) < 40
     out = tmp_path / "out"
     run(folder, out, Echo(), batch_size=64)
-    assert finish(folder, out, limit=10)["tasks"]["toy"]["n"] == 10
+    assert finish(folder, out, limit=10).tasks["toy"].headline.n == 10
     assert len((out / "toy.jsonl").read_text().splitlines()) == 200
 
 
@@ -255,7 +251,7 @@ def test_unreadable_media_fail_the_run_unless_allowed(tmp_path):
     run(folder, out, Echo(), batch_size=5, allow_unreadable=True)
     work = prepare_task(toy_task(), folder, None, FULL)
     entry = score_task(toy_task(), work, out)
-    assert (entry["n"], entry["unreadable_samples"], entry["value"]) == (4, 1, 0.5)
+    assert (entry.headline.n, entry.unreadable_samples, entry.headline.value) == (4, 1, 0.5)
     assert [sample.id for sample in pending(work, out)] == ["02"]  # tried again by the next run
 
 

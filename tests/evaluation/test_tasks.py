@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from favor.evaluation.metrics import METRICS
+from favor.evaluation.metrics import METRICS, Judged
 from favor.evaluation.readers.annotation import read_table
 from favor.evaluation.sample import MEDIA_KINDS
 from favor.evaluation.task import JudgePrompt
@@ -37,7 +37,7 @@ def evaluate(task, samples, answers):
         metric = METRICS[name]
         if name in JAVA:
             continue
-        if getattr(metric, "judged", False):
+        if isinstance(metric, Judged):
             best = 5.0 if task.judge.reply == "score" else 1.0
             verdicts = [
                 best * (hypothesis in sample.references)
@@ -106,7 +106,7 @@ def test_metrics_exist_and_published_rows_are_of_them(name):
     assert set(task.metrics) <= set(METRICS)
     assert {metric for row in task.paper_rows.values() for metric in row} <= set(task.metrics)
     assert task.generation["do_sample"] is False and task.generation["max_new_tokens"] > 0
-    assert (task.judge is not None) == any(getattr(METRICS[metric], "judged", False) for metric in task.metrics)
+    assert (task.judge is not None) == any(isinstance(METRICS[metric], Judged) for metric in task.metrics)
 
 
 def test_published_rows_hold_the_papers_numbers():

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from favor.cli import main
+from favor.commands.push import read_scores
 from favor.evaluation.readers.own_data import write_samples
 from favor.evaluation.tasks import TASKS
+from favor.model_loading import bundled_model_path
 
 from ..evaluation.rendered_benchmark import write_benchmark
 
@@ -130,9 +132,7 @@ def test_a_judge_can_come_later(benchmark, tmp_path, capsys, monkeypatch):
     ]
     lines = [{"prompt": prompt, "reply": "Yes.", "judge": "a person"} for prompt in prompts[:1]]
     replies.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    monkeypatch.setattr(
-        "favor.commands.eval.load_answerer", lambda arguments: pytest.fail("the model was asked again")
-    )
+    monkeypatch.setattr("favor.commands.eval.load_answerer", lambda system: pytest.fail("the model was asked again"))
     results = evaluate(benchmark, tmp_path / "out", *arguments, "--judge-replies", str(replies))
     judged = results["tasks"]["avssd"]
     assert (judged["value"], judged["n"]) == (1.0, 1)
@@ -159,6 +159,38 @@ def test_controls_and_baselines_are_told_in_the_results(benchmark, tmp_path):
         "favor-tiny (bundled), shuffled audio",
         "constant answer 'Yes'",
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--no-audio"], "a control run, no audio"),
+        (["--no-video"], "a control run, no video"),
+        (["--no-audio", "--no-video"], "a control run, text only"),
+        (["--shuffle-audio"], "a control run, shuffled audio"),
+        (["--shuffle-audio", "--no-video"], "a control run, shuffled audio, no video"),
+        (["--system", "constant", "--answer", "Yes"], "on the system 'constant'"),
+    ],
+)
+def test_what_is_not_the_models_score_does_not_pass_into_its_card(options, said, benchmark, tmp_path, capsys):
+    evaluate(benchmark, tmp_path / "out", "--tasks", "avm", "--limit", "1", *options)
+    for results in (tmp_path / "out", tmp_path / "out" / "results.json"):
+        with pytest.raises(ValueError, match=said):
+            read_scores(results)
+    assert said in fails(
+        capsys, "push", str(bundled_model_path()), "org/mine", "--dry-run", "--results", str(tmp_path / "out")
+    )
+
+
+def test_what_the_model_scored_passes_into_its_card(benchmark, tmp_path):
+    results = evaluate(benchmark, tmp_path / "out", "--tasks", "avm,ac", "--limit", "2", "--fps", "4")
+    scores = read_scores(tmp_path / "out")
+    assert scores.measured_with == "`favor eval` at 4 frames a second"
+    assert [score.task for score in scores.tasks] == ["ac", "avm"]
+    for score in scores.tasks:
+        entry = results["tasks"][score.task]
+        assert (score.metric, score.value, score.samples) == (entry["metric"], entry["value"], 2)
+        assert list(score.interval) == entry["ci95"] and score.published_samples == TASKS[score.task].size
 
 
 def test_other_settings_in_the_same_folder_are_refused(benchmark, tmp_path, capsys):

@@ -10,8 +10,10 @@ import shutil
 import pytest
 from PIL import Image
 
+from favor.commands.push import read_scores
 from favor.hub_upload.architecture_picture import architecture_picture
 from favor.hub_upload.model_card import CardFacts
+from favor.hub_upload.model_parts import model_parts
 from favor.hub_upload.push import model_repository
 from favor.hub_upload.upload import Destination
 
@@ -55,6 +57,8 @@ def model_dir(tiny_model_dir, tmp_path):
 
 def card(folder, *, base_model=None, overwrite=False, **facts):
     """README.md as it would be uploaded."""
+    if "results" in facts:
+        facts["scores"] = read_scores(facts.pop("results"))
     destination = Destination("org/mine")
     with model_repository(folder, destination, CardFacts(**facts), False, base_model, overwrite) as outgoing:
         return outgoing.source("README.md").read_text()
@@ -119,9 +123,10 @@ def test_results_are_shown_with_interval_and_number(tiny_model_dir, results):
     ("changes", "said"),
     [
         ({"tasks": {}}, "no `tasks`"),
-        ({"tasks": {"asr": {"metric": "wer", "value": "good"}}}, "a number `value`"),
+        ({"tasks": {"asr": {"metric": "wer", "value": "good"}}}, "it must be a number or null"),
         ({"system": "whisper"}, "the system 'whisper'"),
-        ({"controls": {"no_audio": True, "seed": 0}}, "with no_audio"),
+        ({"controls": {"audio": "off", "video": "on"}}, "a control run, no audio"),
+        ({"controls": {"no_audio": True, "seed": 0}}, "controls.no_audio is no control"),
     ],
 )
 def test_results_of_another_kind_are_refused(changes, said, tiny_model_dir, results):
@@ -198,9 +203,9 @@ def test_card_only_writes_into_the_folder(client, model_dir, results):
 
 def test_the_picture_shows_the_parts_of_the_config(tiny_model_dir):
     config = json.loads((tiny_model_dir / "config.json").read_text())
-    picture = architecture_picture(config)
-    assert picture == architecture_picture(config)
+    picture = architecture_picture(model_parts(config))
+    assert picture == architecture_picture(model_parts(config))
     image = Image.open(io.BytesIO(picture))
     assert image.format == "PNG" and image.width > 1000
-    assert picture != architecture_picture(config | {"qformer_config": None})
-    architecture_picture(config | {"connector_config": {"model_type": "favor_projector"}})
+    assert picture != architecture_picture(model_parts(config | {"qformer_config": None}))
+    architecture_picture(model_parts(config | {"connector_config": {"model_type": "favor_projector"}}))

@@ -1,0 +1,40 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""Which systems can be under test. Imports nothing heavy: the command line lists them."""
+
+from dataclasses import dataclass
+
+FAVOR, CONSTANT = "favor", "constant"
+SYSTEMS = (FAVOR, "whisper", "instructblip", "chat", "text-only", CONSTANT)
+
+
+@dataclass(frozen=True)
+class SystemUnderTest:
+    """What answers.
+
+    Args:
+        kind: one of `SYSTEMS`.
+        model: folder or Hub id that is loaded; a constant has none.
+        name: in the results; by default `model`.
+        fps: frames a second, if they are to be other than the model's own; of FAVOR alone.
+        answer: what the constant says.
+    """
+
+    kind: str = FAVOR
+    model: str | None = None
+    name: str | None = None
+    fps: float | None = None
+    answer: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in SYSTEMS:
+            raise ValueError(f"The system is {self.kind!r}; choose from {', '.join(SYSTEMS)} (--system).")
+        if self.fps is not None and not (self.fps > 0 and self.kind == FAVOR):
+            raise ValueError(f"fps must be a positive number, and of FAVOR alone (--fps, --system); got {self.fps}.")
+        if (self.kind == CONSTANT) != (self.answer is not None):
+            raise ValueError("The system 'constant' and its answer go together (--system constant, --answer TEXT).")
+        if self.kind != CONSTANT and self.model is None:
+            raise ValueError(f"--system {self.kind} needs --model PATH_OR_ID.")
+
+    @property
+    def shown_name(self) -> str:
+        return f"constant answer {self.answer!r}" if self.kind == CONSTANT else f"{self.name or self.model}"
