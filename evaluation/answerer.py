@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from .sample import MEDIA_KINDS, EvalSample
+from favor.processing.media_names_favor import MEDIA_KINDS
+
+from .sample import EvalSample
 
 if TYPE_CHECKING:
     from favor.modeling_favor import VideoTextToTextPipeline
@@ -59,8 +61,9 @@ class FavorAnswerer:
         self.pipe = pipe
         config, connector = pipe.model.config, pipe.model.config.connector_config
         if fps is not None:
-            connector.audio_vectors_per_frame = pipe.processor.audio_vectors_per_frame(fps)
+            pipe.processor.audio_vectors_per_frame(fps)  # refuses what does not fit
             config.frame_rate = pipe.processor.frame_rate = fps
+            config.fill_connector_config()
         self.facts = {
             "fps": config.frame_rate,
             "window_frames": getattr(connector, "window_frames", None),

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-MEDIA_KINDS = ("video", "image", "audio")
-
 
 @dataclass(frozen=True)
 class EvalSample:

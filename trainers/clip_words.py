@@ -49,7 +49,7 @@ def tell_in_words(processor: Any, dataset: Dataset, scenes: str | Path, config: 
     for sample, said in zip(dataset, words, strict=True):
         key = (json.dumps(sample["messages"]), *(sample.get(kind) is not None for kind in SOURCES))
         if key not in texts:
-            texts[key] = tokenize_sample(processor, sample, placeholders=1)
+            texts[key] = tokenize_sample(processor, sample, [1])
         ids, labels = texts[key]
         place = ids.index(processor.video_token_id)
         told = [token_of[word] for word in said] + [token_of[FILLER]] * (-len(said) % config.num_query_tokens)

@@ -13,10 +13,12 @@ import datasets
 import pyarrow as pa
 from datasets import Dataset
 
+from favor.processing.media_names_favor import MEDIA_KINDS
+
 from .augmentations import MaskModality, build_transforms
 from .hub_datasets import HubSplit, hub_splits
 from .manifest import is_manifest, iterate_manifest, keep_shares, load_manifest, plain_messages
-from .sample_columns import DESCRIPTIVE_KEYS, MEDIA_KEYS, check_sample_columns
+from .sample_columns import DESCRIPTIVE_KEYS, check_sample_columns
 
 KINDS = ("path", "dataset", "webdataset")
 READERS = {".parquet": "parquet", ".tar": "webdataset", ".jsonl": "json", ".json": "json", ".csv": "csv"}
@@ -25,7 +27,7 @@ OPTIONS = {
     *("name", "config", "split", "revision", "columns", "prompt", "media_root", "streaming", "shuffle_buffer"),
     *("weight", "samples", "subset", "family_shares", "transforms"),
 }
-MAPPED = ("messages", *MEDIA_KEYS, "use_own_audio", "question", "answer", *DESCRIPTIVE_KEYS)
+MAPPED = ("messages", *MEDIA_KINDS, "use_own_audio", "question", "answer", *DESCRIPTIVE_KEYS)
 SHARD_SUFFIXES = {
     "video": ("mp4", "mkv", "webm", "mov", "avi"),
     "audio": ("wav", "flac", "mp3", "ogg", "m4a"),
@@ -278,7 +280,7 @@ class Normaliser:
 
     def __call__(self, row: dict[str, Any], place: int) -> dict[str, Any]:
         if self.from_manifest:
-            return {name: value for name, value in row.items() if value is not None or name in MEDIA_KEYS}
+            return {name: value for name, value in row.items() if value is not None or name in MEDIA_KINDS}
         if self.shards or "__key__" in row:
             row = from_shard(row)
         origin = f"{self.where}, row {row.pop('__key__', place)}"
@@ -291,7 +293,7 @@ class Normaliser:
         found = {name: rest.pop(name) for name in MAPPED if name in rest}
         found |= {name: row[column] for name, column in self.columns.items()}
         check_sample_columns(rest, origin)
-        sample = {kind: self.media(found.pop(kind, None), origin) for kind in MEDIA_KEYS}
+        sample = {kind: self.media(found.pop(kind, None), origin) for kind in MEDIA_KINDS}
         question, answer = found.pop("question", None) or self.prompt, found.pop("answer", None)
         messages = found.pop("messages", None)
         if messages is None and question is not None and answer is not None:
@@ -320,7 +322,7 @@ def from_shard(row: dict[str, Any]) -> dict[str, Any]:
             continue
         prefix = name.partition(".")[0]  # KEY.audio.mp4: the sound of a video file
         kind = next((kind for kind, suffixes in SHARD_SUFFIXES.items() if name.lower() in suffixes), name)
-        sample[prefix if prefix in MEDIA_KEYS else kind] = value
+        sample[prefix if prefix in MEDIA_KINDS else kind] = value
     return sample
 
 

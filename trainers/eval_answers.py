@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from accelerate.utils import gather_object
 
-from .sample_columns import MEDIA_KEYS
+from favor.processing.media_names_favor import MEDIA_KINDS
+
 from .sample_tokens import IGNORED_LABEL
 from .trained_modules import favor_of
 
@@ -64,7 +65,7 @@ def answer_sample(trainer: Any, sample: Mapping[str, Any], max_new_tokens: int |
     tokenizer = trainer.processing_class.tokenizer
     answer = tokenizer.decode(tokens[0, prompt["input_ids"].shape[1] :], skip_special_tokens=True).strip()
     expected = tokenizer.decode(reference, skip_special_tokens=True).strip()
-    files = [sample.get(key) for key in MEDIA_KEYS if isinstance(sample.get(key), str)]
+    files = [sample.get(key) for key in MEDIA_KINDS if isinstance(sample.get(key), str)]
     return {
         "task": sample.get("task") or sample.get("family"),
         "media": [Path(file).name for file in files if file],

@@ -11,6 +11,8 @@ from transformers.trainer_utils import rotate_checkpoints
 from transformers.utils import logging
 from trl import SFTTrainer
 
+from favor.modeling_favor.connectors_favor import connector_kind
+
 from .bad_samples import BAD_SAMPLES
 from .complete_checkpoints import last_complete, mark_complete, unmark
 from .data_mixture import MixtureEpochs, mixture_of, sample_lengths
@@ -82,7 +84,7 @@ class FavorSFTTrainer(SFTTrainer):
         self.diversity_loss_weight = args.diversity_loss_weight
         if self.diversity_loss_weight is None:
             self.diversity_loss_weight = model.config.diversity_loss_weight
-        self.has_diversity_loss = model.config.connector_config.model_type == "favor_causal_qformer"
+        self.has_diversity_loss = connector_kind(model.config.connector_config).has_diversity_loss
         self._diversity_loss = self._step_units = None
         super().__init__(
             model=model, args=args, data_collator=data_collator, processing_class=processing_class, **kwargs

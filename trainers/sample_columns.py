@@ -5,9 +5,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from favor.processing.media_names_favor import MEDIA_KINDS, PLACEHOLDERS
+
 from .bad_samples import BadSampleError
 
-MEDIA_KEYS = ("video", "image", "audio")
 # Known keys beside `messages` and the media: what a sample is, for choosing and for reports. The model sees none.
 DESCRIPTIVE_KEYS = (
     "id",
@@ -25,8 +26,7 @@ DESCRIPTIVE_KEYS = (
 )
 # What trainers and caches add.
 INTERNAL_KEYS = ("use_own_audio", "input_ids", "labels", "visual_states", "audio_states")
-KNOWN_KEYS = ("messages", *MEDIA_KEYS, *DESCRIPTIVE_KEYS, *INTERNAL_KEYS)
-PLACEHOLDERS = ("<video>", "<image>", "<audio>")
+KNOWN_KEYS = ("messages", *MEDIA_KINDS, *DESCRIPTIVE_KEYS, *INTERNAL_KEYS)
 MEDIA_SUFFIXES = (
     *(".mp4", ".mkv", ".webm", ".mov", ".avi", ".ts", ".flv", ".gif", ".m4v"),
     *(".wav", ".flac", ".mp3", ".ogg", ".m4a", ".opus", ".aac"),
@@ -58,7 +58,7 @@ def check_sample_columns(sample: Mapping[str, Any], where: str = "a sample") -> 
             )
     for turn in sample.get("messages") or ():
         text = turn.get("content") if isinstance(turn, Mapping) else None
-        for placeholder in PLACEHOLDERS:
+        for placeholder in PLACEHOLDERS.values():
             if isinstance(text, str) and placeholder in text:
                 raise BadSampleError(
                     "wrong columns",
@@ -75,7 +75,7 @@ def check_media_columns(dataset: Any, rows: int = 100) -> dict[str, int]:
 
     Raises `BadSampleError` as [`check_sample_columns`] does, and `ValueError` if there is no `messages` column.
     """
-    counts = dict.fromkeys((*MEDIA_KEYS, "text_only"), 0)
+    counts = dict.fromkeys((*MEDIA_KINDS, "text_only"), 0)
     for number, sample in enumerate(dataset):
         if number == rows:
             break
@@ -91,7 +91,7 @@ def check_media_columns(dataset: Any, rows: int = 100) -> dict[str, int]:
                 f"sample {number} has no `messages`, only {', '.join(sorted(sample))}; a training sample holds "
                 "`messages` and any of `video`, `image` and `audio`."
             )
-        present = [key for key in MEDIA_KEYS if sample.get(key) is not None]
+        present = [key for key in MEDIA_KINDS if sample.get(key) is not None]
         for key in present or ["text_only"]:
             counts[key] += 1
     return counts
@@ -99,7 +99,7 @@ def check_media_columns(dataset: Any, rows: int = 100) -> dict[str, int]:
 
 def check_manifest_keys(sample: Mapping[str, Any], where: str) -> None:
     """Raises `ValueError` for a key that no manifest has."""
-    known = ("messages", *MEDIA_KEYS, *DESCRIPTIVE_KEYS)
+    known = ("messages", *MEDIA_KINDS, *DESCRIPTIVE_KEYS)
     unknown = [key for key in sample if key not in known]
     if unknown:
         raise ValueError(
@@ -111,7 +111,7 @@ def check_manifest_keys(sample: Mapping[str, Any], where: str) -> None:
 def media_files(sample: Mapping[str, Any]) -> list[str]:
     """Names of the sample's media, for messages."""
     names = []
-    for key in MEDIA_KEYS:
+    for key in MEDIA_KINDS:
         value = sample.get(key)
         if isinstance(value, Mapping):
             value = value.get("path") or f"{len(value.get('bytes') or b'')} bytes of {key}"

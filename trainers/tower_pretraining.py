@@ -126,7 +126,7 @@ def train_audio_tower(
     targets = torch.stack(
         [sound_targets(s, names, rate, model.config.audio_config.max_source_positions) for s in heard]
     )
-    head = nn.Linear(model.config.audio_config.hidden_size, len(names) + 1)
+    head = nn.Linear(model.config.connector_config.audio_hidden_size, len(names) + 1)
 
     def loss_of(rows: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
         states = tower(log_mel[rows].float()).last_hidden_state  # (batch, vectors, width)

@@ -10,8 +10,9 @@ from typing import Any
 
 from torch import nn
 
+from favor.processing.media_names_favor import MEDIA_KINDS
+
 from .data_mixture import mixture_of
-from .sample_columns import MEDIA_KEYS
 
 FILE = "training_record.json"
 PACKAGES = ("favor", "torch", "transformers", "trl", "peft", "accelerate", "datasets")
@@ -100,7 +101,7 @@ def data_facts(dataset: Any) -> dict[str, Any]:
     if not hasattr(dataset, "__len__"):
         return {"streamed": True}
     facts: dict[str, Any] = {"samples": len(dataset)}
-    for key in (*MEDIA_KEYS, "visual_states", "audio_states"):
+    for key in (*MEDIA_KINDS, "visual_states", "audio_states"):
         if key in dataset.column_names:
             present = sum(value is not None for value in dataset[key])
             facts |= {f"with {key.replace('_', ' ')}": present} if present else {}

@@ -7,8 +7,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from favor.processing.media_names_favor import MEDIA_KINDS
+
 from ..metrics import METRICS, MetricUnavailable
-from ..sample import MEDIA_KINDS, EvalSample
+from ..sample import EvalSample
 from ..tasks import TASKS
 
 Row = dict[str, Any]

@@ -14,7 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..sample import MEDIA_KINDS, EvalSample
+from favor.processing.media_names_favor import MEDIA_KINDS
+
+from ..sample import EvalSample
 from .annotation import MediaFinder, Record, clean, read_text, user
 
 REQUIRED = ("id", "references", "media")
