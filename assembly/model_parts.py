@@ -23,7 +23,7 @@ from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, logging
 
 from favor.modeling_favor.configuration_favor import FavorConfig
 from favor.modeling_favor.modeling_favor import FavorForConditionalGeneration
-from favor.modeling_favor.towers_favor import build_vision_tower
+from favor.modeling_favor.towers_favor import audio_encoder, build_vision_tower, picture_states
 
 from .checkpoint_files import CheckpointFiles, find_file, shortened
 from .part_sources import PartReport, PartSource, Place
@@ -280,7 +280,7 @@ def assembled_config(parts: dict[str, PartSource], values: dict[str, Any]) -> Fa
     else:
         values["qformer_config"] = None
         values.setdefault("num_visual_query_tokens", vectors_of_picture(vision))
-    values.setdefault("audio_encoder_rate", encoder_rate(whisper))
+    values.setdefault("audio_encoder_rate", encoder_rate(whisper, audio_encoder(whisper.config).stride))
     values.setdefault("video_token_id", llm.config.vocab_size)  # the first id that is no token of the model
     head = llm.model.get_output_embeddings()
     config = FavorConfig(
@@ -335,7 +335,7 @@ def vectors_of_picture(vision: PartSource) -> int:
         tower = build_vision_tower(config)
         picture = torch.empty(1, getattr(config, "num_channels", 3), height, width, dtype=tower.dtype)
         try:
-            return tower(pixel_values=picture).last_hidden_state.shape[1]
+            return picture_states(tower, picture).shape[1]
         except (TypeError, ValueError, RuntimeError, AttributeError) as error:
             reason = str(error).partition("\n")[0]
             raise ValueError(
@@ -343,13 +343,13 @@ def vectors_of_picture(vision: PartSource) -> int:
             ) from error
 
 
-def encoder_rate(whisper: PartSource) -> float:
-    """Audio encoder outputs a second: the convolution halves the mel frames."""
+def encoder_rate(whisper: PartSource, stride: int) -> float:
+    """Audio encoder outputs a second, one for every `stride` mel frames."""
     try:
         extractor = WhisperFeatureExtractor.from_pretrained(whisper.source)
     except OSError as error:
         raise ValueError(f"{whisper} has no preprocessor_config.json, which says how it hears.") from error
-    return extractor.sampling_rate / extractor.hop_length / 2
+    return extractor.sampling_rate / extractor.hop_length / stride
 
 
 def new_connector_state(model: PreTrainedModel, seed: int) -> dict[str, torch.Tensor]:

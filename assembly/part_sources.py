@@ -17,7 +17,7 @@ from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import WeightConverter, WeightRenaming, apply_renamings, rename_source_key
 from transformers.modeling_utils import PreTrainedModel
 
-from favor.modeling_favor.towers_favor import AUDIO_TOWERS, VISION_TOWERS
+from favor.modeling_favor.towers_favor import AUDIO_ENCODERS, VISION_TOWERS
 
 from .checkpoint_files import CheckpointFiles, find_file, shortened
 
@@ -29,7 +29,10 @@ SAME_MODULES = {
     "instructblipvideo_qformer": "instructblip_qformer",
 }
 # Towers saved by themselves, which transformers' top level does not know.
-TOWER_CLASSES = {tower.__name__: tower for tower in (*VISION_TOWERS.values(), *AUDIO_TOWERS.values())}
+TOWER_CLASSES = {
+    tower.__name__: tower
+    for tower in (*VISION_TOWERS.values(), *(encoder.encoder_class for encoder in AUDIO_ENCODERS.values()))
+}
 
 
 @dataclass

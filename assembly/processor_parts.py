@@ -6,10 +6,10 @@ import os
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, WhisperFeatureExtractor
 from transformers.image_processing_base import ImageProcessingMixin
 
+from favor.processing.media_names_favor import PLACEHOLDERS
 from favor.processing.processing_favor import QFORMER_TOKENIZER, FavorProcessor
 from favor.processing.video_processing_favor import FavorVideoProcessor
 
-MEDIA_TOKENS = ["<video>", "<image>", "<audio>"]
 FEWEST_TOKENS = 100  # a tokenizer class whose files are missing comes out with a handful of special tokens
 PROBE = "What does she say when the door opens?"
 
@@ -21,7 +21,7 @@ def assemble_processor(
     image_size: int | list[int] | tuple[int, int],
     reads_instruction: bool = False,
     num_mel_bins: int | None = None,
-    max_source_positions: int | None = None,
+    chunk_frames: int | None = None,
     chat_template: str | None = None,
     **counts,
 ) -> FavorProcessor:
@@ -33,14 +33,14 @@ def assemble_processor(
             processor_config.json) and, in a sub-folder, the visual Q-Former's tokenizer.
         image_size: height and width of the pictures that the vision tower reads, in pixels.
         reads_instruction: whether the visual Q-Former reads the instruction, as InstructBLIP's does.
-        num_mel_bins, max_source_positions: of the audio encoder, checked against the feature extractor.
+        num_mel_bins, chunk_frames: what the audio encoder reads, mel bins and mel frames per chunk; checked.
         chat_template: Vicuna v1 by default.
         counts: the other arguments of [`FavorProcessor`], as the model config's `processor_values()` gives them.
 
     Raises `ValueError` if a source lacks a file, or its numbers do not fit the audio encoder.
     """
     feature_extractor = load_feature_extractor(whisper)
-    check_feature_extractor(feature_extractor, whisper, num_mel_bins, max_source_positions)
+    check_feature_extractor(feature_extractor, whisper, num_mel_bins, chunk_frames)
     return FavorProcessor(
         video_processor=FavorVideoProcessor(**picture_values(vision, image_size)),
         feature_extractor=feature_extractor,
@@ -78,7 +78,9 @@ def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizer
 
     The media tokens' ids may lie beyond the language model's vocabulary: their embeddings are always replaced.
     """
-    tokenizer.add_special_tokens({"extra_special_tokens": MEDIA_TOKENS}, replace_extra_special_tokens=False)
+    tokenizer.add_special_tokens(
+        {"extra_special_tokens": list(PLACEHOLDERS.values())}, replace_extra_special_tokens=False
+    )
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
     return tokenizer
@@ -96,7 +98,7 @@ def check_feature_extractor(
     extractor: WhisperFeatureExtractor,
     source: str | os.PathLike,
     num_mel_bins: int | None,
-    max_source_positions: int | None,
+    chunk_frames: int | None,
 ) -> None:
     """Raises `ValueError` if the audio encoder reads other mel bins or chunks than the extractor makes."""
     if num_mel_bins is not None and extractor.feature_size != num_mel_bins:
@@ -104,10 +106,10 @@ def check_feature_extractor(
             f"whisper {source}: its preprocessor_config.json makes {extractor.feature_size} mel bins, its encoder "
             f"reads {num_mel_bins}."
         )
-    if max_source_positions is not None and extractor.nb_max_frames != 2 * max_source_positions:
+    if chunk_frames is not None and extractor.nb_max_frames != chunk_frames:
         raise ValueError(
             f"whisper {source}: its preprocessor_config.json makes chunks of {extractor.nb_max_frames} mel frames, "
-            f"its encoder reads {2 * max_source_positions}."
+            f"its encoder reads {chunk_frames}."
         )
 
 

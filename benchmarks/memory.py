@@ -16,6 +16,7 @@ from torch import nn
 
 from favor.assembly.presets import preset_config, preset_names, preset_processor
 from favor.modeling_favor import FavorConfig, FavorForConditionalGeneration
+from favor.processing.query_tokens_favor import item_tokens
 
 GIB = 2**30
 MINUTES = (1, 5, 20)
@@ -97,13 +98,11 @@ def media_tokens(config: FavorConfig, seconds: float, num_frames: int | None = N
 
     `num_frames`: pictures taken of it, whatever its length; by default `frame_rate` of a second.
     """
-    connector = config.connector_config
     frames = math.ceil(seconds * config.frame_rate) if num_frames is None else num_frames
-    if connector.model_type == "favor_projector":  # sound, frames averaged over space, patches averaged over time
-        sound = math.ceil(seconds * config.audio_encoder_rate / connector.audio_pool_size)
-        return sound + frames + connector.visual_vectors_per_frame
-    windows = 1 if connector.window_frames is None else math.ceil(frames / connector.window_frames)
-    return connector.num_query_tokens * windows * (1 if connector.synchronize else 2)
+    values = config.processor_values()
+    sound = math.ceil(seconds * config.audio_encoder_rate)
+    counted = {**values, **values.get("connector_values", {})}
+    return item_tokens(counted, frames, sound, config.audio_vectors_per_frame)
 
 
 def cache_bytes(config: FavorConfig, tokens: int) -> int:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
+from favor.processing.media_names_favor import MEDIA_KINDS
+
 from .json_fields import Json, JsonObject
-from .sample import MEDIA_KINDS, EvalSample
+from .sample import EvalSample
 
 if TYPE_CHECKING:
     from favor.modeling_favor import VideoTextToTextPipeline
@@ -68,8 +70,9 @@ class FavorAnswerer(Answerer):
         self.pipe = pipe
         config, connector = pipe.model.config, pipe.model.config.connector_config
         if fps is not None:
-            connector.audio_vectors_per_frame = pipe.processor.audio_vectors_per_frame(fps)
+            pipe.processor.audio_vectors_per_frame(fps)  # refuses what does not fit
             config.frame_rate = pipe.processor.frame_rate = fps
+            config.fill_connector_config()
         windows = connector.to_dict()  # another connector has no windows
         self.facts = {
             "fps": config.frame_rate,

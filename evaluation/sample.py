@@ -7,8 +7,6 @@ from pathlib import Path
 
 from .json_fields import JsonObject
 
-MEDIA_KINDS = ("video", "image", "audio")
-
 
 @dataclass(frozen=True)
 class EvalSample:

@@ -10,6 +10,7 @@ from favor.assembly.model_parts import AssemblyReport, ModelAssembly
 from favor.assembly.processor_parts import assemble_processor
 from favor.assembly.released_weights import ReleasedWeights, read_released
 from favor.hub_upload.export import check_replaceable, complete_folder, written_at_once
+from favor.modeling_favor.towers_favor import audio_encoder
 from favor.processing import FavorProcessor
 
 PROVENANCE = "assembly.json"
@@ -128,7 +129,7 @@ def _processor(
         image_size=config.vision_config.image_size,
         reads_instruction=qformer is not None and qformer.model_type == "instructblip_qformer",
         num_mel_bins=config.audio_config.num_mel_bins,
-        max_source_positions=config.audio_config.max_source_positions,
+        chunk_frames=audio_encoder(config.audio_config).chunk_frames(config.audio_config),
         chat_template=chat_template,
         media_options=media_options,
         **config.processor_values(),

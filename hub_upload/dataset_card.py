@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from huggingface_hub import DatasetCardData
 
+from favor.processing.media_names_favor import MEDIA_KINDS
+
 from .card_text import card_template, card_text, card_to_update, metadata_of, section_text
 from .dataset_shards import media_of
 from .json_values import JsonObject, text, texts
@@ -18,7 +20,6 @@ from .outgoing_files import Outgoing, write_changed
 if TYPE_CHECKING:
     from .dataset_repo import Split
 
-MEDIA_KEYS = ("video", "image", "audio")
 COUNTED = ("task", "family", "streams")  # fields of few values
 MOST_VALUES = 40
 LONGEST_EXAMPLE = 120  # characters
@@ -112,7 +113,7 @@ def write_dataset_card(
         form=form,
         splits=[_split_row(split) for split in splits],
         configs=list(configs),
-        kinds=tuple(key for key in MEDIA_KEYS if any(row.get(key) for row in rows)),
+        kinds=tuple(key for key in MEDIA_KINDS if any(row.get(key) for row in rows)),
         undecoded=_undecoded(splits),
         features=", ".join(sorted({feature for _, feature in _undecoded(splits)})),
         fields=_fields(rows),

@@ -20,6 +20,8 @@ from pathlib import Path
 
 from huggingface_hub import get_token
 
+from favor.processing.media_names_favor import MEDIA_KINDS
+
 from .dataset_card import DatasetFacts, write_dataset_card
 from .dataset_shards import SHARD_BYTES, write_parquet, write_webdataset
 from .json_values import JsonObject, text
@@ -38,7 +40,6 @@ DATASET_FILES = (
     "README.md",
     "LICENSE",
 )
-MEDIA_KEYS = ("video", "image", "audio")
 SPLIT_NAME = re.compile(r"\w+")
 MANY_FILES = 10_000  # in one folder: the Hub's recommended limit
 CHECKSUMS = "SHA256SUMS"
@@ -139,7 +140,7 @@ def _media(folder: Path, manifest: Path, rows: list[JsonObject]) -> dict[str, Pa
         where = f"{manifest}, sample {number}"
         if not row.get("messages"):
             raise ValueError(f"{where}: `messages` is missing.")
-        for key in MEDIA_KEYS:
+        for key in MEDIA_KINDS:
             if row.get(key) is None:
                 continue
             name = text(row, key)

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, TypeVar
 
+from favor.processing.media_names_favor import MEDIA_KINDS
+
 from .json_values import Json, JsonObject, text
 
 if TYPE_CHECKING:
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
 SHARD_BYTES = 500_000_000
 ROWS_OF_A_GROUP = 100  # of parquet: what a reader fetches at once
-MEDIA_KEYS = ("video", "image", "audio")
 Configs = dict[str, list[dict[str, str]]]
 Row = JsonObject
 Entry = TypeVar("Entry")
@@ -52,7 +53,7 @@ def write_parquet(splits: list["Split"], out_dir: Path, shard_bytes: int) -> Con
     import pyarrow.parquet
 
     (out_dir / "data").mkdir(parents=True)
-    kinds = [key for key in MEDIA_KEYS if any(row.get(key) for split in splits for row in split.rows)]
+    kinds = [key for key in MEDIA_KINDS if any(row.get(key) for split in splits for row in split.rows)]
     light = [_light_row(row) for split in splits for row in split.rows]
     fields = list(pa.Table.from_pylist(_with_all_fields(light)).schema)
     medium = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -71,7 +72,7 @@ def write_parquet(splits: list["Split"], out_dir: Path, shard_bytes: int) -> Con
 def _rows_by_kinds(rows: list[Row]) -> dict[str, list[Row]]:
     by_kinds: dict[str, list[Row]] = {}
     for row in rows:
-        by_kinds.setdefault("_".join(key for key in MEDIA_KEYS if row.get(key)) or "text", []).append(row)
+        by_kinds.setdefault("_".join(key for key in MEDIA_KINDS if row.get(key)) or "text", []).append(row)
     return by_kinds
 
 
@@ -109,7 +110,7 @@ def _write_tar(path: Path, split: "Split", rows: list[Row]) -> None:
 
 def media_of(row: Row) -> dict[str, str]:
     """The media files that a question names, by kind."""
-    return {key: name for key in MEDIA_KEYS if (name := text(row, key))}
+    return {key: name for key in MEDIA_KINDS if (name := text(row, key))}
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
@@ -126,11 +127,11 @@ def _with_all_fields(rows: Sequence[Row]) -> list[dict[str, Json]]:
 
 def _light_row(row: Row) -> dict[str, Json]:
     """A question without its media. A column cannot tell `"audio": null` from no audio: `use_own_audio` does."""
-    fields = {name: value for name, value in row.items() if name not in MEDIA_KEYS}
+    fields = {name: value for name, value in row.items() if name not in MEDIA_KINDS}
     return {**fields, "use_own_audio": not ("audio" in row and row["audio"] is None)}
 
 
-def _with_media(split: "Split", row: Row, kinds: list[str]) -> dict[str, object]:
+def _with_media(split: "Split", row: Row, kinds: Sequence[str]) -> dict[str, object]:
     named = media_of(row)
     media = {
         kind: {"bytes": split.media[named[kind]].read_bytes(), "path": named[kind]} if kind in named else None

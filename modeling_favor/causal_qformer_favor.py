@@ -19,7 +19,7 @@ from transformers.utils import TransformersKwargs
 from transformers.utils.generic import is_flash_attention_requested, merge_with_config_defaults
 from transformers.utils.output_capturing import OutputRecorder, capture_outputs
 
-from .configuration_favor import FavorCausalQFormerConfig
+from .connector_configuration_favor import FavorCausalQFormerConfig
 
 
 def eager_attention_forward(

@@ -7,23 +7,14 @@ d query width, L LLM width.
 
 import torch
 from torch import nn
-from transformers import PreTrainedConfig
 from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
-from transformers.modeling_utils import PreTrainedModel
 
 from .causal_qformer_favor import FavorBlockCausalModel, FavorCausalQFormer
-from .configuration_favor import FavorCausalQFormerConfig
+from .connector_configuration_favor import FavorCausalQFormerConfig
 from .connector_streams_favor import FavorConnectorOutput, check_streams, length_mask, zero_padded
-from .projector_favor import FavorProjector
 from .towers_favor import in_passes
 
 WINDOWS_A_PASS = 16  # through the causal Q-Former, without gradients: 80 s of video
-
-
-def build_connector(config: PreTrainedConfig) -> PreTrainedModel:
-    """The connector of a [`FavorCausalQFormerConfig`] or of a [`FavorProjectorConfig`]."""
-    connector = FavorProjector if config.model_type == "favor_projector" else FavorConnector
-    return connector._from_config(config)
 
 
 class FavorConnector(FavorBlockCausalModel):
@@ -133,9 +124,9 @@ class FavorConnector(FavorBlockCausalModel):
     def split_windows(
         self, features: torch.Tensor, num_frames: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """(B, T, p, D) into the non-empty windows of all items, (windows, k, p, D), their (windows.
+        """(B, T, p, D) into the non-empty windows of all items, (windows, k, p, D).
 
-        K) frame mask, and (windows,) item indices.
+        Their (windows, k) frame mask and (windows,) item indices come with them.
         """
         length = self.config.window_frames or max(features.shape[1], 1)
         features = zero_padded(features, 0, 0, 0, 0, 0, -features.shape[1] % length)
@@ -241,4 +232,4 @@ def diversity_loss(
     return off_diagonal.mean() / (num_queries * (num_queries - 1))
 
 
-__all__ = ["FavorConnector", "FavorConnectorOutput", "build_connector", "length_mask"]
+__all__ = ["FavorConnector", "FavorConnectorOutput", "length_mask"]

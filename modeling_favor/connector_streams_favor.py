@@ -65,6 +65,41 @@ def check_streams(
     )
 
 
+def check_media_rows(
+    pixel_values_videos: torch.Tensor | None,
+    video_frame_indices: torch.Tensor | None,
+    input_features: torch.Tensor | None,
+    input_features_mask: torch.Tensor | None,
+    qformer_input_ids: torch.Tensor | None,
+    qformer_attention_mask: torch.Tensor | None,
+) -> None:
+    """Raises `ValueError` unless the media tensors of a call (see `FavorModel.encode_media`) are of the same items."""
+    given = {
+        "pixel_values_videos": pixel_values_videos,
+        "video_frame_indices": video_frame_indices,
+        "input_features": input_features,
+        "input_features_mask": input_features_mask,
+        "qformer_input_ids": qformer_input_ids,
+        "qformer_attention_mask": qformer_attention_mask,
+    }
+    rows = {name: len(tensor) for name, tensor in given.items() if tensor is not None}
+    for name, number in rows.items():
+        first = next(iter(rows))
+        if number != rows[first]:
+            raise ValueError(
+                f"{first} has {rows[first]} items, but {name} has {number}. Row i of every media tensor is item i: "
+                "give the processor's output unchanged."
+            )
+    if pixel_values_videos is None or video_frame_indices is None or not video_frame_indices.numel():
+        return
+    pictures, highest = pixel_values_videos.shape[1], int(video_frame_indices.max())
+    if highest >= pictures:
+        raise ValueError(
+            f"video_frame_indices names picture {highest}, but pixel_values_videos has {pictures} an item, 0 to "
+            f"{pictures - 1}. Give the processor's output unchanged."
+        )
+
+
 def length_mask(lengths: torch.Tensor, longest: int) -> torch.Tensor:
     """(B,) lengths to (B, longest) booleans, True before each length."""
     return torch.arange(longest, device=lengths.device) < lengths[:, None]
@@ -75,4 +110,4 @@ def zero_padded(tensor: torch.Tensor, *pad: int) -> torch.Tensor:
     return torch.nn.functional.pad(tensor, pad) if any(pad) else tensor
 
 
-__all__ = ["FavorConnectorOutput", "check_streams", "length_mask", "zero_padded"]
+__all__ = ["FavorConnectorOutput", "check_media_rows", "check_streams", "length_mask", "zero_padded"]

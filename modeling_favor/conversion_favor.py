@@ -4,7 +4,7 @@
 import torch
 from torch import nn
 
-from .configuration_favor import FavorCausalQFormerConfig
+from .connector_configuration_favor import FavorCausalQFormerConfig
 
 # Ours on the left, the released names on the right; `{layer}` runs over the causal Q-Former's blocks.
 RELEASED_NAMES = {

@@ -48,7 +48,7 @@ class FavorMediaStream:
         steps = 0 if self.visual is None else len(self.visual)
         vectors = 0 if self.audio is None else len(self.audio)
         if self.open_chunk is not None:
-            vectors += (int(self.open_chunk[1].sum()) - 1) // 2 + 1
+            vectors += int(self.model.audio_vector_counts(self.open_chunk[1])[0])
         steps = max(steps, -(-vectors // self.config.audio_vectors_per_frame))
         windows = -(-steps // self.config.window_frames)
         return sum(map(len, self.windows)) + windows * self.config.num_query_tokens

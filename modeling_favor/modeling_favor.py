@@ -13,9 +13,10 @@ from transformers.utils import TransformersKwargs, can_return_tuple
 
 from .cache_favor import CACHE_NAME, cache_argument, cache_of
 from .configuration_favor import FavorConfig
-from .connector_favor import build_connector, length_mask
+from .connectors_favor import build_connector
 from .encoder_recording_favor import record_encoders, recorded_states
 from .language_head_favor import adjust_logits, build_language_head, input_embedding_name
+from .media_encoding_favor import MediaEncodingMixin
 from .media_stream_favor import FavorMediaStream
 from .outputs_favor import FavorCausalLMOutputWithPast, FavorMediaOutput, FavorModelOutputWithPast
 
@@ -23,9 +24,8 @@ from .outputs_favor import FavorCausalLMOutputWithPast, FavorMediaOutput, FavorM
 from .pipeline_favor import TASK, VideoTextToTextPipeline
 from .placeholders_favor import check_placeholders, insert_media
 from .pretrained_favor import FavorPreTrainedModel
-from .towers_favor import FavorVisualQFormer, build_audio_tower, build_vision_tower, in_passes
+from .towers_favor import FavorVisualQFormer, build_audio_tower, build_vision_tower
 
-PICTURES_A_PASS, CHUNKS_A_PASS = 64, 16  # through an encoder: its memory does not grow with the video
 AUTO_CLASSES = ("AutoModel", "AutoModelForMultimodalLM", "AutoModelForImageTextToText", "AutoModelForCausalLM")
 MEDIA_INPUTS = (
     "pixel_values_videos",
@@ -38,7 +38,7 @@ MEDIA_INPUTS = (
 )
 
 
-class FavorModel(FavorPreTrainedModel):
+class FavorModel(MediaEncodingMixin, FavorPreTrainedModel):
     """FAVOR without the language-model head."""
 
     def __init__(self, config: FavorConfig):
@@ -117,98 +117,6 @@ class FavorModel(FavorPreTrainedModel):
             **recorded_states(recorded, "audio", "audio_"),
         )
 
-    def encode_media(
-        self,
-        pixel_values_videos: torch.Tensor | None = None,
-        video_frame_indices: torch.Tensor | None = None,
-        input_features: torch.Tensor | None = None,
-        input_features_mask: torch.Tensor | None = None,
-        qformer_input_ids: torch.Tensor | None = None,
-        qformer_attention_mask: torch.Tensor | None = None,
-    ) -> dict[str, torch.Tensor]:
-        """Runs the (frozen) encoders only; the result can be kept and given back as `encoder_states`.
-
-        Args:
-            pixel_values_videos: (items, F, 3, H, W) distinct pictures; an item's own are rows 0 .. max(its indices).
-            video_frame_indices: (items, T) int64, the picture shown in each synchronised frame, -1: none. Default:
-                every row once.
-            input_features: (items, chunks, mel, mel frames) log-mel of 30 s chunks; (items, mel, mel frames) is one
-                chunk each.
-            input_features_mask: (items, chunks, mel frames), 1 where real; default: all.
-            qformer_input_ids, qformer_attention_mask: (items, Q) the instruction for the visual Q-Former.
-
-        Returns the arguments of [`FavorConnector`]'s forward: `visual` (items, T, p, d), `num_visual_frames` (items,),
-        `audio` (items, S, A), `num_audio_vectors` (items,); a stream that no item has is left out.
-        """
-        states = {}
-        if pixel_values_videos is not None:
-            states["visual"], states["num_visual_frames"] = self.encode_frames(
-                pixel_values_videos, video_frame_indices, qformer_input_ids, qformer_attention_mask
-            )
-        if input_features is not None:
-            states["audio"], states["num_audio_vectors"] = self.encode_audio(input_features, input_features_mask)
-        return states
-
-    def encode_frames(
-        self,
-        pixel_values_videos: torch.Tensor,
-        video_frame_indices: torch.Tensor | None = None,
-        qformer_input_ids: torch.Tensor | None = None,
-        qformer_attention_mask: torch.Tensor | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Distinct pictures through the vision tower, once each and a bounded number at a time.
-
-        (items, T, p, d) vectors a frame and (items,) frame counts.
-        """
-        items, rows = pixel_values_videos.shape[:2]
-        if not self.connector.reads_visual:
-            connector = self.config.connector_config
-            shape = (items, 0, connector.visual_vectors_per_frame, connector.visual_hidden_size)
-            return pixel_values_videos.new_zeros(shape), pixel_values_videos.new_zeros(items, dtype=torch.long)
-        if video_frame_indices is None:
-            video_frame_indices = torch.arange(rows, device=pixel_values_videos.device).expand(items, -1)
-        own = length_mask(video_frame_indices.amax(1) + 1, rows)  # (items, F)
-
-        def encode(item: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
-            pictures = pixel_values_videos[item, row].to(self.vision_tower.dtype)  # (pictures, 3, H, W)
-            states = self.vision_tower(pixel_values=pictures).last_hidden_state  # (pictures, patches, width)
-            if self.visual_qformer is None:
-                return states
-            instruction = (qformer_input_ids, qformer_attention_mask)
-            return self.visual_qformer(states, *(None if ids is None else ids[item] for ids in instruction))
-
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains_visual_encoder):
-            states = in_passes(encode, PICTURES_A_PASS, *own.nonzero(as_tuple=True))
-        states = states.to(own.device)  # of the inputs: `device_map` may have put the encoders elsewhere
-        vectors = states.new_zeros(items, rows, *states.shape[1:])
-        vectors[own] = states
-        frames = vectors.take_along_dim(video_frame_indices.clamp(min=0)[..., None, None], dim=1)  # (items, T, p, d)
-        shown = video_frame_indices >= 0
-        return frames * shown[..., None, None], shown.sum(1)
-
-    def encode_audio(
-        self, input_features: torch.Tensor, input_features_mask: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Log-mel chunks through the audio tower: (items, S, A) encoder states and (items,) counts of real ones."""
-        if not self.connector.reads_audio:
-            shape = (len(input_features), 0, self.config.connector_config.audio_hidden_size)
-            return input_features.new_zeros(shape), input_features.new_zeros(len(input_features), dtype=torch.long)
-        if input_features.ndim == 3:
-            input_features = input_features[:, None]
-            input_features_mask = None if input_features_mask is None else input_features_mask[:, None]
-        if input_features_mask is None:
-            input_features_mask = torch.ones_like(input_features[:, :, 0], dtype=torch.long)
-        filled = input_features_mask.any(-1)  # (items, chunks)
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains_audio_encoder):
-            chunks = input_features[filled].to(self.audio_tower.dtype)  # (filled chunks, mel, mel frames)
-            states = in_passes(lambda mel: self.audio_tower(mel).last_hidden_state, CHUNKS_A_PASS, chunks)
-        states = states.to(filled.device)
-        vectors = states.new_zeros(*filled.shape, *states.shape[1:])
-        vectors[filled] = states
-        mel_frames = input_features_mask.sum(-1)
-        num_vectors = torch.where(mel_frames > 0, (mel_frames - 1) // 2 + 1, 0).sum(1)  # stride-2 convolution
-        return vectors.flatten(1, 2)[:, : int(num_vectors.max())], num_vectors
-
     @can_return_tuple
     def get_audio_features(
         self,
@@ -240,17 +148,6 @@ class FavorModel(FavorPreTrainedModel):
             return_dict=True,
             **kwargs,
         )
-
-    @property
-    def trains_visual_encoder(self) -> bool:
-        """Whether any parameter of the vision tower or the visual Q-Former is trained (the paper freezes both)."""
-        modules = [self.vision_tower] + ([] if self.visual_qformer is None else [self.visual_qformer])
-        return any(parameter.requires_grad for module in modules for parameter in module.parameters())
-
-    @property
-    def trains_audio_encoder(self) -> bool:
-        """Whether any parameter of the audio tower is trained (the paper freezes it)."""
-        return any(parameter.requires_grad for parameter in self.audio_tower.parameters())
 
     @can_return_tuple
     def forward(

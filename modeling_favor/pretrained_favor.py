@@ -9,7 +9,7 @@ from transformers.modeling_utils import PreTrainedModel
 from .cache_favor import CACHE_NAMES
 from .configuration_favor import FavorConfig
 from .quantization_favor import quantize_language_model_only
-from .towers_favor import FavorVisualQFormer
+from .towers_favor import FavorVisualQFormer, audio_encoder
 
 
 class FavorPreTrainedModel(PreTrainedModel):
@@ -35,8 +35,8 @@ class FavorPreTrainedModel(PreTrainedModel):
             quantization_config = quantize_language_model_only(quantization_config)
         loaded = super().from_pretrained(*args, quantization_config=quantization_config, **kwargs)
         audio_tower = (loaded[0] if isinstance(loaded, tuple) else loaded).get_encoder(modality="audio")
-        if audio_tower.config.model_type == "whisper":  # whose sinusoids are constant; loading forgets that
-            audio_tower.embed_positions.requires_grad_(False)
+        for name in audio_encoder(audio_tower.config).constant_weights:
+            audio_tower.get_submodule(name).requires_grad_(False)
         return loaded
 
     @classmethod

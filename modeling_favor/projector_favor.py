@@ -9,7 +9,7 @@ from torch import nn
 from transformers.activations import ACT2FN
 from transformers.modeling_utils import PreTrainedModel
 
-from .configuration_favor import FavorProjectorConfig
+from .connector_configuration_favor import FavorProjectorConfig
 from .connector_streams_favor import FavorConnectorOutput, check_streams, length_mask
 
 

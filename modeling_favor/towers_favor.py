@@ -2,6 +2,7 @@
 """The encoders around the connector: vision tower, visual Q-Former and audio tower, from their configs."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -13,7 +14,9 @@ from transformers.models.instructblip.modeling_instructblip import InstructBlipQ
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from transformers.utils.generic import is_flash_attention_requested
 
-# Classes that no auto class finds (or, for Whisper, of which it would build the decoder, too).
+PICTURES_A_PASS, CHUNKS_A_PASS = 64, 16  # through an encoder: its memory does not grow with the video
+
+# Classes that no auto class finds. Every other vision tower of transformers is built by its auto class.
 VISION_TOWERS = {
     "instructblip_vision_model": InstructBlipVisionModel,
     "blip_2_vision_model": Blip2VisionModel,
@@ -22,19 +25,87 @@ VISUAL_QFORMERS = {
     "instructblip_qformer": InstructBlipQFormerModel,
     "blip_2_qformer": Blip2QFormerModel,
 }
-AUDIO_TOWERS = {"whisper": WhisperEncoder}
+
+
+@dataclass(frozen=True)
+class AudioEncoder:
+    """What is known of one kind of audio encoder.
+
+    Attributes:
+        encoder_class: a model that maps log-mel chunks (chunks, mel, frames) to a `last_hidden_state` (chunks,
+            vectors, width).
+        stride: mel frames for each vector.
+        frames_per_position: mel frames of a chunk for each of the config's `max_source_positions`.
+        width_name: value of the config that is the width.
+        constant_weights: modules whose weights are computed, not trained; loading forgets that.
+    """
+
+    encoder_class: type[PreTrainedModel]
+    stride: int
+    frames_per_position: int = 2
+    width_name: str = "hidden_size"
+    constant_weights: tuple[str, ...] = ()
+
+    def width(self, config: PreTrainedConfig) -> int:
+        """Width of a vector."""
+        return getattr(config, self.width_name)
+
+    def chunk_frames(self, config: PreTrainedConfig) -> int:
+        """Mel frames of a chunk."""
+        return self.frames_per_position * config.max_source_positions
+
+
+# By the `model_type` of their configs. An auto class would build Whisper's decoder, too.
+AUDIO_ENCODERS = {"whisper": AudioEncoder(WhisperEncoder, stride=2, constant_weights=("embed_positions",))}
+
+
+def audio_encoder(config: PreTrainedConfig) -> AudioEncoder:
+    """The entry of an audio encoder's config; raises `ValueError` for another type."""
+    if config.model_type not in AUDIO_ENCODERS:
+        raise ValueError(
+            f"audio_config is of type {config.model_type!r}; an audio encoder is one of {', '.join(AUDIO_ENCODERS)}."
+        )
+    return AUDIO_ENCODERS[config.model_type]
+
+
+def audio_vectors(mel_frames: torch.Tensor, stride: int) -> torch.Tensor:
+    """Real vectors of chunks with so many real mel frames, one for every `stride` of them; 0 of none."""
+    return (mel_frames - 1).div(stride, rounding_mode="floor") + 1
 
 
 def build_vision_tower(config: PreTrainedConfig) -> PreTrainedModel:
-    """A vision tower whose `last_hidden_state` is (pictures, patches, width)."""
+    """A vision tower that [`picture_states`] reads."""
     tower = VISION_TOWERS.get(config.model_type)
     return AutoModel.from_config(config) if tower is None else tower._from_config(config)
 
 
+def picture_width(config: PreTrainedConfig) -> int:
+    """Width of a picture's vectors, by the config of a vision tower or of a visual Q-Former."""
+    return config.hidden_size
+
+
+def picture_states(tower: PreTrainedModel, pixel_values: torch.Tensor) -> torch.Tensor:
+    """(pictures, 3, H, W) through a vision tower to (pictures, patches, width).
+
+    Raises `ValueError` for pictures of a size that the tower does not read.
+    """
+    try:
+        return tower(pixel_values=pixel_values).last_hidden_state
+    except (RuntimeError, ValueError) as error:
+        size = getattr(tower.config, "image_size", None)
+        height, width = (size, size) if isinstance(size, int) else size or (None, None)
+        if size is None or tuple(pixel_values.shape[-2:]) == (height, width):
+            raise
+        given = " x ".join(map(str, pixel_values.shape[-2:]))
+        raise ValueError(
+            f"The pictures are {given} pixels, but the vision tower reads {height} x {width}: let the processor "
+            f'resize them (do_resize=True, size={{"height": {height}, "width": {width}}}).'
+        ) from error
+
+
 def build_audio_tower(config: PreTrainedConfig) -> PreTrainedModel:
     """An audio encoder: log-mel chunks to a `last_hidden_state` of (chunks, vectors, width)."""
-    tower = AUDIO_TOWERS.get(config.model_type)
-    return AutoModel.from_config(config) if tower is None else tower._from_config(config)
+    return audio_encoder(config).encoder_class._from_config(config)
 
 
 def in_passes(encode: Callable[..., torch.Tensor], size: int, *inputs: torch.Tensor) -> torch.Tensor:
@@ -93,4 +164,13 @@ class FavorVisualQFormer(nn.Module):
         return states[:, :num_queries]
 
 
-__all__ = ["FavorVisualQFormer", "build_audio_tower", "build_vision_tower", "in_passes"]
+__all__ = [
+    "FavorVisualQFormer",
+    "audio_encoder",
+    "audio_vectors",
+    "build_audio_tower",
+    "build_vision_tower",
+    "in_passes",
+    "picture_states",
+    "picture_width",
+]

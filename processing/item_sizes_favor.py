@@ -4,11 +4,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from transformers.processing_utils import MultiModalData
 
 from .log_mel_favor import chunk_mel_frames
-from .summary_favor import audio_vector_counts
 
 
 def count_by_size(
@@ -40,11 +38,7 @@ def count_by_size(
 
 def _audio_vectors(samples: int, processor: Any) -> int:
     """Audio encoder outputs of a sound."""
-    frames = chunk_mel_frames(samples, processor.feature_extractor)
-    mask = torch.zeros(1, len(frames), max(frames, default=0), dtype=torch.int64)
-    for chunk, count in enumerate(frames):
-        mask[0, chunk, :count] = 1
-    return audio_vector_counts(mask)[0]
+    return sum(map(processor.audio_vector_count, chunk_mel_frames(samples, processor.feature_extractor)))
 
 
 __all__ = ["count_by_size"]

@@ -1,14 +1,9 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""Prompts and media values: finds the items that a prompt names, and turns what the caller gave into arrays.
-
-An *item* is a picture stream, a sound, or both, that become one run of query tokens. In the text, `<video>`, `<image>`
-and `<audio>` name items; `<audio>` directly after `<video>` or `<image>` is the sound of that same item.
-"""
+"""Media values: brings what the caller gave into the order of the items, and reads each item into arrays."""
 
 import math
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from numbers import Number
 from typing import Any
 
@@ -16,34 +11,51 @@ import numpy as np
 import torch
 
 from .media_favor import load_media
+from .media_names_favor import MEDIA_ARGUMENTS, MEDIA_KINDS, PLACEHOLDERS
+from .media_options_favor import sound_options
 from .media_sources_favor import MediaError, is_media_source, resample_audio
+from .prompts_favor import PromptItem
 from .video_processing_favor import is_picture, is_video, picture_to_array, video_to_array
 
-USER_MARKER = "USER:"
-ASSISTANT_MARKER = "ASSISTANT:"
-SANITIZED = (
-    "\U000f0000",
-    "\U000f0001",
-)  # `sanitize_control_tokens` of transformers puts user text between these
-IMAGE_TAGS = ("<Img>", "</Img>")
 
-
-@dataclass
-class PromptItem:
-    """One item as the prompt names it.
+@dataclass(frozen=True)
+class ItemSource:
+    """One item that is still to be read.
 
     Attributes:
-        kind (`"video"`, `"image"` or `"audio"`): what the first placeholder is.
-        separate_audio (`bool`): an `<audio>` placeholder belongs to the item.
-        start, end (`int`): characters of the placeholders in the text.
-        instruction (`str`): text of the user turn that holds the item, without placeholders.
+        kind (`"video"`, `"image"` or `"audio"`): what it is.
+        media: what is seen, or of a sound what is heard: a file or an array (see `FavorProcessor`).
+        sound: the same of a separate sound that is heard with a video or an image.
+        own_sound (`bool`): a video file's own sound is heard, where there is no separate one.
+        instruction (`str`): what is asked about it, for the visual Q-Former.
+        metadata: of pictures in memory, what tells their rate (`video_metadata` of a call).
+        sound_rate (`int`, *optional*): of bare arrays of sound, in Hz.
     """
 
     kind: str
-    separate_audio: bool
-    start: int
-    end: int
+    media: Any
+    sound: Any = None
+    own_sound: bool = True
     instruction: str = ""
+    metadata: Any = None
+    sound_rate: int | None = None
+
+
+@dataclass(frozen=True)
+class MediaReading:
+    """How items are read.
+
+    Attributes:
+        frame_rate (`float`): time steps a second.
+        sampling_rate (`int`): of the sound, in Hz.
+        size (`dict`, *optional*): height and width that files' pictures get; None: as they are.
+        options (`dict`): further arguments of `load_media`.
+    """
+
+    frame_rate: float
+    sampling_rate: int
+    size: dict[str, int] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -55,62 +67,94 @@ class MediaItem:
         frame_indices (`list[int]`): for each time step of 1 / frame_rate seconds, the row of `frames` that shows.
         audio (`np.ndarray` of shape (S,), float32, or None): mono sound at the feature extractor's rate.
         still (`bool`): one picture, shown as long as the sound lasts.
+        log_mel (*optional*): what the feature extractor makes of the sound, where that is known: (C, mel, frames)
+            float32 and its mask (C, frames) int64.
     """
 
     frames: np.ndarray | None = None
     frame_indices: list[int] | None = None
     audio: np.ndarray | None = None
     still: bool = False
+    log_mel: tuple[torch.Tensor, torch.Tensor] | None = None
 
 
-def find_items(text: str, tokens: dict[str, str], other_tokens: Sequence[str] = ()) -> list[PromptItem]:
-    """Finds the items that `text` names, in order.
+def load_item(source: ItemSource, reading: MediaReading) -> MediaItem:
+    """Reads one item's files, or takes its arrays.
+
+    Raises:
+        FileNotFoundError: if a file does not exist.
+        ValueError: if a file or an array cannot be used, or `long_video="thin"` would have to thin a video beside a
+            separate sound: the two would be thinned by different steps.
+    """
+    options = dict(reading.options)
+    if source.sound is not None:
+        options["long_video"] = "error"
+    if source.kind == "audio":
+        return MediaItem(audio=load_sound(source.media, source.sound_rate, reading, options))
+    if source.kind == "image":
+        item = load_image_item(source.media, reading.size, options.get("media_limits"))
+    elif source.kind == "video":
+        with_audio = source.own_sound and source.sound is None
+        item = load_video_item(source.media, reading, with_audio, source.metadata, options)
+    else:
+        raise MediaError(f"An item of kind {source.kind!r} is none of {', '.join(MEDIA_KINDS)}.")
+    if source.sound is not None:
+        item.audio = load_sound(source.sound, source.sound_rate, reading, options)
+    return item
+
+
+def item_sources(
+    prompts: Sequence[Sequence[PromptItem]],
+    media: Mapping[str, Any],
+    own_sound: bool,
+    metadata: Any = None,
+    sound_rate: int | None = None,
+    instructions: Iterable[str] | None = None,
+) -> list[ItemSource]:
+    """Gives the items of all prompts their media, in the order of the placeholders.
 
     Args:
-        text (`str`): a prompt before expansion.
-        tokens (`dict`): the placeholder of each of "video", "image" and "audio".
-        other_tokens (`list[str]`): special tokens that are no part of an instruction.
+        prompts: the items of each sample's text.
+        media (`dict`): for each of "video", "image" and "audio" what a call was given (see [`match_media`]).
+        own_sound (`bool`): of videos without a separate sound.
+        metadata: `video_metadata` of the call, one for all items or a list with one an item.
+        sound_rate (`int`, *optional*): of bare arrays of sound.
+        instructions (`list[str]`, *optional*): one an item.
+
+    Raises:
+        ValueError: if placeholders and media differ in number.
     """
-    video, image, audio = (re.escape(tokens[kind]) for kind in ("video", "image", "audio"))
-    pattern = re.compile(
-        f"(?<!{SANITIZED[0]})(?:(?:(?P<video>{video})|(?P<image>{image}))(?P<sound>{audio})?|(?P<audio>{audio}))"
-    )
-    unwanted = [*tokens.values(), *IMAGE_TAGS, *SANITIZED, *(token for token in other_tokens if token)]
-    strip = re.compile("|".join(re.escape(token) for token in unwanted))
-    items = []
-    for match in pattern.finditer(text):
-        kind = next(kind for kind in ("video", "image", "audio") if match[kind])
-        turn = text.rfind(USER_MARKER, 0, match.start())
-        turn_start = 0 if turn < 0 else turn + len(USER_MARKER)
-        turn_end = text.find(ASSISTANT_MARKER, match.end())
-        turn_text = text[turn_start : len(text) if turn_end < 0 else turn_end]
-        instruction = " ".join(strip.sub(" ", turn_text).split())
-        items.append(PromptItem(kind, kind == "audio" or bool(match["sound"]), *match.span(), instruction))
-    return items
-
-
-def expand_items(text: str, items: Sequence[PromptItem], counts: Sequence[int], token: str) -> tuple[str, list[dict]]:
-    """Replaces each item's placeholders by `count` copies of `token`.
-
-    Returns:
-        The text, and where the replacements are, in the form that transformers' assistant masks use.
-    """
-    pieces, offsets, last, grown = [], [], 0, 0
-    for item, count in zip(items, counts, strict=True):
-        replacement = token * count
-        pieces += [text[last : item.start], replacement]
-        offsets.append(
-            {
-                "type": item.kind,
-                "span": (item.start, item.end),
-                "new_span": (item.start + grown, item.start + grown + len(replacement)),
-                "text": text[item.start : item.end],
-                "replacement": replacement,
-            }
+    values = {
+        "video": _matched(prompts, media, "video", is_video_value, lambda item: item.kind == "video"),
+        "image": _matched(prompts, media, "image", is_image_value, lambda item: item.kind == "image"),
+        "audio": _matched(prompts, media, "audio", is_audio_value, lambda item: item.separate_audio),
+    }
+    items = [item for sample in prompts for item in sample]
+    each_metadata = iter(metadata if isinstance(metadata, (list, tuple)) else [metadata] * len(items))
+    texts = iter([""] * len(items) if instructions is None else instructions)
+    return [
+        ItemSource(
+            item.kind,
+            next(values[item.kind]),
+            next(values["audio"]) if item.separate_audio and item.kind != "audio" else None,
+            own_sound and item.kind == "video" and not item.separate_audio,
+            next(texts),
+            next(each_metadata, None) if item.kind == "video" else None,
+            sound_rate,
         )
-        grown += len(replacement) - (item.end - item.start)
-        last = item.end
-    return "".join([*pieces, text[last:]]), offsets
+        for item in items
+    ]
+
+
+def _matched(
+    prompts: Sequence[Sequence[PromptItem]],
+    media: Mapping[str, Any],
+    kind: str,
+    is_value: Callable[[Any], bool],
+    belongs: Callable[[PromptItem], bool],
+) -> Iterator[Any]:
+    counts = [sum(map(belongs, items)) for items in prompts]
+    return iter(match_media(media.get(kind), counts, is_value, PLACEHOLDERS[kind], MEDIA_ARGUMENTS[kind]))
 
 
 def is_image_value(value: Any) -> bool:
@@ -207,17 +251,11 @@ def load_image_item(value: Any, size: dict[str, int] | None, media_limits: Any =
 
 
 def load_video_item(
-    value: Any,
-    frame_rate: float,
-    sampling_rate: int,
-    size: dict[str, int] | None,
-    with_audio: bool,
-    metadata: Any = None,
-    options: dict[str, Any] | None = None,
+    value: Any, reading: MediaReading, with_audio: bool, metadata: Any, options: Mapping[str, Any]
 ) -> MediaItem:
     """Reads one video, with its own sound if `with_audio`; of an array, `metadata` may tell the pictures' rate.
 
-    `options` are further arguments of `load_media`; of an array, only `num_frames` has an effect.
+    `options` are arguments of `load_media`; of an array, only `num_frames` has an effect.
 
     Raises:
         ValueError: if the file has no picture.
@@ -226,7 +264,12 @@ def load_video_item(
     value = _from_dict(value, "video")
     if is_media_source(value):
         clip = load_media(
-            value, frame_rate, size=size, with_audio=with_audio, sampling_rate=sampling_rate, **(options or {})
+            value,
+            reading.frame_rate,
+            size=reading.size,
+            with_audio=with_audio,
+            sampling_rate=reading.sampling_rate,
+            **options,
         )
         if clip.frames is None:
             raise MediaError("A sound was given as a video. Use <audio> in the text and the `audio` argument for it.")
@@ -235,39 +278,36 @@ def load_video_item(
         frames, audio, still = video_to_array(value), None, False
         if len(frames) == 0:
             raise MediaError(f"A video must have at least one picture, but the array's shape is {frames.shape}.")
-        num_frames = (options or {}).get("num_frames")
+        num_frames = options.get("num_frames")
         if num_frames is not None and num_frames < len(frames):
             frames = frames[np.arange(num_frames) * len(frames) // num_frames]
         elif metadata is not None:
-            frames = frames[_grid_indices(len(frames), metadata, frame_rate)]
+            frames = frames[_grid_indices(len(frames), metadata, reading.frame_rate)]
     rows, indices = distinct_pictures(frames)
     return MediaItem(frames if len(rows) == len(frames) else frames[rows], indices, audio, still)
 
 
 def load_sound(
-    value: Any,
-    rate: int | None,
-    sampling_rate: int,
-    frame_rate: float = 2.0,
-    options: dict[str, Any] | None = None,
+    value: Any, rate: int | None, reading: MediaReading, options: Mapping[str, Any] | None = None
 ) -> np.ndarray:
-    """Reads one sound: (S,) float32 mono at `sampling_rate`.
+    """Reads one sound: (S,) float32 mono at the `sampling_rate` of `reading`.
 
     Args:
         value: a file (of a video, its sound), (array, rate), {"array", "sampling_rate"}, or an array at `rate`.
-        rate (`int`, *optional*): of bare arrays; `sampling_rate` if None.
-        sampling_rate (`int`): of the result.
-        frame_rate (`float`): time steps a second, for options that count them.
-        options (`dict`, *optional*): further arguments of `load_media`.
+        rate (`int`, *optional*): of bare arrays; that of `reading` if None.
+        reading (`MediaReading`): rates.
+        options (`dict`, *optional*): arguments of `load_media`; those for pictures have no effect.
 
     Raises:
         ValueError: if there is no sound, or samples are not finite.
     """
+    sampling_rate = reading.sampling_rate
     if isinstance(value, dict):
         rate = value.get("sampling_rate", rate)
     value = _from_dict(value, "audio")
     if is_media_source(value):
-        audio = load_media(value, frame_rate, with_frames=False, sampling_rate=sampling_rate, **(options or {})).audio
+        heard = sound_options(options or {})
+        audio = load_media(value, reading.frame_rate, with_frames=False, sampling_rate=sampling_rate, **heard).audio
         return np.zeros(0, dtype=np.float32) if audio is None else audio
     if isinstance(value, tuple) and len(value) == 2 and np.ndim(value[0]) > 0:
         value, rate = value

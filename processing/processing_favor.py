@@ -6,53 +6,34 @@ The number of placeholders is computed here and checked by the model; both use t
 """
 
 import copy
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoFeatureExtractor, AutoTokenizer, PreTrainedConfig
 from transformers.feature_extraction_utils import BatchFeature
 from transformers.processing_utils import MultiModalData, ProcessorMixin, Unpack, VideosKwargs
 from transformers.video_processing_utils import VideoProcessorMixin
 
-from .chat_favor import check_conversation, collect_media
+from .chat_favor import chat_instructions, check_conversation, collect_media
+from .item_inputs_favor import ItemInputsMixin
 from .item_sizes_favor import count_by_size
-from .items_favor import (
-    MediaItem,
-    PromptItem,
-    expand_items,
-    find_items,
-    is_audio_value,
-    is_image_value,
-    is_video_value,
-    load_image_item,
-    load_sound,
-    load_video_item,
-    match_media,
-)
-from .log_mel_favor import log_mel_chunks
-from .media_options_favor import (
-    SAMPLING_KWARGS,
-    FavorProcessorKwargs,
-    check_media_options,
-    merge_media_options,
-    sound_options,
-)
-from .query_tokens_favor import audio_vectors_per_frame, check_connector_values, item_tokens
+from .items_favor import item_sources, load_item
+from .media_names_favor import PLACEHOLDERS
+from .media_options_favor import FavorProcessorKwargs, check_media_options
+from .prompts_favor import ChatInstructions, PromptItem, expand_items, find_items
+from .query_tokens_favor import check_connector_values
 from .running_video_favor import RunningVideoMixin
-from .summary_favor import MediaSummary, audio_vector_counts
+from .summary_favor import MediaSummary
 from .video_processing_favor import FavorVideoProcessor
 
 CHAT_TEMPLATE = Path(__file__).with_name("chat_template.jinja")
 QFORMER_TOKENIZER = "qformer_tokenizer"  # attribute, and sub-folder of a saved processor
 
 
-class FavorProcessor(RunningVideoMixin, ProcessorMixin):
+class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
     """Turns prompts and media into what `FavorForConditionalGeneration` takes.
 
     Args:
@@ -70,6 +51,8 @@ class FavorProcessor(RunningVideoMixin, ProcessorMixin):
         visual_vectors_per_frame (`int`, *optional*): patches of a picture.
         visual_pooling (`str`, defaults to `"space_and_time"`): a token a frame, one a patch; or `"space"`, `"time"`.
         audio_pool_size (`int`, defaults to 1): audio encoder outputs a token.
+        audio_stride (`int`, defaults to 2): mel frames for each output of the audio encoder, Whisper's by default.
+        connector_values (`dict`, *optional*): what else the count of the connector's tokens depends on.
         media_options (`dict`, *optional*): defaults of a call's `start`, `end`, `max_frames`, `long_video`,
             `num_frames`, `on_error`, `media_limits`, `video_track`, `audio_track` and `decode_threads`.
 
@@ -96,6 +79,8 @@ class FavorProcessor(RunningVideoMixin, ProcessorMixin):
         visual_pooling="space_and_time",
         audio_pool_size=1,
         media_options=None,
+        audio_stride=2,
+        connector_values=None,
     ):
         if chat_template is None and CHAT_TEMPLATE.is_file():
             chat_template = CHAT_TEMPLATE.read_text(encoding="utf-8")
@@ -111,9 +96,13 @@ class FavorProcessor(RunningVideoMixin, ProcessorMixin):
         self.visual_pooling = visual_pooling
         self.audio_pool_size = audio_pool_size
         self.media_options = check_media_options(media_options)
-        check_connector_values(vars(self))
+        self.audio_stride = audio_stride
+        self.connector_values = connector_values
+        check_connector_values(self.counting_values)
         self.audio_vectors_per_frame()
-        self.video_token, self.image_token, self.audio_token = "<video>", "<image>", "<audio>"
+        self.video_token, self.image_token, self.audio_token = (
+            PLACEHOLDERS[kind] for kind in ("video", "image", "audio")
+        )
         self.video_token_id = self._token_id(self.video_token)
         self.image_token_id = self._token_id(self.image_token)
         self.audio_token_id = self._token_id(self.audio_token)
@@ -135,27 +124,6 @@ class FavorProcessor(RunningVideoMixin, ProcessorMixin):
             names += ["qformer_input_ids", "qformer_attention_mask"]
         return [*self.tokenizer.model_input_names, *names]
 
-    # Length arithmetic: the same in the model (docs/architecture.md).
-
-    def audio_vectors_per_frame(self, frame_rate: float | None = None) -> int:
-        """Audio encoder outputs a time step.
-
-        Raises:
-            ValueError: if it is not a whole number.
-        """
-        encoder_rate = self.feature_extractor.sampling_rate / self.feature_extractor.hop_length / 2
-        return audio_vectors_per_frame(encoder_rate, self.frame_rate if frame_rate is None else frame_rate)
-
-    def query_token_count(self, visual_frames: int, audio_vectors: int, frame_rate: float | None = None) -> int:
-        """Language model tokens of one item.
-
-        Args:
-            visual_frames (`int`): time steps that show a picture.
-            audio_vectors (`int`): audio encoder outputs, summed over chunks.
-            frame_rate (`float`, *optional*): the processor's own by default.
-        """
-        return item_tokens(vars(self), visual_frames, audio_vectors, self.audio_vectors_per_frame(frame_rate))
-
     def _get_num_multimodal_tokens(
         self,
         image_sizes: Sequence[tuple[int, int]] | None = None,
@@ -174,7 +142,7 @@ class FavorProcessor(RunningVideoMixin, ProcessorMixin):
         text: str | Sequence[str] | None = None,
         videos: Any = None,
         audio: Any = None,
-        instructions: str | Sequence[str] | None = None,
+        instructions: str | Sequence[str] | ChatInstructions | None = None,
         **kwargs: Unpack[FavorProcessorKwargs],
     ) -> BatchFeature:
         """Turns a batch of prompts and their media into model inputs.
@@ -191,11 +159,14 @@ class FavorProcessor(RunningVideoMixin, ProcessorMixin):
                 `video_metadata` (or "fps" in the dict) tells their own rate.
             audio: a path, bytes, (array, rate), {"array", "sampling_rate"} or array for each `<audio>`. Bare arrays
                 are at `sampling_rate`, the feature extractor's by default. Sound of any length is kept, in chunks.
-            instructions (`str` or `list[str]`, *optional*): for the visual Q-Former, one for all items or one an item;
-                by default the text of the user turn that holds the item.
+            instructions (`str` or `list[str]`, *optional*): for the visual Q-Former, one for all items or one an item.
+                `apply_chat_template(tokenize=True)` gives those of the chat's messages. By default, of prompts whose
+                template is Vicuna's, the text between the marks "USER:" and "ASSISTANT:" around the item, else the
+                whole text; without placeholders and special tokens.
             load_audio_from_video (`bool`, defaults to `True`): use a video file's own sound where no `<audio>` follows
                 its `<video>`.
-            fps (`float`, *optional*): time steps a second, in Hz; the model's `frame_rate` must then be the same.
+            fps (`float`, *optional*): time steps a second, in Hz. Only the processor's `frame_rate` where the model's
+                connector cuts time into steps, as the causal Q-Former does.
             num_frames (`int`, *optional*): that many pictures, uniformly spaced, and the whole sound. It has no effect
                 where picture and sound are synchronised: there the pictures follow the clock, as the sound does.
             start, end, max_frames, long_video, on_error, media_limits, video_track, audio_track, decode_threads: of
@@ -210,17 +181,26 @@ class FavorProcessor(RunningVideoMixin, ProcessorMixin):
 
         Raises:
             FileNotFoundError: if a media path does not exist.
-            ValueError: if a prompt is empty, placeholders and media differ in number, a file cannot be used, or
-                truncation would cut an item.
+            ValueError: if a prompt is empty, placeholders and media differ in number, a file cannot be used, `fps` is
+                not the model's, or truncation would cut an item.
         """
         texts = self._check_text(text)
         merged = self._merge_kwargs(tokenizer_init_kwargs=self.tokenizer.init_kwargs, **kwargs)
-        frame_rate = merged["videos_kwargs"].get("fps") or self.frame_rate
-        self.audio_vectors_per_frame(frame_rate)
-        prompts = self._find_items(texts)
-        loaded = self._load_items(prompts, images, videos, audio, frame_rate, merged)
-        media, counts = self._media_inputs(loaded, frame_rate, merged["videos_kwargs"])
-        media |= self._instruction_inputs([item for items in prompts for item in items], instructions)
+        videos_kwargs = merged["videos_kwargs"]
+        frame_rate = self.checked_frame_rate(videos_kwargs.get("fps"))
+        prompts = [find_items(text) for text in texts]
+        sources = item_sources(
+            prompts,
+            {"video": videos, "image": images, "audio": audio},
+            merged["load_audio_from_video"],
+            videos_kwargs.get("video_metadata"),
+            merged["audio_kwargs"].get("sampling_rate"),
+            self.item_instructions(texts, prompts, instructions),
+        )
+        reading = self.media_reading(frame_rate, videos_kwargs)
+        loaded = [load_item(source, reading) for source in sources]
+        media, counts = self.media_inputs(loaded, frame_rate, videos_kwargs)
+        media |= self.instruction_inputs([source.instruction for source in sources])
         text_inputs = self._text_inputs(texts, prompts, counts, merged)
         return_tensors = merged["text_kwargs"].get("return_tensors")
         if return_tensors == "np":
@@ -239,127 +219,6 @@ class FavorProcessor(RunningVideoMixin, ProcessorMixin):
             if not sample.strip():
                 raise ValueError(f"Text {number} is empty. Write a question, or at least a media placeholder.")
         return texts
-
-    def _find_items(self, texts: list[str]) -> list[list[PromptItem]]:
-        tokens = {"video": self.video_token, "image": self.image_token, "audio": self.audio_token}
-        other_tokens = [str(token) for token in self.tokenizer.all_special_tokens]
-        return [find_items(text, tokens, other_tokens) for text in texts]
-
-    def _load_items(
-        self, prompts: list[list[PromptItem]], images: Any, videos: Any, audio: Any, frame_rate: float, merged: dict
-    ) -> list[MediaItem]:
-        """Reads every item's media, in the order of the placeholders."""
-
-        def matched(values, argument, placeholder, is_value, belongs):
-            counts = [sum(map(belongs, items)) for items in prompts]
-            return iter(match_media(values, counts, is_value, placeholder, argument))
-
-        pictures = matched(images, "images", self.image_token, is_image_value, lambda item: item.kind == "image")
-        clips = matched(videos, "videos", self.video_token, is_video_value, lambda item: item.kind == "video")
-        sounds = matched(audio, "audio", self.audio_token, is_audio_value, lambda item: item.separate_audio)
-        videos_kwargs = merged["videos_kwargs"]
-        do_resize = videos_kwargs.get("do_resize", self.video_processor.do_resize)
-        size = (videos_kwargs.get("size") or self.video_processor.frame_size) if do_resize else None
-        metadata = videos_kwargs.get("video_metadata")
-        metadata = iter(metadata if isinstance(metadata, (list, tuple)) else [metadata] * sum(map(len, prompts)))
-        sampling_rate = self.feature_extractor.sampling_rate
-        uniform_sampling = not self.synchronize or self.connector != "causal_qformer"
-        options = merge_media_options(self.media_options, videos_kwargs, uniform_sampling)
-        loaded = []
-        for item in (item for items in prompts for item in items):
-            media = MediaItem()
-            own = {**options, "long_video": "error"} if item.separate_audio else options  # two files thin differently
-            if item.kind == "image":
-                media = load_image_item(next(pictures), size, options.get("media_limits"))
-            elif item.kind == "video":
-                with_audio = merged["load_audio_from_video"] and not item.separate_audio
-                media = load_video_item(
-                    next(clips), frame_rate, sampling_rate, size, with_audio, next(metadata, None), own
-                )
-            if item.separate_audio:
-                rate = merged["audio_kwargs"].get("sampling_rate")
-                sound = options if item.kind == "audio" else own
-                media.audio = load_sound(next(sounds), rate, sampling_rate, frame_rate, sound_options(sound))
-            loaded.append(media)
-        return loaded
-
-    def _media_inputs(self, loaded: list[MediaItem], frame_rate: float, videos_kwargs: dict) -> tuple[dict, list[int]]:
-        """The media tensors, and each item's number of query tokens."""
-        data, audio_vectors = self._audio_inputs(loaded)
-        per_frame = self.audio_vectors_per_frame(frame_rate)
-        indices = []
-        for media, vectors in zip(loaded, audio_vectors, strict=True):
-            steps = media.frame_indices or []
-            if media.still:
-                steps = steps * max(1, math.ceil(vectors / per_frame))
-            indices.append(torch.tensor(steps, dtype=torch.int64))
-        counts = [
-            self.query_token_count(len(steps), vectors, frame_rate)
-            for steps, vectors in zip(indices, audio_vectors, strict=True)
-        ]
-        seen = [number for number, media in enumerate(loaded) if media.frames is not None]
-        if seen:
-            kwargs = {key: value for key, value in videos_kwargs.items() if key not in SAMPLING_KWARGS}
-            pixels = self.video_processor([loaded[number].frames for number in seen], **kwargs)["pixel_values_videos"]
-            rows = [pixels[0].new_zeros(0, *pixels[0].shape[1:])] * len(loaded)
-            for number, frames in zip(seen, pixels, strict=True):
-                rows[number] = frames
-            padded = rows[0][None] if len(rows) == 1 else pad_sequence(rows, batch_first=True)  # one is not copied
-            data["pixel_values_videos"] = padded  # (items, F, 3, H, W)
-            data["video_frame_indices"] = pad_sequence(indices, batch_first=True, padding_value=-1)  # (items, T)
-        return data, counts
-
-    def _audio_inputs(self, loaded: list[MediaItem]) -> tuple[dict, list[int]]:
-        """Log-mel features and mask of chunks, and each item's number of audio encoder outputs.
-
-        No argument of the call reaches the feature extractor: the tokenizer's `padding`, `max_length` or `truncation`
-        would cut the sound.
-        """
-        extracted = [
-            log_mel_chunks(media.audio, self.feature_extractor)
-            if media.audio is not None and len(media.audio)
-            else None
-            for media in loaded
-        ]
-        heard = [chunks for chunks in extracted if chunks is not None]
-        if not heard:
-            return {}, [0] * len(loaded)
-        most = max(len(features) for features, _ in heard)
-        features = torch.zeros(len(loaded), most, *heard[0][0].shape[1:])  # (items, C, mel, frames)
-        mask = torch.zeros(len(loaded), most, features.shape[-1], dtype=torch.int64)  # (items, C, frames)
-        for item, chunks in enumerate(extracted):
-            if chunks is not None:
-                features[item, : len(chunks[0])], mask[item, : len(chunks[1])] = chunks
-        return {"input_features": features, "input_features_mask": mask}, audio_vector_counts(mask)
-
-    @property
-    def _limits_instructions(self) -> bool:
-        return self.qformer_tokenizer.model_max_length < 1 << 20  # beyond: the tokenizer knows no limit
-
-    def instruction_ids(self, instruction: str) -> list[int]:
-        """The visual Q-Former's tokens of one instruction, cut at the longest that it takes."""
-        return self.qformer_tokenizer([instruction], truncation=self._limits_instructions)["input_ids"][0]
-
-    def _instruction_inputs(self, items: list[PromptItem], instructions: str | Sequence[str] | None) -> dict:
-        if self.qformer_tokenizer is None or not items:
-            return {}
-        if instructions is None:
-            instructions = [item.instruction for item in items]
-        elif isinstance(instructions, str):
-            instructions = [instructions] * len(items)
-        if len(instructions) != len(items):
-            raise ValueError(
-                f"{len(instructions)} instructions were given for {len(items)} items. "
-                "Give one string, or one for each item."
-            )
-        tokens = self.qformer_tokenizer(
-            list(instructions),
-            padding=True,
-            padding_side="right",
-            truncation=self._limits_instructions,
-            return_tensors="pt",
-        )
-        return {"qformer_input_ids": tokens["input_ids"], "qformer_attention_mask": tokens["attention_mask"]}
 
     def _text_inputs(self, texts: list[str], prompts: list[list[PromptItem]], counts: list[int], merged: dict) -> dict:
         """Expands the placeholders and tokenizes; checks that truncation left every item whole."""
@@ -401,13 +260,20 @@ class FavorProcessor(RunningVideoMixin, ProcessorMixin):
 
         As in transformers, but a video's own sound is used unless `load_audio_from_video=False`. Contents are strings
         or lists of blocks: {"type": "text", "text"}, or {"type": T, "path" | "bytes" | T} with T "video", "image" or
-        "audio". The media of one message come before its text and pair up in order: the first audio is the sound of
-        the first video or image.
+        "audio". With the processor's own template the media of one message come before its text and pair up in order:
+        the first audio is the sound of the first video or image. With every template the visual Q-Former reads the
+        text of the message that holds the item.
 
         Raises:
-            ValueError: if a user message has neither text nor media, and as `__call__` does.
+            ValueError: if a user message has neither text nor media, another message has media, and as `__call__`
+                does.
         """
-        conversation = check_conversation(conversation, drop_empty_audio=bool(kwargs.get("tokenize")))
+        tokenize = bool(kwargs.get("tokenize"))
+        conversation = check_conversation(conversation, drop_empty_audio=tokenize)
+        if tokenize and "instructions" not in kwargs:
+            chats = [conversation] if isinstance(conversation[0], dict) else conversation
+            own = chat_instructions(chats, self.special_tokens)
+            kwargs["processor_kwargs"] = {"instructions": own, **(kwargs.get("processor_kwargs") or {})}
         return super().apply_chat_template(
             conversation, chat_template, load_audio_from_video=load_audio_from_video, **kwargs
         )
@@ -419,39 +285,6 @@ class FavorProcessor(RunningVideoMixin, ProcessorMixin):
         media = collect_media(conversations)
         audio = media["audio"] if any(media["audio"]) else []
         return media["image"], media["video"], audio, {"load_audio_from_video": load_audio_from_video}
-
-    # Looking at inputs
-
-    def media_summary(self, inputs: Any, fps: float | None = None) -> list[MediaSummary]:
-        """Tells, sample by sample, how many pictures and how much sound the inputs hold, read off the tensors.
-
-        Args:
-            inputs (`BatchFeature` or `dict`): what a call returned.
-            fps (`float`, *optional*): if the call had one.
-        """
-        frames, seconds, vectors = [], [], []
-        if "video_frame_indices" in inputs:
-            frames = (torch.as_tensor(inputs["video_frame_indices"]) >= 0).sum(dim=-1).tolist()
-        if "input_features_mask" in inputs:
-            mask = torch.as_tensor(inputs["input_features_mask"])
-            vectors = audio_vector_counts(mask)
-            mel_rate = self.feature_extractor.sampling_rate / self.feature_extractor.hop_length
-            seconds = [count / mel_rate for count in mask.sum(dim=(-1, -2)).tolist()]
-        items = max(len(frames), len(vectors))
-        frames, seconds, vectors = (column or [0] * items for column in (frames, seconds, vectors))
-        queries = [self.query_token_count(*pair, fps) for pair in zip(frames, vectors, strict=True)]
-        frames = [0] * items if self.modalities == "audio" else frames  # what the model masks does not reach it
-        seconds = [0] * items if self.modalities == "visual" else seconds
-        summaries, item = [], 0
-        for ids in inputs["input_ids"]:
-            tokens = int((torch.as_tensor(ids) == self.video_token_id).sum())
-            first, left = item, tokens
-            while left > 0 and item < items:
-                left -= queries[item]
-                item += 1
-            own = slice(first, item)
-            summaries.append(MediaSummary(item - first, sum(frames[own]), float(sum(seconds[own])), tokens))
-        return summaries
 
     # Saving and loading
 
@@ -469,11 +302,17 @@ class FavorProcessor(RunningVideoMixin, ProcessorMixin):
         return VideoProcessorMixin
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form; tells also whether there is a `qformer_tokenizer` folder."""
+        """The JSON form; tells also whether there is a `qformer_tokenizer` folder.
+
+        Newer fields are left out where they are what a file without them means.
+        """
         others = copy.copy(self)
         others.qformer_tokenizer = None
         output = super(FavorProcessor, others).to_dict()
         del output["qformer_tokenizer"]
+        for name, usual in (("audio_stride", 2), ("connector_values", None)):
+            if output.get(name) == usual:
+                output.pop(name, None)
         return {**output, "has_qformer_tokenizer": self.qformer_tokenizer is not None}
 
     def save_pretrained(self, save_directory, push_to_hub: bool = False, **kwargs) -> list[str]:

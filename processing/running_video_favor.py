@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from transformers.feature_extraction_utils import BatchFeature
 
-from .items_favor import MediaItem, PromptItem, distinct_pictures, expand_items
+from .items_favor import MediaItem, distinct_pictures
 from .media_favor import MediaClip, iterate_media
 from .media_limits_favor import MediaError
 from .media_sources_favor import MediaSource
+from .prompts_favor import find_items
 
 
 @dataclass
@@ -52,21 +53,21 @@ class RunningVideoMixin:
         Raises:
             ValueError: if the model's connector has no synchronised windows, or the file cannot be used.
         """
-        if self.connector != "causal_qformer" or not self.synchronize or self.window_frames is None:
+        if not self.shares_steps or self.window_steps is None:
             raise MediaError(
-                "Only models whose causal Q-Former has synchronised windows can watch a running video. This one has "
+                "Only models whose connector has synchronised windows can watch a running video. This one has "
                 f"connector={self.connector!r}, synchronize={self.synchronize}, window_frames={self.window_frames}."
             )
         pieces = iterate_media(
             source,
             self.frame_rate,
-            self.window_frames / self.frame_rate,
+            self.window_steps / self.frame_rate,
             size=self.video_processor.frame_size,
             sampling_rate=self.feature_extractor.sampling_rate,
             with_audio=load_audio_from_video,
             **{**self.media_options, **options, "num_frames": None},
         )
-        return self._window_inputs(pieces, self._instruction_inputs([PromptItem("video", False, 0, 0)], instruction))
+        return self._window_inputs(pieces, self.instruction_inputs([instruction]))
 
     def _window_inputs(self: Any, pieces: Iterator[MediaClip], instructions: dict) -> Iterator[VideoWindow]:
         chunk = self.feature_extractor.n_samples
@@ -79,7 +80,7 @@ class RunningVideoMixin:
             if piece.audio is not None:
                 item.audio = sound = np.concatenate([sound, piece.audio])
                 sound = sound[len(sound) // chunk * chunk :]
-            media, _ = self._media_inputs([item], self.frame_rate, {})
+            media, _ = self.media_inputs([item])
             if media:
                 end = piece.start + piece.duration
                 yield VideoWindow(piece.start, end, BatchFeature({**media, **instructions}, tensor_type="pt"))
@@ -103,17 +104,14 @@ class RunningVideoMixin:
         users = [number for number, turn in enumerate(conversation) if turn["role"] == "user"]
         if not users or not all(isinstance(turn["content"], str) for turn in conversation):
             raise ValueError("The conversation must have a user turn, and strings as contents: the video is running.")
+        named = sum(len(find_items(turn["content"])) for turn in conversation)
+        if named:
+            raise ValueError(f"The conversation names {named} media beside the running video; take them out.")
         first = conversation[users[0]]
         blocks = [{"type": "video"}, {"type": "text", "text": first["content"]}]
         turns = [*conversation[: users[0]], {**first, "content": blocks}, *conversation[users[0] + 1 :]]
-        text = self.apply_chat_template(turns, add_generation_prompt=True)
-        items = self._find_items([text])[0]
-        if len(items) != 1:
-            raise ValueError(f"The conversation names {len(items) - 1} media beside the running video; take them out.")
-        expanded, _ = expand_items(text, items, [num_tokens], self.video_token)
-        bos = self.tokenizer.bos_token
-        special = not (bos and expanded.startswith(bos))  # the template has written it
-        return BatchFeature(self.tokenizer(expanded, add_special_tokens=special, return_tensors="pt"))
+        ids = self.prompt_tokens(turns, [num_tokens], add_generation_prompt=True).input_ids
+        return BatchFeature({"input_ids": [ids], "attention_mask": [[1] * len(ids)]}, tensor_type="pt")
 
 
 __all__ = ["RunningVideoMixin", "VideoWindow"]

@@ -1,9 +1,8 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """What of a sample's media reached the model, read off the processor's tensors."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-import torch
 
 
 @dataclass(frozen=True)
@@ -22,6 +21,16 @@ class MediaSummary:
     audio_seconds: float
     query_tokens: int
 
+    @classmethod
+    def of_items(cls, items: Sequence["MediaSummary"]) -> "MediaSummary":
+        """Those of one sample's items, together."""
+        return cls(
+            items=sum(item.items for item in items),
+            visual_frames=sum(item.visual_frames for item in items),
+            audio_seconds=float(sum(item.audio_seconds for item in items)),
+            query_tokens=sum(item.query_tokens for item in items),
+        )
+
     def __str__(self) -> str:
         if self.items == 0:
             return "text only"
@@ -29,9 +38,3 @@ class MediaSummary:
         frames = "1 frame" if self.visual_frames == 1 else f"{self.visual_frames} frames"
         sound = f"{self.audio_seconds:.2f} s of sound" if self.audio_seconds else "no sound"
         return f"{items}: {frames}, {sound}, {self.query_tokens} query tokens"
-
-
-def audio_vector_counts(mask: torch.Tensor) -> list[int]:
-    """Each item's audio encoder outputs for a mel mask (items, C, frames): a stride-2 convolution a chunk."""
-    mel_frames = mask.sum(dim=-1)  # (items, C)
-    return torch.where(mel_frames > 0, (mel_frames - 1) // 2 + 1, 0).sum(dim=-1).tolist()

@@ -60,7 +60,20 @@ class FavorVideoProcessor(VideoProcessorMixin):
     @property
     def frame_size(self) -> dict[str, int]:
         """Height and width of the pixel values, in pixels."""
-        return {"height": self.size["height"], "width": self.size["width"]}
+        return self.checked_size(None)
+
+    def checked_size(self, size: Any) -> dict[str, int]:
+        """The height and width that `size` of a call, or else the processor's own, names.
+
+        Raises:
+            ValueError: if it names anything else, such as a shortest edge: a vision tower reads pictures of one size.
+        """
+        own = self.size if size is None else size
+        height, width = (own, own) if isinstance(own, int) else (own.get("height"), own.get("width"))
+        if height is None or width is None:
+            known = "" if size is None else f" The vision tower's pictures are {dict(self.size)}."
+            raise ValueError(f"size must hold height and width, but it is {dict(own)}.{known}")
+        return {"height": height, "width": width}
 
     def sample_frames(self, metadata: VideoMetadata, **kwargs: Any) -> np.ndarray:
         """All pictures: they were chosen on the time grid when the file was decoded."""

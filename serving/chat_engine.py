@@ -21,7 +21,7 @@ from favor.processing import MediaSummary
 from .answer import Answer, Event
 from .answer_text import AnswerText
 from .batch_generation import BatchGenerator, Question
-from .chat_items import Chat, chat_items, checked_chat, prompt_ids, text_length
+from .chat_items import Chat, checked_chat, prompt_ids, text_length
 from .encoded_clips import EncodedClips
 from .generation_settings import GenerationSettings
 
@@ -195,7 +195,7 @@ class ChatEngine:
         processor = self._own.processor
         turns = checked_chat(chat)
         self._check_text(turns)
-        items = chat_items(turns, processor, load_audio_from_video)
+        items = processor.chat_items(turns, load_audio_from_video)
         clips = []
         for item in items:
             if answer.ended:  # cancelled
@@ -204,14 +204,8 @@ class ChatEngine:
         seen = [clip.summary for clip in clips]
         tokens = prompt_ids(turns, processor, [summary.query_tokens for summary in seen])
         room = self._room(len(tokens), settings)
-        answer.media = asdict(
-            MediaSummary(
-                items=sum(summary.items for summary in seen),
-                visual_frames=sum(summary.visual_frames for summary in seen),
-                audio_seconds=float(sum(summary.audio_seconds for summary in seen)),
-                query_tokens=sum(summary.query_tokens for summary in seen),
-            )
-        )
+        # As in the pipeline: what the connector leaves out is no item.
+        answer.media = asdict(MediaSummary.of_items([summary for summary in seen if summary.query_tokens]))
         answer.prompt_tokens = len(tokens)
         embeddings = [
             self.clips.embeddings(item, clip, processor)

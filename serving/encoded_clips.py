@@ -14,10 +14,11 @@ from typing import Any
 
 import torch
 
-from .byte_cache import ByteCache
-from .chat_items import ChatItem
+from favor.processing import FavorProcessor, MediaSummary
+from favor.processing.items_favor import ItemSource
 
-PICTURES_A_PASS = 64  # through an encoder, as in FavorModel
+from .byte_cache import ByteCache
+from .chat_items import item_identity
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class EncodedClip:
     pictures: torch.Tensor | None
     time_steps: torch.Tensor | None
     audio: torch.Tensor | None
-    summary: Any
+    summary: MediaSummary
 
     @property
     def nbytes(self) -> int:
@@ -63,9 +64,7 @@ class EncodedClips:
         self.backbone, self.media_options = model.model, dict(media_options or {})
         self._cache = ByteCache(max_bytes)
         self._encoders, self._counting = threading.Lock(), threading.Lock()
-        qformer = self.backbone.visual_qformer
-        reads_visual = getattr(self.backbone.connector, "reads_visual", True)
-        self.reads_instruction = reads_visual and getattr(qformer, "reads_instruction", qformer is not None)
+        self.reads_instruction = self.backbone.reads_instruction
         self.hits = self.misses = 0
 
     @property
@@ -85,7 +84,7 @@ class EncodedClips:
         """Forgets everything."""
         self._cache.clear()
 
-    def clip(self, item: ChatItem, processor: Any) -> EncodedClip:
+    def clip(self, item: ItemSource, processor: FavorProcessor) -> EncodedClip:
         """The item's clip, read and encoded if it is not known.
 
         `processor` must not be in use by another thread. Raises what reading the media raises (`ValueError`,
@@ -96,45 +95,39 @@ class EncodedClips:
         def encode() -> EncodedClip:
             nonlocal known
             known = False
-            inputs = processor(**item.processor_arguments(), **self.media_options, return_tensors="pt")
+            inputs, _ = processor.media_inputs([processor.load_item(item, **self.media_options)])
             with self._encoders:
-                return self._encode(inputs, processor.media_summary(inputs)[0])
+                return self._encode(inputs, processor.item_summaries(inputs)[0])
 
-        clip = self._cache.get(item.clip(), encode)
+        clip = self._cache.get(item_identity(item), encode)
         with self._counting:
             self.hits += known
             self.misses += not known
         return clip
 
-    def embeddings(self, item: ChatItem, clip: EncodedClip, processor: Any) -> torch.Tensor:
+    def embeddings(self, item: ItemSource, clip: EncodedClip, processor: FavorProcessor) -> torch.Tensor:
         """(tokens, text width): what replaces the item's placeholders."""
         ids = self._instruction_ids(item.instruction, processor) if clip.pictures is not None else None
-        key = ("embeddings", item.clip(), None if ids is None else tuple(ids))
+        key = ("embeddings", item_identity(item), None if ids is None else tuple(ids))
         return self._cache.get(key, lambda: self._connect(clip, ids))
 
     @torch.no_grad()
-    def _encode(self, inputs: Mapping[str, torch.Tensor], summary: Any) -> EncodedClip:
+    def _encode(self, inputs: Mapping[str, torch.Tensor], summary: MediaSummary) -> EncodedClip:
         pictures = time_steps = audio = None
         device = self.backbone.connector.device
         if "pixel_values_videos" in inputs:
             time_steps = inputs["video_frame_indices"][0]
             pixels = inputs["pixel_values_videos"].to(device)  # (1, F, 3, H, W)
-            encode = self._patches if self.reads_instruction else self._frame_vectors
-            pictures = encode(pixels).cpu()
+            encode = self.backbone.picture_patches if self.reads_instruction else self._frame_vectors
+            pictures = encode(pixels[0]).cpu()
         if "input_features" in inputs:
             sound = (inputs[name].to(device) for name in ("input_features", "input_features_mask"))
             audio = self.backbone.encode_audio(*sound)[0][0].cpu()
         return EncodedClip(pictures, time_steps, audio, summary)
 
     def _frame_vectors(self, pixels: torch.Tensor) -> torch.Tensor:
-        """(1, F, 3, H, W) to the (F, p, d) that the connector takes."""
-        return self.backbone.encode_frames(pixels)[0][0]
-
-    def _patches(self, pixels: torch.Tensor) -> torch.Tensor:
-        """(1, F, 3, H, W) to the vision tower's (F, patches, width)."""
-        tower = self.backbone.vision_tower
-        passes = pixels[0].to(tower.dtype).split(PICTURES_A_PASS)
-        return torch.cat([tower(pixel_values=some).last_hidden_state.cpu() for some in passes])
+        """(F, 3, H, W) to the (F, p, d) that the connector takes; no row where it reads no pictures."""
+        return self.backbone.encode_frames(pixels[None])[0][0]
 
     @torch.no_grad()
     def _connect(self, clip: EncodedClip, ids: list[int] | None) -> torch.Tensor:
@@ -143,8 +136,7 @@ class EncodedClips:
         if clip.pictures is not None:
             vectors = clip.pictures
             if self.reads_instruction:
-                passes = vectors.split(PICTURES_A_PASS)
-                vectors = torch.cat([self._read(some.to(connector.device), ids) for some in passes])
+                vectors = self.backbone.picture_vectors(vectors, None if ids is None else torch.tensor([ids]))
             vectors = vectors.to(connector.device)  # (F, p, d)
             # No row where the connector reads no pictures.
             visual = vectors[None, clip.time_steps.to(vectors.device)] if len(vectors) else vectors[None]
@@ -152,15 +144,6 @@ class EncodedClips:
         fused = connector(visual=visual, audio=audio)
         return fused.embeddings[0, : int(fused.num_tokens[0])].cpu()
 
-    def _read(self, patches: torch.Tensor, ids: list[int] | None) -> torch.Tensor:
-        """(pictures, patches, width) to the (pictures, p, d) that the visual Q-Former makes of them and the text."""
-        if ids is None:
-            return self.backbone.visual_qformer(patches)
-        tokens = torch.tensor(ids, device=patches.device).expand(len(patches), -1)  # (pictures, Q)
-        return self.backbone.visual_qformer(patches, tokens, torch.ones_like(tokens))
-
-    def _instruction_ids(self, instruction: str, processor: Any) -> list[int] | None:
+    def _instruction_ids(self, instruction: str, processor: FavorProcessor) -> list[int] | None:
         """What the visual Q-Former reads of an instruction; None if it reads nothing."""
-        if not self.reads_instruction or processor.qformer_tokenizer is None:
-            return None
-        return processor.instruction_ids(instruction)
+        return processor.instruction_ids(instruction) if self.reads_instruction else None

@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from favor.processing.media_names_favor import MEDIA_KINDS, MediaKind
+
 from .bad_samples import BadSampleError
-from .sample_columns import MEDIA_KEYS, MediaKey, MediaValue, Sample, Turn
+from .sample_columns import MediaValue, Sample, Turn
 
 Draw: TypeAlias = Callable[[str | None], Sample]
 Transform: TypeAlias = Callable[[Sample, random.Random, Draw], Sample]
@@ -173,9 +175,9 @@ def check_shares(transform: PairRandomly | MatchAudio, *names: str) -> None:
             raise ValueError(f"{name} of a transform must lie between 0 and 1, but it is {value}.")
 
 
-def media_of(sample: Sample) -> list[MediaKey]:
+def media_of(sample: Sample) -> list[MediaKind]:
     """Which media a sample has."""
-    return [kind for kind in MEDIA_KEYS if sample.get(kind) is not None]
+    return [kind for kind in MEDIA_KINDS if sample.get(kind) is not None]
 
 
 def has_picture(sample: Sample) -> bool:

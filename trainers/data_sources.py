@@ -13,16 +13,18 @@ import datasets
 import pyarrow as pa
 from datasets import Dataset, IterableDataset
 
+from favor.processing.media_names_favor import MEDIA_KINDS
+
 from .augmentations import MaskModality, Transform, build_transforms
 from .hub_datasets import HubSplit, hub_splits
 from .manifest import is_manifest, iterate_manifest, keep_shares, load_manifest, plain_messages
-from .sample_columns import DESCRIPTIVE_KEYS, MEDIA_KEYS, MediaValue, Sample, check_sample_columns
+from .sample_columns import DESCRIPTIVE_KEYS, MediaValue, Sample, check_sample_columns
 from .source_spec import SourceSpec
 
 Row: TypeAlias = Mapping[str, object]  # of any columns
 
 READERS = {".parquet": "parquet", ".tar": "webdataset", ".jsonl": "json", ".json": "json", ".csv": "csv"}
-MAPPED = ("messages", *MEDIA_KEYS, "use_own_audio", "question", "answer", *DESCRIPTIVE_KEYS)
+MAPPED = ("messages", *MEDIA_KINDS, "use_own_audio", "question", "answer", *DESCRIPTIVE_KEYS)
 SHARD_SUFFIXES = {
     "video": ("mp4", "mkv", "webm", "mov", "avi"),
     "audio": ("wav", "flac", "mp3", "ogg", "m4a"),
@@ -258,7 +260,7 @@ class Normaliser:
 
     def __call__(self, row: Row, place: int) -> Sample:
         if self.from_manifest:
-            return cast(Sample, {name: row[name] for name in row if row[name] is not None or name in MEDIA_KEYS})
+            return cast(Sample, {name: row[name] for name in row if row[name] is not None or name in MEDIA_KINDS})
         if self.shards or "__key__" in row:
             row = from_shard(row)
         origin = f"{self.where}, row {row.get('__key__', place)}"
@@ -273,7 +275,7 @@ class Normaliser:
         found |= {name: row[column] for name, column in self.columns.items()}
         check_sample_columns(rest, origin)
         sample: Sample = {}
-        for kind in MEDIA_KEYS:
+        for kind in MEDIA_KINDS:
             sample[kind] = self.media(found.pop(kind, None), origin)
         question, answer = found.pop("question", None) or self.prompt, found.pop("answer", None)
         messages = found.pop("messages", None)
@@ -304,7 +306,7 @@ def from_shard(row: Row) -> Row:
             continue
         prefix = name.partition(".")[0]  # KEY.audio.mp4: the sound of a video file
         kind = next((kind for kind, suffixes in SHARD_SUFFIXES.items() if name.lower() in suffixes), name)
-        sample[prefix if prefix in MEDIA_KEYS else kind] = value
+        sample[prefix if prefix in MEDIA_KINDS else kind] = value
     return sample
 
 

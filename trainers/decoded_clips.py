@@ -13,12 +13,15 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from tqdm import tqdm
 
-from favor.processing import FavorProcessor, load_media
-from favor.processing.media_options_favor import merge_media_options, sound_options
+from favor.processing import FavorProcessor
+from favor.processing.items_favor import MediaItem, distinct_pictures
+from favor.processing.media_names_favor import MEDIA_KINDS
 
-from .hub_datasets import local_file
+from .sample_tokens import sample_item
 
-MEDIA_COLUMNS = ("video", "image", "audio", "use_own_audio")
+MEDIA_COLUMNS = (*MEDIA_KINDS, "use_own_audio")
+# Clips are decoded without regard to what is asked about them.
+ASKED = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "."}]
 
 
 @dataclass
@@ -29,17 +32,14 @@ class DecodedClip:
     pictures: (T, H, W, 3) uint8 at the vision tower's size, or None. frame_indices: (T,) int64, the picture of each
         synchronised frame; a still's one picture is repeated.
     log_mel: (chunks, mel, mel frames) float32, or None. mel_frames: (chunks,) int64, real ones of each chunk.
+    audio_vectors: audio encoder outputs of all chunks.
     """
 
     pictures: np.ndarray | None
     frame_indices: np.ndarray
     log_mel: np.ndarray | None
     mel_frames: np.ndarray
-
-    @property
-    def audio_vectors(self) -> int:
-        """Audio encoder outputs (stride-2 convolution)."""
-        return int(sum((frames - 1) // 2 + 1 for frames in self.mel_frames))
+    audio_vectors: int
 
 
 class ClipDataset(TorchDataset):
@@ -90,29 +90,28 @@ def one_thread(worker: int) -> None:
 
 def decode_clip(row: Mapping[str, Any], processor: FavorProcessor) -> DecodedClip:
     """Decodes one row's media as `FavorProcessor` does; pictures are not yet normalised."""
-    size, visual = processor.video_processor.frame_size, row["video"] or row["image"]
-    rate = processor.feature_extractor.sampling_rate
-    shares_steps = processor.synchronize and processor.connector == "causal_qformer"
-    options = merge_media_options(processor.media_options, {}, uniform_sampling=not shares_steps)
-    frames, audio, still = None, None, False
-    if visual is not None:
-        own_audio = row["use_own_audio"] and row["audio"] is None
-        file, grid = local_file(visual), processor.frame_rate
-        clip = load_media(file, fps=grid, size=size, with_audio=own_audio, sampling_rate=rate, **options)
-        frames, audio, still = clip.frames, clip.audio, clip.still
-    if row["audio"] is not None:
-        file = local_file(row["audio"])
-        audio = load_media(file, with_frames=False, sampling_rate=rate, **sound_options(options)).audio
-    log_mel, mel_frames = (None, np.zeros(0, dtype=np.int64)) if audio is None else mel_chunks(audio, processor)
-    decoded = DecodedClip(frames, np.arange(0 if frames is None else len(frames)), log_mel, mel_frames)
-    if still:
-        steps = math.ceil(decoded.audio_vectors / processor.audio_vectors_per_frame())
-        decoded.frame_indices = np.zeros(max(1, steps), dtype=np.int64)
-    return decoded
+    source = sample_item(processor, {**row, "messages": ASKED})
+    if source is None:
+        raise ValueError(f"The row has none of {', '.join(MEDIA_KINDS)}.")
+    item = processor.load_item(source)
+    heard = processor.log_mel(item)
+    vectors = [] if heard is None else list(map(processor.audio_vector_count, heard[1].sum(-1).tolist()))
+    pictures = item.frames if item.still or item.frames is None else item.frames[item.frame_indices]
+    indices = np.arange(0 if pictures is None else len(pictures))
+    if item.still:
+        steps = math.ceil(sum(vectors) / processor.audio_vectors_per_frame())
+        indices = np.zeros(max(1, steps), dtype=np.int64)
+    log_mel, mel_frames = (None, []) if heard is None else (heard[0].numpy(), heard[1].sum(-1).tolist())
+    return DecodedClip(pictures, indices, log_mel, np.array(mel_frames, dtype=np.int64), sum(vectors))
 
 
-def mel_chunks(audio: np.ndarray, processor: FavorProcessor) -> tuple[np.ndarray, np.ndarray]:
-    """Sound of any length as the processor's whole chunks, and each chunk's number of real mel frames."""
-    rate = processor.feature_extractor.sampling_rate
-    inputs = processor(text=processor.audio_token, audio=(audio, rate), return_tensors="pt")
-    return inputs["input_features"][0].numpy(), inputs["input_features_mask"][0].sum(-1).numpy()
+def media_item(clip: DecodedClip) -> MediaItem:
+    """A decoded clip as the processor takes it: pictures that follow their like are not repeated."""
+    item = MediaItem()
+    if clip.pictures is not None:
+        rows, place = distinct_pictures(clip.pictures)
+        item.frames, item.frame_indices = clip.pictures[rows], [place[step] for step in clip.frame_indices]
+    if clip.log_mel is not None:
+        mask = torch.arange(clip.log_mel.shape[-1]) < torch.from_numpy(clip.mel_frames)[:, None]  # (chunks, frames)
+        item.log_mel = torch.from_numpy(clip.log_mel), mask.long()
+    return item

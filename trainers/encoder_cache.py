@@ -11,21 +11,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from datasets import Dataset
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from tqdm import tqdm
 
+from favor.processing.media_names_favor import MEDIA_KINDS
+
 from .bad_samples import BadSample, BadSampleError, BadSampleLog
 from .data_mixture import mixture_of
-from .decoded_clips import DecodedClip, clip_key, one_thread
+from .decoded_clips import DecodedClip, clip_key, media_item, one_thread
 from .favor_data_collator import Batch, TokenRow, pad_text
 from .feature_cache import FeatureCache
 from .feature_keys import FeatureKeys
 from .sample_columns import check_sample_columns, media_files
-from .sample_tokens import limit_length, media_messages, tokenize_sample
+from .sample_tokens import limit_length, sample_item, tokenize_sample
 
 FRAMES = "/frames"  # suffix of the key under which the picture of each time step is stored
 AS_LONG_AS_THE_SOUND = -1  # in place of those indices: a still
@@ -185,9 +186,9 @@ def read_samples(
         origin = row.get("origin") or f"row {number} of the dataset"
         try:
             check_sample_columns(row)
-            if row.get("video") is not None and row.get("image") is not None:
-                raise BadSampleError("malformed", "cached samples have one item: a video or an image.", origin)
-            ids = instruction_ids(model, processor, media_messages(row))
+            item = sample_item(processor, {**row, "origin": origin})
+            reads = item is not None and model.model.reads_instruction
+            ids = processor.instruction_ids(item.instruction) if reads else None
             visual, audio = keys.visual(row, ids), keys.audio(row)
             still = row.get("image") is not None
             sample = {"number": number, "origin": origin, "clip": keys.clip(row), "still": still}
@@ -196,6 +197,8 @@ def read_samples(
             refuse(BadSampleError("missing file", str(error), origin, ", ".join(media_files(row))))
         except BadSampleError as error:
             refuse(error)
+        except ValueError as error:  # an empty question
+            refuse(BadSampleError("malformed", str(error), origin))
     return samples
 
 
@@ -217,29 +220,22 @@ class ClipInputs(TorchDataset):
         row = self.dataset[self.numbers[index]]
         file = ", ".join(media_files(row))
         try:
-            inputs = self.processor.apply_chat_template(
-                [media_messages(row)],
-                load_audio_from_video=row.get("use_own_audio") is not False,
-                tokenize=True,
-                return_dict=True,
-                return_tensors="pt",
-            )
+            item = sample_item(self.processor, row)
+            return self.processor.media_inputs([self.processor.load_item(item)])[0]
         except FileNotFoundError as error:
             return BadSampleError("missing file", str(error), file=file)
         except (ValueError, OSError) as error:
             return BadSampleError("unreadable media", str(error), file=file)
-        return {name: value for name, value in inputs.items() if "input_ids" not in name}
 
 
 def media_inputs(
     dataset: Dataset, processor: Any, groups: list[list[dict]], clips: Mapping[tuple, DecodedClip], workers: int
 ) -> Iterator[dict[str, torch.Tensor] | BadSampleError]:
     """The media tensors of each group's clip, from memory or decoded in worker processes."""
-    as_decoded = getattr(processor, "modalities", "audio_visual") == "audio_visual"
     found: list[DecodedClip | None] = []
     for group in groups:
         row = dataset[group[0]["number"]]
-        hashable = as_decoded and not any(isinstance(row.get(kind), dict) for kind in ("video", "image", "audio"))
+        hashable = not any(isinstance(row.get(kind), dict) for kind in MEDIA_KINDS)
         found.append(clips.get(clip_key(row)) if hashable and clips else None)
     numbers = [group[0]["number"] for group, clip in zip(groups, found, strict=True) if clip is None]
     decoded: Iterator = iter(())
@@ -255,7 +251,7 @@ def media_inputs(
         )
         decoded = iter(loader)
     for clip in found:
-        yield next(decoded) if clip is None else clip_inputs(clip, processor)
+        yield next(decoded) if clip is None else processor.media_inputs([media_item(clip)])[0]
 
 
 def only_element(batch: list) -> Any:
@@ -263,28 +259,12 @@ def only_element(batch: list) -> Any:
     return batch[0]
 
 
-def clip_inputs(clip: DecodedClip, processor: Any) -> dict[str, torch.Tensor]:
-    """A decoded clip as the processor's media tensors: pictures that follow their like are not repeated."""
-    inputs: dict[str, torch.Tensor] = {}
-    if clip.pictures is not None:
-        changes = [True, *(not np.array_equal(a, b) for a, b in zip(clip.pictures, clip.pictures[1:], strict=False))]
-        place = np.cumsum(changes) - 1
-        pixels = processor.video_processor([clip.pictures[changes]], return_tensors="pt")["pixel_values_videos"]
-        inputs["pixel_values_videos"] = pixels
-        inputs["video_frame_indices"] = torch.from_numpy(place[clip.frame_indices])[None]
-    if clip.log_mel is not None:
-        width = clip.log_mel.shape[-1]
-        inputs["input_features"] = torch.from_numpy(clip.log_mel)[None]
-        inputs["input_features_mask"] = (torch.arange(width) < torch.from_numpy(clip.mel_frames)[:, None]).long()[None]
-    return inputs
-
-
 class ClipEncoder:
     """Runs the encoders on one clip and puts their states into the cache."""
 
     def __init__(self, model: torch.nn.Module, processor: Any, cache: FeatureCache, dtype: torch.dtype):
         self.backbone, self.processor, self.cache, self.dtype = model.model, processor, cache, dtype
-        self.audio_width = model.config.audio_config.hidden_size
+        self.audio_width = model.config.connector_config.audio_hidden_size
 
     @torch.no_grad()
     def encode(self, group: list[dict], media: Mapping[str, torch.Tensor]) -> None:
@@ -306,9 +286,7 @@ class ClipEncoder:
                 states |= {visual: torch.zeros(0, 1, 1, dtype=self.dtype), visual + FRAMES: torch.zeros(0).long()}
                 continue
             if patches is None:
-                tower = self.backbone.vision_tower
-                pixels = media["pixel_values_videos"][0].to(tower.device, tower.dtype)  # (F, 3, H, W)
-                patches = tower(pixel_values=pixels).last_hidden_state
+                patches = self.backbone.picture_patches(media["pixel_values_videos"][0])  # (F, patches, width)
             states[visual] = self.visual_states(patches, sample["instruction"]).to(self.dtype)
             steps = torch.tensor([AS_LONG_AS_THE_SOUND]) if sample["still"] else media["video_frame_indices"][0]
             states[visual + FRAMES] = steps.to(torch.int32)
@@ -318,28 +296,13 @@ class ClipEncoder:
         """(S, A) states of the clip's chunks; (0, A) of a file without sound."""
         if "input_features" not in media:
             return torch.zeros(0, self.audio_width, dtype=self.dtype)
-        tower = self.backbone.audio_tower
-        chunks = media["input_features"][0].to(tower.device, tower.dtype)  # (chunks, mel, mel frames)
-        frames = media["input_features_mask"][0].sum(-1)
-        vectors = torch.where(frames > 0, (frames - 1) // 2 + 1, 0).sum()  # stride-2 convolution
-        return tower(chunks).last_hidden_state.flatten(0, 1)[:vectors].to(self.dtype)
+        states = self.backbone.chunk_states(media["input_features"][0])  # (chunks, vectors, A)
+        vectors = int(self.backbone.audio_vector_counts(media["input_features_mask"])[0])
+        return states.flatten(0, 1)[:vectors].to(self.dtype)
 
     def visual_states(self, patches: torch.Tensor, ids: list[int] | None) -> torch.Tensor:
         """(F, p, d) vectors of the clip's pictures for one question."""
-        qformer = self.backbone.visual_qformer
-        if qformer is None or ids is None:
-            return patches if qformer is None else qformer(patches)
-        tokens = torch.tensor(ids, device=patches.device).expand(len(patches), -1)
-        return qformer(patches, tokens, torch.ones_like(tokens))
-
-
-def instruction_ids(model: torch.nn.Module, processor: Any, messages: list[dict]) -> list[int] | None:
-    """Token ids of the turn that holds the item, as the processor gives them to the visual Q-Former."""
-    reads = getattr(model.model.visual_qformer, "reads_instruction", model.model.visual_qformer is not None)
-    turn = next((turn["content"] for turn in messages if isinstance(turn["content"], list)), None)
-    if not reads or processor.qformer_tokenizer is None or turn is None:
-        return None
-    return processor.instruction_ids(" ".join(turn[-1]["text"].split()))
+        return self.backbone.picture_vectors(patches, None if ids is None else torch.tensor([ids]))
 
 
 def token_row(
@@ -354,7 +317,9 @@ def token_row(
     steps = 0
     if visual is not None and cache.shape(visual)[0]:
         steps = len(time_steps(cache.get(visual + FRAMES), heard, processor.audio_vectors_per_frame()))
-    ids, labels = tokenize_sample(processor, row, processor.query_token_count(steps, heard))
+    has_item = visual is not None or audio is not None
+    counts = [processor.query_token_count(steps, heard)] if has_item else []
+    ids, labels = tokenize_sample(processor, row, counts)
     try:
         ids, labels = limit_length(ids, labels, max_length, sample["origin"])
     except BadSampleError as error:

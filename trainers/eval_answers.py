@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, TypedDict
 import torch
 from accelerate.utils import gather_object
 
+from favor.processing.media_names_favor import MEDIA_KINDS
+
 from .data_mixture import SampleDataset
 from .favor_data_collator import Batch
-from .sample_columns import MEDIA_KEYS, Sample
+from .sample_columns import Sample
 from .sample_tokens import IGNORED_LABEL
 from .trained_modules import favor_of
 
@@ -79,7 +81,7 @@ def answer_sample(trainer: "FavorSFTTrainer", sample: Sample, max_new_tokens: in
     tokenizer = trainer.processing_class.tokenizer
     answer = tokenizer.decode(tokens[0, prompt["input_ids"].shape[1] :], skip_special_tokens=True).strip()
     expected = tokenizer.decode(reference, skip_special_tokens=True).strip()
-    files = [sample.get(key) for key in MEDIA_KEYS]
+    files = [sample.get(key) for key in MEDIA_KINDS]
     return {
         "task": sample.get("task") or sample.get("family"),
         "media": [Path(file).name for file in files if isinstance(file, str) and file],

@@ -13,7 +13,7 @@ from favor.processing import FavorProcessor
 
 from .bad_samples import BadSample, BadSampleError, BadSampleLog
 from .sample_columns import Sample, check_sample_columns, media_files
-from .sample_tokens import IGNORED_LABEL, limit_length, media_messages, with_spaces_before
+from .sample_tokens import IGNORED_LABEL, answer_labels, limit_length, media_messages
 
 MAX_SPARES = 100  # samples tried in place of a batch that is bad as a whole
 TEXT_INPUTS = ("input_ids", "attention_mask", "labels")
@@ -149,8 +149,7 @@ class FavorDataCollator:
         row = dict(inputs)
         ids, answers = row.pop("input_ids")[0].tolist(), row.pop("assistant_masks")
         row.pop("attention_mask")
-        answers = with_spaces_before(self.processor, ids, torch.as_tensor(answers)[0].tolist())
-        labels = [token if answer else IGNORED_LABEL for token, answer in zip(ids, answers, strict=True)]
+        labels = answer_labels(self.processor, ids, torch.as_tensor(answers)[0].tolist())
         row["input_ids"], row["labels"] = limit_length(ids, labels, self.max_length, origin)
         return cast(PreparedSample, row)
 

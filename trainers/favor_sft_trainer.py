@@ -12,6 +12,7 @@ from transformers.utils import logging
 from trl import SFTTrainer
 
 from favor.modeling_favor import FavorForConditionalGeneration
+from favor.modeling_favor.connectors_favor import connector_kind
 from favor.modeling_favor.outputs_favor import FavorModelOutputWithPast
 
 from .bad_samples import BAD_SAMPLES
@@ -89,7 +90,7 @@ class FavorSFTTrainer(SFTTrainer):
         self.diversity_loss_weight = args.diversity_loss_weight
         if self.diversity_loss_weight is None:
             self.diversity_loss_weight = model.config.diversity_loss_weight
-        self.has_diversity_loss = model.config.connector_config.model_type == "favor_causal_qformer"
+        self.has_diversity_loss = connector_kind(model.config.connector_config).has_diversity_loss
         self._diversity_loss = self._step_units = None
         super().__init__(
             model=model, args=args, data_collator=data_collator, processing_class=processing_class, **kwargs

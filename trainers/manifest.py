@@ -11,12 +11,12 @@ from typing import cast
 
 from datasets import Dataset
 
+from favor.processing.media_names_favor import MEDIA_KINDS, PLACEHOLDERS
+
 from .bad_samples import BadSampleError
 from .hub_datasets import HubSplit
 from .sample_columns import (
     DESCRIPTIVE_KEYS,
-    MEDIA_KEYS,
-    PLACEHOLDERS,
     Sample,
     Turn,
     check_manifest_keys,
@@ -27,7 +27,7 @@ RELEASED_ROLES = {"human": "user", "gpt": "assistant"}
 RELEASED_TURNS = ("conversation", "conversations")
 ROLES = ("system", "user", "assistant")
 OTHERS = "others"  # in family shares: every family that is not named
-_PLACEHOLDERS = re.compile(rf"\s*(?:{'|'.join(PLACEHOLDERS)})\s*")
+_PLACEHOLDERS = re.compile(rf"\s*(?:{'|'.join(PLACEHOLDERS.values())})\s*")
 
 
 def load_manifest(
@@ -77,7 +77,7 @@ def is_manifest(path: Path) -> bool:
     sample = next((sample for _, sample in read_samples(path)), None)
     if not isinstance(sample, Mapping) or not any(key in sample for key in ("messages", *RELEASED_TURNS)):
         return False
-    return set(sample) <= {"messages", *RELEASED_TURNS, "image_name", *MEDIA_KEYS, *DESCRIPTIVE_KEYS}
+    return set(sample) <= {"messages", *RELEASED_TURNS, "image_name", *MEDIA_KINDS, *DESCRIPTIVE_KEYS}
 
 
 def read_samples(path: Path) -> Iterator[tuple[int, object]]:
@@ -110,7 +110,7 @@ def normalise_sample(
         sample |= released_sample(turns, sample.pop("image_name", None), where)
     check_manifest_keys(sample, where)
     row: Sample = {"messages": plain_messages(sample.get("messages"), where)}
-    for kind in MEDIA_KEYS:
+    for kind in MEDIA_KINDS:
         value = sample.get(kind)
         if value is not None and not isinstance(value, str):
             raise ValueError(f"{where}: {kind} must be the path of a file, but it is {value!r}.")

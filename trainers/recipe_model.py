@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModel, PreTrainedConfig
 
 from favor.modeling_favor import FavorConfig, FavorForConditionalGeneration
-from favor.modeling_favor.connector_favor import build_connector
+from favor.modeling_favor.connectors_favor import build_connector
 from favor.modeling_favor.language_head_favor import build_language_head
 from favor.processing import FavorProcessor
 

@@ -3,12 +3,12 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Literal, TypeAlias, TypedDict
+from typing import TypeAlias, TypedDict
+
+from favor.processing.media_names_favor import MEDIA_KINDS, PLACEHOLDERS
 
 from .bad_samples import BadSampleError
 
-MediaKey: TypeAlias = Literal["video", "image", "audio"]
-MEDIA_KEYS: tuple[MediaKey, ...] = ("video", "image", "audio")
 # Known keys beside `messages` and the media: what a sample is, for choosing and for reports. The model sees none.
 DESCRIPTIVE_KEYS = (
     "id",
@@ -26,8 +26,7 @@ DESCRIPTIVE_KEYS = (
 )
 # What trainers and caches add.
 INTERNAL_KEYS = ("use_own_audio", "input_ids", "labels", "visual_states", "audio_states")
-KNOWN_KEYS = ("messages", *MEDIA_KEYS, *DESCRIPTIVE_KEYS, *INTERNAL_KEYS)
-PLACEHOLDERS = ("<video>", "<image>", "<audio>")
+KNOWN_KEYS = ("messages", *MEDIA_KINDS, *DESCRIPTIVE_KEYS, *INTERNAL_KEYS)
 MEDIA_SUFFIXES = (
     *(".mp4", ".mkv", ".webm", ".mov", ".avi", ".ts", ".flv", ".gif", ".m4v"),
     *(".wav", ".flac", ".mp3", ".ogg", ".m4a", ".opus", ".aac"),
@@ -101,7 +100,7 @@ def check_sample_columns(sample: Mapping[str, object], where: str = "a sample") 
     messages = sample.get("messages")
     for turn in messages if isinstance(messages, (list, tuple)) else ():
         text = turn.get("content") if isinstance(turn, Mapping) else None
-        for placeholder in PLACEHOLDERS:
+        for placeholder in PLACEHOLDERS.values():
             if isinstance(text, str) and placeholder in text:
                 raise BadSampleError(
                     "wrong columns",
@@ -118,7 +117,7 @@ def check_media_columns(dataset: Iterable[Mapping[str, object]], rows: int = 100
 
     Raises `BadSampleError` as [`check_sample_columns`] does, and `ValueError` if there is no `messages` column.
     """
-    counts = dict.fromkeys((*MEDIA_KEYS, "text_only"), 0)
+    counts = dict.fromkeys((*MEDIA_KINDS, "text_only"), 0)
     for number, sample in enumerate(dataset):
         if number == rows:
             break
@@ -134,7 +133,7 @@ def check_media_columns(dataset: Iterable[Mapping[str, object]], rows: int = 100
                 f"sample {number} has no `messages`, only {', '.join(sorted(sample))}; a training sample holds "
                 "`messages` and any of `video`, `image` and `audio`."
             )
-        present: list[str] = [key for key in MEDIA_KEYS if sample.get(key) is not None]
+        present: list[str] = [key for key in MEDIA_KINDS if sample.get(key) is not None]
         for key in present or ["text_only"]:
             counts[key] += 1
     return counts
@@ -142,7 +141,7 @@ def check_media_columns(dataset: Iterable[Mapping[str, object]], rows: int = 100
 
 def check_manifest_keys(sample: Mapping[str, object], where: str) -> None:
     """Raises `ValueError` for a key that no manifest has."""
-    known = ("messages", *MEDIA_KEYS, *DESCRIPTIVE_KEYS)
+    known = ("messages", *MEDIA_KINDS, *DESCRIPTIVE_KEYS)
     unknown = [key for key in sample if key not in known]
     if unknown:
         raise ValueError(
@@ -154,7 +153,7 @@ def check_manifest_keys(sample: Mapping[str, object], where: str) -> None:
 def media_files(sample: Mapping[str, object]) -> list[str]:
     """Names of the sample's media, for messages."""
     names = []
-    for key in MEDIA_KEYS:
+    for key in MEDIA_KINDS:
         value = sample.get(key)
         if isinstance(value, Mapping):
             value = value.get("path") or f"{len(value.get('bytes') or b'')} bytes of {key}"

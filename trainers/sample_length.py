@@ -12,8 +12,7 @@ from tqdm import tqdm
 
 from favor.processing import load_media
 
-from .bad_samples import BadSampleError
-from .sample_tokens import media_source, tokenize_sample
+from .sample_tokens import media_blocks, media_source, tokenize_sample
 
 NO_PROTOCOL = {"protocol_whitelist": "none"}  # a playlist dressed as a video opens nothing else
 
@@ -41,8 +40,9 @@ def sample_length(sample: Mapping[str, Any], processor: Any, known: dict | None 
     except (OSError, ValueError, av.FFmpegError):
         placeholders = 0
     try:
-        return len(tokenize_sample(processor, sample, placeholders)[0])
-    except BadSampleError:
+        items = 1 if media_blocks(sample) else 0
+        return len(tokenize_sample(processor, sample, [placeholders] * items)[0])
+    except ValueError:
         return placeholders
 
 
@@ -61,7 +61,7 @@ def query_tokens(sample: Mapping[str, Any], processor: Any, known: dict) -> int:
     frames = math.ceil(seen * processor.frame_rate - 1e-6)
     extractor = processor.feature_extractor
     mel_frames = math.ceil(heard * extractor.sampling_rate / extractor.hop_length)
-    audio_vectors = (mel_frames - 1) // 2 + 1 if mel_frames else 0
+    audio_vectors = processor.audio_vector_count(mel_frames)
     if still:
         frames = max(1, math.ceil(audio_vectors / processor.audio_vectors_per_frame()))
     return processor.query_token_count(frames, audio_vectors)

@@ -1,23 +1,46 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """A sample's text as tokens: media placeholders expanded, labels on the answers, a limit that never cuts media."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from favor.processing.items_favor import ItemSource
+from favor.processing.media_names_favor import MEDIA_KINDS
 
 from .bad_samples import BadSampleError
 from .hub_datasets import local_file
 from .manifest import plain_messages
-from .sample_columns import MEDIA_KEYS
 
 IGNORED_LABEL = -100
 SPACE_TOKENS = ("Ġ", "▁")  # a space alone, in byte-level BPE and in SentencePiece
 
 
+def media_blocks(sample: Mapping[str, Any]) -> list[dict]:
+    """The sample's media as blocks of a chat."""
+    return [{"type": kind, **media_source(sample[kind], kind)} for kind in MEDIA_KINDS if sample.get(kind) is not None]
+
+
+def sample_item(processor: Any, sample: Mapping[str, Any]) -> ItemSource | None:
+    """The sample's one audio-visual item with its instruction, as the processor finds it; None of text alone.
+
+    Raises:
+        BadSampleError: if the sample has several, or its template makes several of it.
+    """
+    messages = media_messages(sample)
+    items = processor.chat_items(messages, load_audio_from_video=sample.get("use_own_audio") is not False)
+    if len(items) > 1:
+        raise BadSampleError(
+            "malformed",
+            f"cached samples have one item, a video or an image or a sound, but this one has {len(items)}: "
+            f"{', '.join(item.kind for item in items)}.",
+            sample.get("origin") or "a sample",
+        )
+    return items[0] if items else None
+
+
 def media_messages(sample: Mapping[str, Any]) -> list[dict]:
     """The sample's messages with its media as blocks of the first user turn."""
-    blocks = [
-        {"type": kind, **media_source(sample[kind], kind)} for kind in MEDIA_KEYS if sample.get(kind) is not None
-    ]
+    blocks = media_blocks(sample)
     messages: list[dict[str, Any]] = []
     placed = not blocks
     for turn in plain_messages(sample.get("messages"), sample.get("origin") or "a sample"):
@@ -39,29 +62,18 @@ def media_source(value: Any, kind: str) -> dict[str, Any]:
     return {kind: value} if isinstance(value, (bytes, bytearray)) else {"path": local_file(value)}
 
 
-def tokenize_sample(processor: Any, sample: Mapping[str, Any], placeholders: int) -> tuple[list[int], list[int]]:
-    """Token ids with the item's placeholder expanded, and labels on the answers only."""
-    tokenized = processor.tokenizer.apply_chat_template(
-        media_messages(sample),
-        chat_template=processor.chat_template,
-        tokenize=True,
-        return_dict=True,
-        return_assistant_tokens_mask=True,
-    )
-    answers = with_spaces_before(processor, tokenized["input_ids"], tokenized["assistant_masks"])
-    media_ids = {processor.video_token_id, processor.image_token_id, processor.audio_token_id}
-    input_ids: list[int] = []
-    labels: list[int] = []
-    left = placeholders
-    for token, is_answer in zip(tokenized["input_ids"], answers, strict=True):
-        if token in media_ids:  # an item's first placeholder becomes the whole run, its <audio> nothing
-            input_ids += [processor.video_token_id] * left
-            labels += [IGNORED_LABEL] * left
-            left = 0
-        else:
-            input_ids.append(token)
-            labels.append(token if is_answer else IGNORED_LABEL)
-    return input_ids, labels
+def tokenize_sample(
+    processor: Any, sample: Mapping[str, Any], query_tokens: Sequence[int]
+) -> tuple[list[int], list[int]]:
+    """Token ids with the items' placeholders expanded to so many query tokens each, and labels on the answers only."""
+    prompt = processor.prompt_tokens(media_messages(sample), query_tokens, return_assistant_tokens_mask=True)
+    return prompt.input_ids, answer_labels(processor, prompt.input_ids, prompt.answers)
+
+
+def answer_labels(processor: Any, input_ids: list[int], answers: list[int]) -> list[int]:
+    """The tokens of the answers, [`IGNORED_LABEL`] elsewhere."""
+    said = with_spaces_before(processor, input_ids, answers)
+    return [token if is_answer else IGNORED_LABEL for token, is_answer in zip(input_ids, said, strict=True)]
 
 
 def with_spaces_before(processor: Any, input_ids: list[int], answers: list[int]) -> list[int]:

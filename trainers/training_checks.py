@@ -10,9 +10,11 @@ from accelerate import Accelerator
 from datasets import Dataset
 from transformers import TrainingArguments
 
+from favor.processing.media_names_favor import MEDIA_KINDS
+
 from .data_mixture import SampleDataset, mixture_of
 from .favor_data_collator import Batch
-from .sample_columns import MEDIA_KEYS, check_media_columns
+from .sample_columns import check_media_columns
 from .trained_modules import TrainedModel, encoders, favor_of
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def check_datasets(datasets: SampleDataset | Mapping[str, SampleDataset] | None,
     if isinstance(datasets, Mapping) and not isinstance(datasets, Dataset):
         return min(check_datasets(dataset, allow_text_only) for dataset in datasets.values())
     counts = check_media_columns(datasets, rows=100 if hasattr(datasets, "__len__") else STREAM_SAMPLES)
-    if not any(counts[key] for key in MEDIA_KEYS) and not allow_text_only and not has_media(datasets):
+    if not any(counts[key] for key in MEDIA_KINDS) and not allow_text_only and not has_media(datasets):
         raise ValueError(
             f"None of the samples has media: their columns are {', '.join(datasets.column_names or ['unknown'])}. "
             "Training would be on text alone; give the files in `video`, `image` or `audio`, or set "
@@ -45,7 +47,7 @@ def has_media(dataset: SampleDataset) -> bool:
     """Whether any row of a plain dataset has media; what a mixture or a stream holds is known by its first samples."""
     if not isinstance(dataset, Dataset) or mixture_of(dataset) is not None:
         return False
-    names = [name for name in (*MEDIA_KEYS, *ENCODED_KEYS) if name in dataset.column_names]
+    names = [name for name in (*MEDIA_KINDS, *ENCODED_KEYS) if name in dataset.column_names]
     return any(value is not None for name in names for value in dataset.select_columns([name])[name])
 
 

@@ -12,7 +12,6 @@ from torch import nn
 
 from .data_mixture import SampleDataset, mixture_of
 from .recipe_sections import Recipe
-from .sample_columns import MEDIA_KEYS
 
 if TYPE_CHECKING:
     from .favor_sft_trainer import FavorSFTTrainer
@@ -107,7 +106,7 @@ def data_facts(dataset: SampleDataset) -> Record:
     if not hasattr(dataset, "__len__"):
         return {"streamed": True}
     facts: Record = {"samples": len(dataset)}
-    for key in (*MEDIA_KEYS, "visual_states", "audio_states"):
+    for key in (*"visual_states", "audio_states"):
         if key in dataset.column_names:
             present = sum(value is not None for value in dataset[key])
             facts |= {f"with {key.replace('_', ' ')}": present} if present else {}

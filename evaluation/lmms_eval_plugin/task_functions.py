@@ -7,9 +7,11 @@ import math
 from collections.abc import Callable
 from typing import TypedDict
 
+from favor.processing.media_names_favor import MEDIA_KINDS
+
 from ..json_fields import JsonObject
 from ..metrics import MetricUnavailable, without_judge
-from ..sample import MEDIA_KINDS, EvalSample
+from ..sample import EvalSample
 from ..tasks import TASKS
 
 

@@ -14,8 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from favor.processing.media_names_favor import MEDIA_KINDS
+
 from ..json_fields import Json
-from ..sample import MEDIA_KINDS, EvalSample
+from ..sample import EvalSample
 from .annotation import MediaFinder, Record, clean, read_text, user
 
 REQUIRED = ("id", "references", "media")

@@ -6,14 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-CONNECTORS = ("causal_qformer", "projector")
 PRESET_VALUES = ("frame_rate", "connector_config", "diversity_loss_weight")  # the others are the parts' own
 DTYPES = ("auto", "float32", "float16", "bfloat16")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_part_arguments(parser)
-    parser.add_argument("--connector", choices=CONNECTORS, help="default: causal_qformer, or the preset's")
+    parser.add_argument("--connector", metavar="NAME", help="causal_qformer (default, or the preset's), projector")
     parser.add_argument("--preset", metavar="NAME", help="favor-13b, favor-7b, ...: its values and its public parts")
     parser.add_argument("--variant", action="append", default=[], metavar="NAME", help="an ablation of the preset")
     parser.add_argument("--seed", type=int, default=0, help="of the new connector's random weights (default: 0)")

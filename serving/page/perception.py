@@ -15,11 +15,10 @@ import numpy as np
 from PIL import Image
 
 from favor.processing import media_kind
+from favor.processing.items_favor import ItemSource
 
 THUMBNAIL = 96  # pixels, width and height at most
 MAX_THUMBNAILS = 600  # of a longer clip every second, third, ... step is drawn
-PLACEHOLDERS = {"video": "<video>", "image": "<image>", "audio": "<audio>"}
-ARGUMENTS = {"video": "videos", "image": "images", "audio": "audio"}
 QUIETEST_PEAK = 0.05  # a clip that is softer than this everywhere is drawn as soft, not scaled up
 
 
@@ -75,21 +74,15 @@ def perceive(
         ValueError: if the file is no media, damaged, or beyond a bound.
     """
     kind = media_kind(file)
-    inputs = processor(
-        text=PLACEHOLDERS[kind],
-        load_audio_from_video=with_sound,
-        media_limits=dict(media_limits or {}),
-        return_tensors="pt",
-        **{ARGUMENTS[kind]: [str(file)]},
-    )
+    source = ItemSource(kind, str(file), own_sound=with_sound)
+    inputs, (tokens,) = processor.media_inputs([processor.load_item(source, media_limits=dict(media_limits or {}))])
     pictures, shown, drawn_every = _pictures(processor, inputs)
     extractor = processor.feature_extractor
-    has_windows = processor.connector == "causal_qformer"
     return Perception(
         kind=kind,
         frame_rate=processor.frame_rate,
-        window_steps=processor.window_frames if has_windows else None,
-        tokens=processor.media_summary(inputs)[0].query_tokens,
+        window_steps=processor.window_steps,
+        tokens=tokens,
         pictures=pictures,
         shown=shown,
         drawn_every=drawn_every,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from favor.modeling_favor import FavorConfig, FavorForConditionalGeneration, FavorProjector, FavorProjectorConfig
-from favor.modeling_favor.connector_favor import build_connector
+from favor.modeling_favor.connectors_favor import build_connector
 from favor.processing.query_tokens_favor import item_tokens
 
 from .tiny_models import PLACEHOLDER, Item, count_calls, model_inputs, randomized, tiny_config, tiny_model
@@ -150,6 +150,7 @@ def test_the_config_chooses_the_connector_and_fills_in_its_widths():
         "connector": "projector",
         "modalities": "audio_visual",
         "frame_rate": 2.0,
+        "audio_stride": 2,
         "visual_vectors_per_frame": 5,
         "visual_pooling": "space_and_time",
         "audio_pool_size": 4,

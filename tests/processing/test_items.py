@@ -8,16 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from favor.processing.items_favor import (
-    expand_items,
-    find_items,
-    is_audio_value,
-    is_video_value,
-    load_sound,
-    match_media,
-)
+from favor.processing.items_favor import MediaReading, is_audio_value, is_video_value, load_sound, match_media
+from favor.processing.prompts_favor import clean_instruction, expand_items, expanded_places, find_items, turn_around
 
-TOKENS = {"video": "<video>", "image": "<image>", "audio": "<audio>"}
+READING = MediaReading(frame_rate=2.0, sampling_rate=16000)
 PIECES = st.lists(st.sampled_from(["<video>", "<image>", "<audio>", " ", "a", "<Img>", "</Img>", "<vid"]), max_size=12)
 
 
@@ -34,28 +28,31 @@ PIECES = st.lists(st.sampled_from(["<video>", "<image>", "<audio>", " ", "a", "<
     ],
 )
 def test_items_of_a_text(text, expected):
-    assert [(item.kind, item.separate_audio) for item in find_items(text, TOKENS)] == expected
+    assert [(item.kind, item.separate_audio) for item in find_items(text)] == expected
 
 
 def test_marked_user_text_names_nothing():
-    assert find_items("\U000f0000<video>\U000f0001 <image>", TOKENS)[0].kind == "image"
+    assert find_items("\U000f0000<video>\U000f0001 <image>")[0].kind == "image"
 
 
-def test_instruction_is_the_text_of_the_own_turn():
+def test_without_a_chat_the_instruction_is_the_text_between_vicunas_marks():
     text = (
         "<s>Be brief.\nUSER: First <Img><video></Img> what is it?\nASSISTANT:A cat.</s>"
         "USER: <Img><image><audio></Img> and\nthis?\nASSISTANT:"
     )
-    found = find_items(text, TOKENS, ["<s>", "</s>"])
-    assert [item.instruction for item in found] == ["First what is it?", "and this?"]
-    assert find_items("<video> no markers", TOKENS)[0].instruction == "no markers"
+    first, second = find_items(text)
+    asked = [clean_instruction(turn_around(text, item, True), ["<s>", "</s>"]) for item in (first, second)]
+    assert asked == ["First what is it?", "and this?"]
+    assert clean_instruction(turn_around("<video> no markers", find_items("<video>")[0], True)) == "no markers"
+    whole = clean_instruction(turn_around(text, first, False), ["<s>", "</s>"])
+    assert whole == "Be brief. USER: First what is it? ASSISTANT:A cat. USER: and this? ASSISTANT:"
 
 
 @settings(max_examples=200, deadline=None)
 @given(pieces=PIECES, counts=st.lists(st.integers(1, 9), min_size=12, max_size=12))
 def test_expansion_replaces_exactly_the_items(pieces, counts):
     text = "".join(pieces)
-    items = find_items(text, TOKENS)
+    items = find_items(text)
     expanded, offsets = expand_items(text, items, counts[: len(items)], "<video>")
     named = re.findall("<video>|<image>|<audio>", text)
     assert len(named) == len(items) + sum(item.kind != "audio" and item.separate_audio for item in items)
@@ -66,6 +63,18 @@ def test_expansion_replaces_exactly_the_items(pieces, counts):
     for offset in offsets:
         assert text[slice(*offset["span"])] == offset["text"]
         assert expanded[slice(*offset["new_span"])] == offset["replacement"]
+    # The same, token by token.
+    tokens = re.findall("<video>|<image>|<audio>|.", text)
+    names = ("<video>", "<image>", "<audio>")
+    places = expanded_places(tokens, items, counts[: len(items)], names)
+    assert "".join("<video>" if tokens[place] in names else tokens[place] for place in places) == expanded
+    assert places == sorted(places)
+
+
+def test_tokens_that_lost_a_placeholder_are_refused():
+    items = find_items("<video><audio> a")
+    with pytest.raises(ValueError, match="by 2 placeholders, but 1 are left"):
+        expanded_places(["<video>", "a"], items, [3], ["<video>", "<audio>"])
 
 
 VIDEO = np.zeros((2, 4, 4, 3), np.uint8)
@@ -112,11 +121,11 @@ def test_sounds_of_every_kind_are_the_same(tone, wav_path):
     integers = (expected * 32767).astype(np.int16)
     stereo = np.stack([expected, expected])
     for value in (wav_path, expected, (expected, 16000), (stereo, 16000), (stereo.T, 16000), list(expected)):
-        np.testing.assert_allclose(load_sound(value, None, 16000), expected, atol=1e-4)
+        np.testing.assert_allclose(load_sound(value, None, READING), expected, atol=1e-4)
     for value in ({"array": integers, "sampling_rate": 16000}, {"bytes": wav_path.read_bytes(), "path": None}):
-        np.testing.assert_allclose(load_sound(value, None, 16000), expected, atol=1e-4)
+        np.testing.assert_allclose(load_sound(value, None, READING), expected, atol=1e-4)
     for value, rate in ((tone(7.0, 8000), 8000), ((tone(7.0, 8000), 8000), None)):
-        resampled = load_sound(value, rate, 16000)
+        resampled = load_sound(value, rate, READING)
         assert resampled.shape == expected.shape
         np.testing.assert_allclose(resampled[500:-500], expected[500:-500], atol=0.02)
 
@@ -131,5 +140,5 @@ def test_sounds_that_cannot_be_used(tone):
         ("https://example.org/a.wav", "nothing is downloaded"),
     ]:
         with pytest.raises(ValueError, match=message):
-            load_sound(value, None, 16000)
+            load_sound(value, None, READING)
     assert is_audio_value((tone(1.0), 16000)) and not is_audio_value([tone(1.0)])

@@ -141,10 +141,24 @@ def test_pictures_in_memory_at_another_rate(processor, pictures):
     torch.testing.assert_close(inputs["pixel_values_videos"], same["pixel_values_videos"])
 
 
-def test_more_pictures_a_second(processor, clip_path):
-    inputs = processor(text="<video>", videos=clip_path, fps=5.0)
-    assert inputs["video_frame_indices"].shape == (1, 25)
-    assert query_tokens(processor, inputs) == 3 * 32
+def test_more_pictures_a_second(make_processor, processor, clip_path):
+    projector = make_processor(connector="projector", visual_pooling="space")
+    for five in (make_processor(frame_rate=5.0), projector):
+        inputs = five(text="<video>", videos=clip_path, fps=5.0)
+        assert inputs["video_frame_indices"].shape == (1, 25)
+        assert query_tokens(five, inputs) == (250 + 25 if five is projector else 3 * 32)
+
+
+@pytest.mark.parametrize("fps", [0.5, 1.0, 5.0])
+@pytest.mark.parametrize("seconds", [None, 0.9])
+def test_steps_of_another_length_than_the_models_are_refused(processor, clip_path, fps, seconds):
+    """Also where the numbers of tokens agree: a clip within one window."""
+    with pytest.raises(ValueError, match=rf"fps={fps:g} .* frame_rate 2 Hz\. Change both sides"):
+        processor(text="<video>", videos=clip_path, fps=fps, end=seconds)
+    assert query_tokens(processor, processor(text="<video>", videos=clip_path, fps=2.0)) == 32
+
+
+def test_a_rate_that_the_sound_does_not_fit_is_refused(processor, clip_path):
     with pytest.raises(ValueError, match="50 Hz are not a whole multiple of frame_rate 3 Hz"):
         processor(text="<video>", videos=clip_path, fps=3)
 

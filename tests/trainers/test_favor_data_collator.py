@@ -81,7 +81,7 @@ def test_an_answer_is_learnt_from_where_the_prompt_of_generation_ends(tiny_parts
     @example([("Is it?", "Yes"), ("And that?", "Zwölf")])
     def check(pairs):
         messages = dialogue(pairs)
-        ids, labels = tokenize_sample(processor, {"messages": messages}, 0)
+        ids, labels = tokenize_sample(processor, {"messages": messages}, [])
         row = FavorDataCollator(processor).prepare({"messages": messages})
         assert (ids, labels) == (row["input_ids"], row["labels"])
         learnt = [label != IGNORED_LABEL for label in labels]

@@ -16,9 +16,9 @@ from transformers import PreTrainedTokenizerBase
 
 from favor.modeling_favor import FavorCausalQFormerConfig
 from favor.processing import FavorProcessor
+from favor.processing.media_names_favor import MEDIA_KINDS
 
 from ..favor_data_collator import Batch, TokenRow, pad_text
-from ..sample_columns import MEDIA_KEYS
 from ..sample_tokens import IGNORED_LABEL, tokenize_sample
 
 FILLER = "nothing"  # what is said of a window's half seconds beyond a clip's end
@@ -63,9 +63,9 @@ def tell_in_words(
     columns: dict[str, list[object]] = {"input_ids": [], "labels": [], "length": []}
     texts: dict[tuple, tuple[list[int], list[int]]] = {}  # most are asked of many clips
     for sample, said in zip(dataset, words, strict=True):
-        key = (json.dumps(sample["messages"]), *(sample.get(kind) is not None for kind in MEDIA_KEYS))
+        key = (json.dumps(sample["messages"]), *(sample.get(kind) is not None for kind in MEDIA_KINDS))
         if key not in texts:
-            texts[key] = tokenize_sample(processor, sample, placeholders=1)
+            texts[key] = tokenize_sample(processor, sample, [1])
         ids, labels = texts[key]
         place = ids.index(processor.video_token_id)
         told = [token_of[word] for word in said] + [token_of[FILLER]] * (-len(said) % config.num_query_tokens)
@@ -89,9 +89,9 @@ def words_of_samples(path: str | Path, dataset: Dataset, config: FavorCausalQFor
                 f"has {config.num_query_tokens} queries for a window of {config.window_frames} frames; set "
                 "num_query_tokens to as many as a window's words."
             )
-        source = next(labels[kind] for kind in MEDIA_KEYS if labels.get(kind))
+        source = next(labels[kind] for kind in MEDIA_KINDS if labels.get(kind))
         words[str((path.parent / source).resolve())] = [word for row in said for word in row]
-    columns = [dataset[kind] if kind in dataset.column_names else [None] * len(dataset) for kind in MEDIA_KEYS]
+    columns = [dataset[kind] if kind in dataset.column_names else [None] * len(dataset) for kind in MEDIA_KINDS]
     sources = [str(next((path for path in paths if path), None)) for paths in zip(*columns, strict=True)]
     unknown = next((source for source in sources if source not in words), None)
     if unknown is not None:

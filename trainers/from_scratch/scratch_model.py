@@ -21,10 +21,9 @@ from transformers import GenerationConfig, PreTrainedTokenizerFast, WhisperFeatu
 
 from favor.modeling_favor import FavorConfig, FavorForConditionalGeneration
 from favor.processing import FavorProcessor, FavorVideoProcessor
+from favor.processing.media_names_favor import PLACEHOLDERS
 
 from ..recipe_sections import ScratchModel
-
-MEDIA_TOKENS = ("<video>", "<image>", "<audio>")
 
 
 def build_from_scratch(
@@ -55,7 +54,7 @@ def build_from_scratch(
         pad_token_id=tokenizer.pad_token_id,
         max_new_tokens=settings.max_new_tokens,
         # A generated placeholder would be read back as an item without media.
-        suppress_tokens=tokenizer.convert_tokens_to_ids(list(MEDIA_TOKENS)),
+        suppress_tokens=tokenizer.convert_tokens_to_ids(list(PLACEHOLDERS.values())),
     )
     image_size = model.config.vision_config.image_size
     processor = FavorProcessor(
@@ -89,7 +88,7 @@ def scratch_config(
             "qformer_config": qformer_config,
             "audio_config": {**part(values, "audio_config"), **whisper_tokens},
             "text_config": {**part(values, "text_config"), **token_ids, "vocab_size": len(tokenizer)},
-            "video_token_id": tokenizer.convert_tokens_to_ids("<video>"),
+            "video_token_id": tokenizer.convert_tokens_to_ids(PLACEHOLDERS["video"]),
         }
     )
 
@@ -111,7 +110,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
     tokenizer.train_from_iterator(
         with_prompt_words(texts),
         trainers.BpeTrainer(
-            vocab_size=vocab_size - len(MEDIA_TOKENS) - 2,
+            vocab_size=vocab_size - len(PLACEHOLDERS) - 2,
             special_tokens=["<pad>", "<s>", "</s>"],
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
@@ -122,7 +121,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
         pad_token="<pad>",
         bos_token="<s>",
         eos_token="</s>",
-        additional_special_tokens=list(MEDIA_TOKENS),
+        additional_special_tokens=list(PLACEHOLDERS.values()),
         padding_side="left",
         clean_up_tokenization_spaces=False,
         model_max_length=2048,

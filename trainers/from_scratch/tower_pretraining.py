@@ -19,11 +19,11 @@ from tqdm import tqdm
 
 from favor.modeling_favor import FavorForConditionalGeneration
 from favor.processing import FavorProcessor
+from favor.processing.media_names_favor import MEDIA_KINDS
 
 from ..decoded_clips import DecodedClip
 from ..muon import add_muon
 from ..recipe_sections import TowerPretraining
-from ..sample_columns import MEDIA_KEYS
 from .picture_augmentation import recolour, shift
 
 NOT_LABELLED = -100
@@ -150,7 +150,7 @@ def train_audio_tower(
     targets = torch.stack(
         [sound_targets(s, names, rate, model.config.audio_config.max_source_positions) for s in heard]
     )
-    head = nn.Linear(model.config.audio_config.hidden_size, len(names) + 1)
+    head = nn.Linear(model.config.connector_config.audio_hidden_size, len(names) + 1)
 
     def loss_of(rows: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
         states = tower(log_mel[rows].float()).last_hidden_state  # (batch, vectors, width)
@@ -262,7 +262,7 @@ def label_scenes(path: str | Path, clips: Mapping[tuple, DecodedClip], names: li
     scenes = []
     for line in path.read_text(encoding="utf-8").splitlines():
         labels = json.loads(line)
-        source = next(labels[kind] for kind in MEDIA_KEYS if labels.get(kind))
+        source = next(labels[kind] for kind in MEDIA_KINDS if labels.get(kind))
         clip = by_source.get(str((path.parent / source).resolve()))
         if clip is None:
             continue

@@ -1,0 +1,1 @@
+../../modeling_favor/connector_configuration_favor.py

@@ -1,0 +1,1 @@
+../../modeling_favor/connectors_favor.py

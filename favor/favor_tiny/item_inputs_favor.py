@@ -1,0 +1,1 @@
+../../processing/item_inputs_favor.py

@@ -1,0 +1,1 @@
+../../modeling_favor/media_encoding_favor.py

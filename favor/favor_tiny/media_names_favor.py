@@ -1,0 +1,1 @@
+../../processing/media_names_favor.py

@@ -1,0 +1,190 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""Pictures and sound through the encoders in bounded passes, for everybody: the model, caches, streams, the server."""
+
+import torch
+from transformers.modeling_utils import PreTrainedModel
+
+from .configuration_favor import FavorConfig
+from .connector_streams_favor import check_media_rows, length_mask
+from .towers_favor import (
+    CHUNKS_A_PASS,
+    PICTURES_A_PASS,
+    FavorVisualQFormer,
+    audio_vectors,
+    in_passes,
+    picture_states,
+)
+
+
+class MediaEncodingMixin:
+    """What [`FavorModel`] does before its connector. A frozen encoder runs without gradients."""
+
+    config: FavorConfig
+    connector: PreTrainedModel
+    vision_tower: PreTrainedModel
+    visual_qformer: FavorVisualQFormer | None
+    audio_tower: PreTrainedModel
+
+    def encode_media(
+        self,
+        pixel_values_videos: torch.Tensor | None = None,
+        video_frame_indices: torch.Tensor | None = None,
+        input_features: torch.Tensor | None = None,
+        input_features_mask: torch.Tensor | None = None,
+        qformer_input_ids: torch.Tensor | None = None,
+        qformer_attention_mask: torch.Tensor | None = None,
+    ) -> dict[str, torch.Tensor]:
+        """Runs the (frozen) encoders only; the result can be kept and given back as `encoder_states`.
+
+        Args:
+            pixel_values_videos: (items, F, 3, H, W) distinct pictures; an item's own are rows 0 .. max(its indices).
+            video_frame_indices: (items, T) int64, the picture shown in each synchronised frame, -1: none. Default:
+                every row once.
+            input_features: (items, chunks, mel, mel frames) log-mel of 30 s chunks; (items, mel, mel frames) is one
+                chunk each.
+            input_features_mask: (items, chunks, mel frames), 1 where real; default: all.
+            qformer_input_ids, qformer_attention_mask: (items, Q) the instruction for the visual Q-Former.
+
+        Returns the arguments of [`FavorConnector`]'s forward: `visual` (items, T, p, d), `num_visual_frames` (items,),
+        `audio` (items, S, A), `num_audio_vectors` (items,); a stream that no item has is left out.
+        """
+        check_media_rows(
+            pixel_values_videos,
+            video_frame_indices,
+            input_features,
+            input_features_mask,
+            qformer_input_ids,
+            qformer_attention_mask,
+        )
+        states = {}
+        if pixel_values_videos is not None:
+            states["visual"], states["num_visual_frames"] = self.encode_frames(
+                pixel_values_videos, video_frame_indices, qformer_input_ids, qformer_attention_mask
+            )
+        if input_features is not None:
+            states["audio"], states["num_audio_vectors"] = self.encode_audio(input_features, input_features_mask)
+        return states
+
+    def encode_frames(
+        self,
+        pixel_values_videos: torch.Tensor,
+        video_frame_indices: torch.Tensor | None = None,
+        qformer_input_ids: torch.Tensor | None = None,
+        qformer_attention_mask: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Distinct pictures through the vision tower, once each and a bounded number at a time.
+
+        (items, T, p, d) vectors a frame and (items,) frame counts.
+        """
+        items, rows = pixel_values_videos.shape[:2]
+        if not self.connector.reads_visual:
+            connector = self.config.connector_config
+            shape = (items, 0, connector.visual_vectors_per_frame, connector.visual_hidden_size)
+            return pixel_values_videos.new_zeros(shape), pixel_values_videos.new_zeros(items, dtype=torch.long)
+        if video_frame_indices is None:
+            video_frame_indices = torch.arange(rows, device=pixel_values_videos.device).expand(items, -1)
+        own = length_mask(video_frame_indices.amax(1) + 1, rows)  # (items, F)
+
+        def encode(item: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
+            patches = self.picture_patches(pixel_values_videos[item, row])
+            instruction = (qformer_input_ids, qformer_attention_mask)
+            return self.picture_vectors(patches, *(None if ids is None else ids[item] for ids in instruction))
+
+        # Both steps of a pass before the next: patch states, which are larger than all else, are not kept.
+        states = in_passes(encode, PICTURES_A_PASS, *own.nonzero(as_tuple=True))
+        states = states.to(own.device)  # of the inputs: `device_map` may have put the encoders elsewhere
+        vectors = states.new_zeros(items, rows, *states.shape[1:])
+        vectors[own] = states
+        frames = vectors.take_along_dim(video_frame_indices.clamp(min=0)[..., None, None], dim=1)  # (items, T, p, d)
+        shown = video_frame_indices >= 0
+        return frames * shown[..., None, None], shown.sum(1)
+
+    @property
+    def reads_instruction(self) -> bool:
+        """Whether what becomes of a picture depends on the instruction."""
+        qformer = self.visual_qformer
+        return self.connector.reads_visual and qformer is not None and qformer.reads_instruction
+
+    def picture_patches(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """(pictures, 3, H, W) through the vision tower, a bounded number at a time: (pictures, patches, width)."""
+
+        def encode(pictures: torch.Tensor) -> torch.Tensor:
+            return picture_states(self.vision_tower, pictures.to(self.vision_tower.device, self.vision_tower.dtype))
+
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains_visual_encoder):
+            return in_passes(encode, PICTURES_A_PASS, pixel_values)
+
+    def picture_vectors(
+        self,
+        patches: torch.Tensor,
+        qformer_input_ids: torch.Tensor | None = None,
+        qformer_attention_mask: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """What the connector reads of pictures: (pictures, p, d), a bounded number of pictures at a time.
+
+        Args:
+            patches: (pictures, patches, width) of [`~FavorModel.picture_patches`]; on any device.
+            qformer_input_ids, qformer_attention_mask: (pictures, Q) the instruction of each, or (1, Q) of all; by
+                default none.
+        """
+        qformer = self.visual_qformer
+        if qformer is None:
+            return patches
+        device = qformer.query_tokens.device
+
+        def encode(states: torch.Tensor, *instruction: torch.Tensor) -> torch.Tensor:
+            return qformer(states.to(device), *(ids.to(device) for ids in instruction))
+
+        instruction = []
+        if qformer_input_ids is not None:
+            if qformer_attention_mask is None:
+                qformer_attention_mask = torch.ones_like(qformer_input_ids)
+            instruction = [ids.expand(len(patches), -1) for ids in (qformer_input_ids, qformer_attention_mask)]
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains_visual_encoder):
+            return in_passes(encode, PICTURES_A_PASS, patches, *instruction)
+
+    def chunk_states(self, input_features: torch.Tensor) -> torch.Tensor:
+        """(chunks, mel, mel frames) through the audio tower, a bounded number at a time: (chunks, vectors, A)."""
+
+        def encode(chunks: torch.Tensor) -> torch.Tensor:
+            return self.audio_tower(chunks.to(self.audio_tower.device, self.audio_tower.dtype)).last_hidden_state
+
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains_audio_encoder):
+            return in_passes(encode, CHUNKS_A_PASS, input_features)
+
+    def audio_vector_counts(self, input_features_mask: torch.Tensor) -> torch.Tensor:
+        """(items,) audio encoder outputs that are real, for a mask of mel frames (items, chunks, mel frames)."""
+        return audio_vectors(input_features_mask.sum(-1), self.config.audio_stride).sum(1)
+
+    def encode_audio(
+        self, input_features: torch.Tensor, input_features_mask: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Log-mel chunks through the audio tower: (items, S, A) encoder states and (items,) counts of real ones."""
+        if not self.connector.reads_audio:
+            shape = (len(input_features), 0, self.config.connector_config.audio_hidden_size)
+            return input_features.new_zeros(shape), input_features.new_zeros(len(input_features), dtype=torch.long)
+        if input_features.ndim == 3:
+            input_features = input_features[:, None]
+            input_features_mask = None if input_features_mask is None else input_features_mask[:, None]
+        if input_features_mask is None:
+            input_features_mask = torch.ones_like(input_features[:, :, 0], dtype=torch.long)
+        filled = input_features_mask.any(-1)  # (items, chunks)
+        states = self.chunk_states(input_features[filled]).to(filled.device)
+        vectors = states.new_zeros(*filled.shape, *states.shape[1:])
+        vectors[filled] = states
+        num_vectors = self.audio_vector_counts(input_features_mask)
+        return vectors.flatten(1, 2)[:, : int(num_vectors.max())], num_vectors
+
+    @property
+    def trains_visual_encoder(self) -> bool:
+        """Whether any parameter of the vision tower or the visual Q-Former is trained (the paper freezes both)."""
+        modules = [self.vision_tower] + ([] if self.visual_qformer is None else [self.visual_qformer])
+        return any(parameter.requires_grad for module in modules for parameter in module.parameters())
+
+    @property
+    def trains_audio_encoder(self) -> bool:
+        """Whether any parameter of the audio tower is trained (the paper freezes it)."""
+        return any(parameter.requires_grad for parameter in self.audio_tower.parameters())
+
+
+__all__ = ["MediaEncodingMixin"]

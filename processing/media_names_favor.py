@@ -1,0 +1,11 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""What media are called: kinds of blocks in a chat, placeholders in a text, arguments of `FavorProcessor`."""
+
+from typing import Literal, TypeAlias
+
+MediaKind: TypeAlias = Literal["video", "image", "audio"]
+MEDIA_KINDS: tuple[MediaKind, ...] = ("video", "image", "audio")
+MEDIA_ARGUMENTS: dict[str, str] = {"video": "videos", "image": "images", "audio": "audio"}  # of a call
+PLACEHOLDERS: dict[str, str] = {kind: f"<{kind}>" for kind in MEDIA_KINDS}
+
+__all__ = ["MEDIA_ARGUMENTS", "MEDIA_KINDS", "PLACEHOLDERS", "MediaKind"]
