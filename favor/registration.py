@@ -1,5 +1,5 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""Makes the auto classes of processors, and `pipeline()`, use this package's: importing modeling_favor does the models'."""
+"""Makes the auto classes of processors, and `pipeline()`, use this package's; modeling_favor does so for models."""
 
 from functools import cache
 
