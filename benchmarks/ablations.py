@@ -132,7 +132,7 @@ def run_job(
     arguments: argparse.Namespace, out: Path, variant: str, seed: int, scored: list[str]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Trains one model, unless it is there, and scores it; returns entries of `scores` and of `similarities`."""
-    from favor.evaluation.report.runs import read_queries
+    from favor.evaluation.query_similarity import read_queries
 
     folder = out / "runs" / f"{variant}-seed{seed}"
     if not (folder / TRAINED).is_file():
@@ -238,7 +238,7 @@ def without_media(manifest: Path, target: Path) -> Path:
 
 def read_scores(results_dir: Path) -> list[dict[str, Any]]:
     """The score of each task of an evaluation: the headline, or what takes its place without a judge."""
-    from favor.evaluation.report.runs import read_queries
+    from favor.evaluation.query_similarity import read_queries
     from favor.evaluation.results import read_results
 
     results = read_results(results_dir)
@@ -246,6 +246,8 @@ def read_scores(results_dir: Path) -> list[dict[str, Any]]:
     for task, entry in results.tasks.items():
         metric = JUDGE_FREE.get(task, entry.metric)
         found = exact_match(results_dir, task) if metric == "exact_match" else entry.metrics[metric]
+        if found.value is None:
+            raise RuntimeError(f"{results_dir}: {task} has no {metric}, which was {found.reason}.")
         queries = read_queries(results_dir, task)
         scores.append(
             {

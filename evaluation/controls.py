@@ -45,8 +45,8 @@ class Controls:
 
     def to_json(self) -> JsonObject:
         """The values, without the seed where nothing is drawn."""
-        values = {"audio": self.audio, "video": self.video}
-        return {**values, "seed": self.seed} if self.audio == "shuffled" else values
+        drawn = {"seed": self.seed} if self.audio == "shuffled" else {}
+        return {"audio": self.audio, **drawn, "video": self.video}
 
     @classmethod
     def read(cls, fields: Fields) -> "Controls":
@@ -55,7 +55,7 @@ class Controls:
         if unknown:
             raise ValueError(f"{fields.where(unknown[0])} is no control: they are audio, video and seed.")
         try:
-            return cls(fields.text("audio", "on"), fields.text("video", "on"), fields.count("seed", 0))
+            return cls(fields.text("audio", "on"), fields.text("video", "on"), fields.integer("seed", 0))
         except ValueError as error:
             raise error if str(fields.file) in str(error) else ValueError(f"{fields.file}: {error}") from None
 

@@ -28,13 +28,13 @@ class JudgeChoice:
     def __post_init__(self) -> None:
         _check_positive("concurrency", self.concurrency, "--judge-concurrency")
         if self.replies is not None and (self.url or self.model):
-            raise ValueError("Recorded replies (--judge-replies) goes without --judge-url and --judge-model.")
+            raise ValueError("The option --judge-replies goes without --judge-url and --judge-model.")
         if self.url and not self.model:
-            raise ValueError("The endpoint --judge-url needs --judge-model, the model's name there.")
+            raise ValueError("The option --judge-url needs --judge-model, the model's name there.")
         if self.replies is None and self.model is None:
             raise ValueError("No judge: name a model (--judge-model) or recorded replies (--judge-replies).")
         if self.replies is not None and not self.replies.is_file():
-            raise FileNotFoundError(f"The recorded replies {self.replies} (--judge-replies) does not exist.")
+            raise FileNotFoundError(f"The file of recorded replies {self.replies} (--judge-replies) does not exist.")
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class Fields:
         self.file, self.place = file, place
         if not isinstance(content, dict):
             raise ValueError(f"{file}: {place or 'the content'} is {_shown(content)}; it must be an object.")
-        self._content: dict[str, object] = content
+        self._content: dict[str, Json] = content
 
     @classmethod
     def of_file(cls, file: Path) -> "Fields":
@@ -51,12 +51,14 @@ class Fields:
     def optional_text(self, name: str) -> str | None:
         return self._optional(name, str, "a text or null")
 
-    def optional_number(self, name: str) -> float | None:
-        """A finite number."""
+    def optional_number(self, name: str, finite: bool = True) -> float | None:
         value = self._optional(name, (int, float), "a number or null")
-        if value is not None and not math.isfinite(value):
+        if value is not None and finite and not math.isfinite(value):
             raise ValueError(f"{self.where(name)} is {value}; it must be a finite number or null.")
         return value
+
+    def integer(self, name: str, default: int | None = None) -> int:
+        return self._required(name, int, "a whole number", default)
 
     def optional_count(self, name: str) -> int | None:
         value = self._optional(name, int, "a count or null")
@@ -123,7 +125,7 @@ class Fields:
 
     def as_json(self) -> JsonObject:
         """The whole object."""
-        return self._content  # type: ignore[return-value]  # it came from a JSON file
+        return self._content
 
     def _optional(self, name: str, kind: type[Kind] | tuple[type[Kind], ...], described: str) -> Kind | None:
         value = self._content.get(name)
@@ -136,10 +138,11 @@ class Fields:
 
     def _required(self, name: str, kind: type[Kind], described: str, default: Kind | None) -> Kind:
         value = self._optional(name, kind, described)
-        if value is None and default is None:
+        found = default if value is None else value
+        if found is None:
             there = "null" if name in self._content else f"missing (there are {', '.join(self._content) or 'none'})"
             raise ValueError(f"{self.where(name)} is {there}; it must be {described}.")
-        return default if value is None else value  # type: ignore[return-value]
+        return found
 
 
 def read_json(file: Path) -> Json:

@@ -4,11 +4,12 @@
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
-from .json_fields import Fields, JsonObject
+from .json_fields import Fields, JsonObject, read_json
 from .sample import EvalSample
 
 if TYPE_CHECKING:
@@ -68,6 +69,18 @@ def measure_queries(answerer: "Answerer", samples: Iterable[EvalSample]) -> Quer
         mean_similarity=round(sum(mean_similarity(state) for state in states) / len(states), DECIMALS),
         samples=len(states),
     )
+
+
+def queries_path(out_dir: Path, task: str) -> Path:
+    """Where the similarities of the queries of a task are kept; the file says null for a system without."""
+    return out_dir / f"{task}.queries.json"
+
+
+def read_queries(out_dir: Path, task: str) -> QuerySimilarity | None:
+    """The similarities of a task's queries that a run left; None of a system without, or a model shown no media."""
+    path = queries_path(out_dir, task)
+    content = read_json(path) if path.is_file() else None
+    return None if content is None else QuerySimilarity.read(Fields(content, path))
 
 
 def cosine_similarities(states: torch.Tensor) -> torch.Tensor:

@@ -127,8 +127,9 @@ class TaskResult:
             "answered": self.answered,
             "missing_samples": self.missing_samples,
             "unreadable_samples": self.unreadable_samples,
+            "judge": None if self.judge is None else self.judge.to_json(),
         }
-        return entry if self.judge is None else {**entry, "judge": self.judge.to_json()}
+        return entry
 
     @classmethod
     def read(cls, name: str, fields: Fields) -> "TaskResult":

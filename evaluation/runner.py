@@ -19,7 +19,7 @@ from favor.processing import load_media
 from .answerer import Answerer
 from .controls import Controls, apply_controls
 from .json_fields import Json, JsonObject
-from .query_similarity import measure_queries
+from .query_similarity import measure_queries, queries_path
 from .sample import EvalSample, missing_media
 from .sample_log import SampleLog, SampleRecord, read_samples, replace_file
 
@@ -155,11 +155,6 @@ def answer_share(
                     batch = waiting[start : start + batch_size]
                     log.append(_answer_batch(answerer, batch, work.generation, allow_unreadable))
                     bar.update(len(batch))
-
-
-def queries_path(out_dir: Path, task: str) -> Path:
-    """Where the similarities of the queries of a task are kept; the file says null for a system without."""
-    return out_dir / f"{task}.queries.json"
 
 
 def model_revision(model: str) -> str:

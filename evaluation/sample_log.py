@@ -201,4 +201,6 @@ def _read_scored(fields: Fields) -> ScoredAnswer | None:
 
 
 def _read_statistics(fields: Fields) -> dict[str, float]:
-    return {name: value for name in fields.names() if (value := fields.optional_number(name)) is not None}
+    return {
+        name: value for name in fields.names() if (value := fields.optional_number(name, finite=False)) is not None
+    }

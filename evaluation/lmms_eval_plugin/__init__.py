@@ -5,10 +5,13 @@ lmms-eval finds the model by the entry point `lmms_eval.models`; tasks are files
 `--include_path`. Nothing here is imported by the rest of the package.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lmms_eval.models.registry_v2 import ModelManifest
 
 
-def model_manifest() -> Any:
+def model_manifest() -> "ModelManifest":
     """What lmms-eval registers: the model `favor`, which takes chats."""
     from lmms_eval.models.registry_v2 import ModelManifest
 

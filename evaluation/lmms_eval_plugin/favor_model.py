@@ -4,7 +4,8 @@
 A video is heard, too: other audio-visual wrappers of lmms-eval mute it (see docs/evaluation.md).
 """
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, NoReturn, TypedDict
 
 from lmms_eval.api.model import lmms
 from tqdm import tqdm
@@ -12,8 +13,20 @@ from tqdm import tqdm
 from favor.modeling_favor import FavorForConditionalGeneration, VideoTextToTextPipeline
 from favor.processing import FavorProcessor
 
+from ..json_fields import Json, JsonObject
+
+if TYPE_CHECKING:
+    from lmms_eval.api.instance import Instance
+
 KINDS = ("video", "image", "audio")
 STOPS_OF_LMMS_EVAL = ("until", "image_aspect_ratio")  # "until" is a blank line by default, which cuts answers
+
+
+class Message(TypedDict):
+    """A turn; its blocks hold texts, paths, or decoded media."""
+
+    role: str
+    content: str | list[Mapping[str, object]]
 
 
 class Favor(lmms):
@@ -35,7 +48,7 @@ class Favor(lmms):
         load_audio_from_video: bool | str = True,
         batch_size: int | str = 1,
         device: str | None = None,
-        **unknown: Any,
+        **unknown: object,
     ):
         super().__init__()
         if unknown:
@@ -48,7 +61,7 @@ class Favor(lmms):
         self.batch_size = int(batch_size)
         self.load_audio_from_video = str(load_audio_from_video).lower() != "false"
 
-    def generate_until(self, requests: list) -> list[str]:
+    def generate_until(self, requests: "list[Instance]") -> list[str]:
         """One answer a request, in their order."""
         answers: list[str] = []
         for start in tqdm(range(0, len(requests), self.batch_size), desc="favor"):
@@ -61,36 +74,45 @@ class Favor(lmms):
                 answers += [self._answers([chat], setting)[0] for chat, setting in zip(chats, settings, strict=True)]
         return answers
 
-    def loglikelihood(self, requests: list) -> list:
+    def loglikelihood(self, requests: "list[Instance]") -> NoReturn:
         raise NotImplementedError("favor answers in words: take tasks of output_type generate_until.")
 
-    def generate_until_multi_round(self, requests: list) -> list:
+    def generate_until_multi_round(self, requests: "list[Instance]") -> NoReturn:
         raise NotImplementedError("favor has no multi-round generation: take tasks of output_type generate_until.")
 
-    def _chat(self, context: str, doc_to_messages: Any, gen_kwargs: dict, doc_id: Any, task: str, split: str) -> list:
+    def _chat(
+        self,
+        context: str,
+        doc_to_messages: Callable[[JsonObject], list[Message]],
+        gen_kwargs: JsonObject,
+        doc_id: int,
+        task: str,
+        split: str,
+    ) -> list[Message]:
         return [favor_message(message) for message in doc_to_messages(self.task_dict[task][split][doc_id])]
 
-    def _answers(self, chats: list, settings: dict[str, Any]) -> list[str]:
+    def _answers(self, chats: list[list[Message]], settings: JsonObject) -> list[str]:
         records = self.pipe(chats, batch_size=len(chats), load_audio_from_video=self.load_audio_from_video, **settings)
         return [record[0]["generated_text"] for record in records]
 
 
-def favor_message(message: dict[str, Any]) -> dict[str, Any]:
+def favor_message(message: Message) -> Message:
     """A message of lmms-eval, whose blocks are {"type": "video", "url": ...}, as the pipeline takes it."""
-    if isinstance(message["content"], str):
+    content = message["content"]
+    if isinstance(content, str):
         return message
-    blocks = []
-    for block in message["content"]:
+    blocks: list[Mapping[str, object]] = []
+    for block in content:
         if block["type"] in KINDS and isinstance(block.get("url"), str):
             blocks.append({"type": block["type"], "path": block["url"]})
         elif block["type"] in KINDS:  # a picture or a decoded sound
-            blocks.append({"type": block["type"], block["type"]: block["url"]})
+            blocks.append({"type": block["type"], f"{block['type']}": block["url"]})
         else:
             blocks.append(block)
-    return {**message, "content": blocks}
+    return {"role": message["role"], "content": blocks}
 
 
-def _generation(gen_kwargs: dict[str, Any]) -> dict[str, Any]:
+def _generation(gen_kwargs: JsonObject) -> dict[str, Json]:
     """Settings of generate(); sampling options that do nothing without sampling are left out."""
     settings = {key: value for key, value in gen_kwargs.items() if key not in STOPS_OF_LMMS_EVAL}
     settings.setdefault("do_sample", bool(settings.get("temperature")))

@@ -46,7 +46,7 @@ def load_metric(name: str) -> "evaluate.Metric":
     class LocalMetric(evaluate.Metric):
         """One of the benchmark's metrics."""
 
-        def _info(self):
+        def _info(self) -> evaluate.MetricInfo:
             return evaluate.MetricInfo(
                 description=(type(metric).__doc__ or "").strip(), citation="", features=datasets.Features(columns)
             )

@@ -6,7 +6,7 @@ import io
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -133,7 +133,7 @@ class MediaFinder:
                 self.listings[folder] = frozenset()
         return self.listings[folder]
 
-    def _candidates(self, name: str, suffixes: Sequence[str]):
+    def _candidates(self, name: str, suffixes: Sequence[str]) -> Iterator[Path]:
         parts = PurePosixPath(name.replace("\\", "/")).parts
         if not parts or ".." in parts:
             raise ValueError(f"{self.annotation} names the medium {name!r}; media must lie below the media root.")
@@ -145,7 +145,7 @@ class MediaFinder:
                 yield from _with_suffixes(root.joinpath(*parts[skipped:]), suffixes)
 
 
-def _with_suffixes(path: Path, suffixes: Sequence[str]):
+def _with_suffixes(path: Path, suffixes: Sequence[str]) -> Iterator[Path]:
     """The path as it is (with the first suffix if it has none of them), then with each of the other suffixes."""
     named = path.suffix.lower() in (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES, *AUDIO_SUFFIXES)
     stem = path.with_suffix("") if named else path

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..json_fields import Fields, JsonObject, read_json
-from ..query_similarity import QuerySimilarity
+from ..json_fields import JsonObject
+from ..query_similarity import QuerySimilarity, read_queries
 from ..results import RESULTS_FILE, RunResults, TaskResult, read_results
-from ..runner import queries_path
 from ..sample_log import SampleRecord, read_samples
 from ..settings import RunSettings
 from ..systems import CONSTANT, FAVOR
@@ -71,13 +70,6 @@ def read_run(folder: Path) -> Run:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist: {folder} is no finished run of favor eval.")
     return Run(folder, read_results(path))
-
-
-def read_queries(folder: Path, task: str) -> QuerySimilarity | None:
-    """The similarities of a task's queries that a run left; None of a system without, or a model shown no media."""
-    path = queries_path(folder, task)
-    content = read_json(path) if path.is_file() else None
-    return None if content is None else QuerySimilarity.read(Fields(content, path))
 
 
 def tasks_of(runs: Sequence[Run]) -> list[EvalTask]:

@@ -2,6 +2,7 @@
 """`results.json`: what is written is read again, little is enough, and what is broken is named by file and field."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,7 @@ from favor.evaluation.settings import RunSettings
 
 LEAST = {"model": "mine", "tasks": {"asr": {"metric": "wer", "value": 0.1, "ci95": [0.08, 0.12], "n": 200}}}
 SPIDER = MetricScore(None, n=0, reason="not computed: no Java")
+EARLIER = Path(__file__).parent / "fixtures" / "results_0.1.json"
 FULL = RunResults(
     settings=RunSettings("org/mine", "favor", Controls("shuffled", "on", 3), "0123", 4.0),
     tasks={
@@ -76,6 +78,16 @@ def test_the_documented_least_is_enough_for_reading_and_for_a_report(tmp_path):
     write_report(tmp_path, [tmp_path])
     assert "| **mine** | 10.0 [8.0, 12.0] |" in (tmp_path / "report.md").read_text()
     assert "<strong>mine</strong>" in (tmp_path / "report.html").read_text()
+
+
+def test_a_file_of_an_earlier_version_is_read_whole():
+    """Written by `favor eval` before the format had a definition: every field of it is written again."""
+    content = json.loads(EARLIER.read_text())
+    results = read_model_results(EARLIER)
+    again = json.loads(json.dumps(results.to_json()))
+    assert {name: {**entry, "judge": None} for name, entry in content.pop("tasks").items()} == again.pop("tasks")
+    assert again == content
+    assert results.tasks["ac"].instead_of == "spider" and results.tasks["ac"].headline.value > 0
 
 
 def test_fields_of_other_programs_are_passed_over(tmp_path):
