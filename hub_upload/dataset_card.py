@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from huggingface_hub import DatasetCardData
 
 from .card_text import card_template, card_text, card_to_update, metadata_of, section_text
+from .dataset_shards import MEDIA_KEYS
 from .outgoing_files import Outgoing, write_changed
 
 if TYPE_CHECKING:
     from .dataset_repo import Split
 
-MEDIA_KEYS = ("video", "image", "audio")
 COUNTED = ("task", "family", "streams")  # fields of few values
 MOST_VALUES = 40
 LONGEST_EXAMPLE = 120  # characters

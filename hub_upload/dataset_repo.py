@@ -22,7 +22,7 @@ from typing import Any
 from huggingface_hub import get_token
 
 from .dataset_card import DatasetFacts, write_dataset_card
-from .dataset_shards import SHARD_BYTES, write_parquet, write_webdataset
+from .dataset_shards import MEDIA_KEYS, SHARD_BYTES, write_parquet, write_webdataset
 from .outgoing_files import Outgoing, OutgoingFile, check_contents, write_changed
 from .upload import Destination
 
@@ -38,7 +38,6 @@ DATASET_FILES = (
     "README.md",
     "LICENSE",
 )
-MEDIA_KEYS = ("video", "image", "audio")
 SPLIT_NAME = re.compile(r"\w+")
 MANY_FILES = 10_000  # in one folder: the Hub's recommended limit
 CHECKSUMS = "SHA256SUMS"

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from favor.processing.media_names_favor import MEDIA_KINDS
+
 from .bad_samples import BadSampleError
 
 Sample = dict[str, Any]
@@ -168,7 +170,7 @@ def check_shares(transform: Any, *names: str) -> None:
 
 def media_of(sample: Mapping[str, Any]) -> list[str]:
     """Which media a sample has."""
-    return [kind for kind in ("video", "image", "audio") if sample.get(kind) is not None]
+    return [kind for kind in MEDIA_KINDS if sample.get(kind) is not None]
 
 
 def has_picture(sample: Mapping[str, Any]) -> bool:
