@@ -105,11 +105,21 @@ class MediaEncodingMixin:
         qformer = self.visual_qformer
         return self.connector.reads_visual and qformer is not None and qformer.reads_instruction
 
-    def picture_patches(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        """(pictures, 3, H, W) through the vision tower, a bounded number at a time: (pictures, patches, width)."""
+    def picture_patches(self, pixel_values: torch.Tensor, kept_on: torch.device | str | None = None) -> torch.Tensor:
+        """Pictures through the vision tower, a bounded number at a time.
+
+        Args:
+            pixel_values: (pictures, 3, H, W); on any device.
+            kept_on: device of the result, to which each pass goes as soon as it is done: patch states of a long video
+                are large. By default the tower's.
+
+        Returns (pictures, patches, width).
+        """
+        tower = self.vision_tower
 
         def encode(pictures: torch.Tensor) -> torch.Tensor:
-            return picture_states(self.vision_tower, pictures.to(self.vision_tower.device, self.vision_tower.dtype))
+            states = picture_states(tower, pictures.to(tower.device, tower.dtype))
+            return states if kept_on is None else states.to(kept_on)
 
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains_visual_encoder):
             return in_passes(encode, PICTURES_A_PASS, pixel_values)

@@ -117,9 +117,11 @@ class EncodedClips:
         device = self.backbone.connector.device
         if "pixel_values_videos" in inputs:
             time_steps = inputs["video_frame_indices"][0]
-            pixels = inputs["pixel_values_videos"].to(device)  # (1, F, 3, H, W)
-            encode = self.backbone.picture_patches if self.reads_instruction else self._frame_vectors
-            pictures = encode(pixels[0]).cpu()
+            pixels = inputs["pixel_values_videos"][0]  # (F, 3, H, W)
+            if self.reads_instruction:
+                pictures = self.backbone.picture_patches(pixels, kept_on="cpu")
+            else:
+                pictures = self._frame_vectors(pixels.to(device)).cpu()
         if "input_features" in inputs:
             sound = (inputs[name].to(device) for name in ("input_features", "input_features_mask"))
             audio = self.backbone.encode_audio(*sound)[0][0].cpu()

@@ -286,7 +286,7 @@ class ClipEncoder:
                 states |= {visual: torch.zeros(0, 1, 1, dtype=self.dtype), visual + FRAMES: torch.zeros(0).long()}
                 continue
             if patches is None:
-                patches = self.backbone.picture_patches(media["pixel_values_videos"][0])  # (F, patches, width)
+                patches = self.backbone.picture_patches(media["pixel_values_videos"][0], kept_on="cpu")
             states[visual] = self.visual_states(patches, sample["instruction"]).to(self.dtype)
             steps = torch.tensor([AS_LONG_AS_THE_SOUND]) if sample["still"] else media["video_frame_indices"][0]
             states[visual + FRAMES] = steps.to(torch.int32)

@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 import torch
 
+from favor.processing.media_names_favor import MEDIA_KINDS
+
 from .sample_tokens import media_source
 
 VERSION = 1  # of what is stored under a name
@@ -68,7 +70,7 @@ class FeatureKeys:
 
     def clip(self, sample: Mapping[str, Any]) -> str:
         """Name of the sample's media: samples of one name are decoded once."""
-        return digest(*(self.file(sample, kind) for kind in ("video", "image", "audio")), self._own_audio(sample))
+        return digest(*(self.file(sample, kind) for kind in MEDIA_KINDS), self._own_audio(sample))
 
     def visual(self, sample: Mapping[str, Any], instruction_ids: Sequence[int] | None) -> str | None:
         """Name of the picture states, None without a picture.

@@ -12,13 +12,13 @@ from tqdm import tqdm
 
 from favor.modeling_favor import FavorForConditionalGeneration, VideoTextToTextPipeline
 from favor.processing import FavorProcessor
+from favor.processing.media_names_favor import MEDIA_KINDS
 
 from ..json_fields import Json, JsonObject
 
 if TYPE_CHECKING:
     from lmms_eval.api.instance import Instance
 
-KINDS = ("video", "image", "audio")
 STOPS_OF_LMMS_EVAL = ("until", "image_aspect_ratio")  # "until" is a blank line by default, which cuts answers
 
 
@@ -103,9 +103,9 @@ def favor_message(message: Message) -> Message:
         return message
     blocks: list[Mapping[str, object]] = []
     for block in content:
-        if block["type"] in KINDS and isinstance(block.get("url"), str):
+        if block["type"] in MEDIA_KINDS and isinstance(block.get("url"), str):
             blocks.append({"type": block["type"], "path": block["url"]})
-        elif block["type"] in KINDS:  # a picture or a decoded sound
+        elif block["type"] in MEDIA_KINDS:  # a picture or a decoded sound
             blocks.append({"type": block["type"], f"{block['type']}": block["url"]})
         else:
             blocks.append(block)

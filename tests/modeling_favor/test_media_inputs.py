@@ -256,3 +256,30 @@ def test_encoders_take_a_bounded_number_of_pictures_and_chunks_at_a_time(monkeyp
     for name in ("hidden_states", "qformer_hidden_states", "audio_hidden_states"):
         for before, after in zip(at_once[name], in_passes[name], strict=True):
             torch.testing.assert_close(after, before)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("video_frame_indices", lambda t: t[:1], "pixel_values_videos has 2 items, but video_frame_indices has 1"),
+        ("input_features", lambda t: t[:1], "pixel_values_videos has 2 items, but input_features has 1"),
+        ("input_features_mask", lambda t: t[:1], "pixel_values_videos has 2 items, but input_features_mask has 1"),
+        (
+            "qformer_input_ids",
+            lambda t: t.repeat(2, 1),
+            "pixel_values_videos has 2 items, but qformer_input_ids has 4",
+        ),
+        ("video_frame_indices", lambda t: t + 7, r"names picture 9, but pixel_values_videos has 3 an item, 0 to 2"),
+    ],
+)
+def test_media_that_do_not_belong_together_are_refused_with_both_numbers(model, name, change, message):
+    inputs = media_inputs([VIDEO, IMAGE])
+    with pytest.raises(ValueError, match=message):
+        model.get_video_features(**inputs | {name: change(inputs[name])})
+
+
+def test_pictures_of_another_size_are_refused_with_the_towers(model):
+    inputs = media_inputs([VIDEO])
+    inputs["pixel_values_videos"] = torch.zeros(1, 3, 3, 12, 16)
+    with pytest.raises(ValueError, match="pictures are 12 x 16 pixels, but the vision tower reads 8 x 8"):
+        model.get_video_features(**inputs)

@@ -156,3 +156,79 @@ def test_unknown_roles_and_blocks(processor):
         processor.apply_chat_template([{"role": "tool", "content": "x"}])
     with pytest.raises(Exception, match="must be of type text, video, image or audio, not smell"):
         processor.apply_chat_template([user({"type": "smell"})])
+
+
+def test_an_array_keeps_the_rate_of_its_block_in_every_spelling(processor, tone):
+    sound = tone(6.0, 8000)
+    spellings = (
+        {"audio": sound, "sampling_rate": 8000},
+        {"array": sound, "sampling_rate": 8000},
+        {"audio": {"array": sound, "sampling_rate": 8000}},
+        {"audio": {"array": sound}, "sampling_rate": 8000},
+        {"audio": (sound, 8000)},
+    )
+    for spelling in spellings:
+        inputs = processor.apply_chat_template([user({"type": "audio", **spelling}, "What?")], **OPTIONS)
+        assert processor.media_summary(inputs)[0].audio_seconds == 6.0
+    pictures = np.arange(8, dtype=np.uint8)[:, None, None, None].repeat(9, 1).repeat(9, 2).repeat(3, 3)
+    for key in ("video", "array"):  # 8 pictures at 4 Hz last 2 s
+        inputs = processor.apply_chat_template(
+            [user({"type": "video", key: pictures, "fps": 4.0}, "What?")], **OPTIONS
+        )
+        assert processor.media_summary(inputs)[0].visual_frames == 4
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        *({"start": 1.0}, {"end": 2.0}, {"video_start": 1.0}, {"video_end": 2.0}, {"num_frames": 3}, {"fps": 1.0}),
+        *({"max_frames": 2}, {"load_audio_from_video": False}, {"media_limits": {}}),
+    ],
+)
+def test_options_of_a_call_are_refused_by_name_in_a_block(processor, clip_path, option):
+    chat = [user({**video(clip_path), **option}, "What?")]
+    with pytest.raises(ValueError, match=f'"video" holds {next(iter(option))}, which is read for a whole call only'):
+        processor.apply_chat_template(chat, **OPTIONS)
+    unset = [user({**video(clip_path), **dict.fromkeys(option)}, "What?")]  # as tables with columns for all have it
+    assert processor.media_summary(processor.apply_chat_template(unset, **OPTIONS))[0].visual_frames == 10
+
+
+@pytest.mark.parametrize("role", ["system", "assistant"])
+def test_media_of_others_than_users_are_refused_by_name(processor, clip_path, role):
+    chat = [user("What?"), {"role": role, "content": [video(clip_path)]}]
+    for options in ({}, OPTIONS):
+        with pytest.raises(ValueError, match=rf"Message 1 \(role {role}\) holds media \(video\)"):
+            processor.apply_chat_template(chat, **options)
+
+
+def test_the_instruction_is_the_text_of_the_items_message(make_processor, clip_path, wav_path):
+    """Whatever the template, and whatever marks or special tokens the question holds."""
+    chatml = (
+        "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
+        "{% if m['content'] is string %}{{ m['content'] }}{% else %}"
+        "{% for b in m['content'] %}{{ b['text'] if b['type'] == 'text' else '<' + b['type'] + '>' }}{% endfor %}"
+        "{% endif %}<|im_end|>\n{% endfor %}"
+    )
+    chat = [
+        {"role": "system", "content": "Be brief."},
+        user(video(clip_path), "Does she say USER: or ASSISTANT: first?</s>"),
+        {"role": "assistant", "content": "The answer."},
+        user({"type": "audio", "path": wav_path}, "And", "here?"),
+        {"role": "user", "content": "No medium."},
+    ]
+    expected = ["Does she say USER: or ASSISTANT: first?", "And here?"]
+    for template in (None, chatml):
+        processor = make_processor(chat_template=template)
+        assert [item.instruction for item in processor.chat_items(chat)] == expected
+        inputs = processor.apply_chat_template([chat], **OPTIONS)
+        asked = [
+            processor.qformer_tokenizer.decode(ids[mask.bool()])
+            for ids, mask in zip(inputs["qformer_input_ids"], inputs["qformer_attention_mask"], strict=True)
+        ]
+        assert asked == expected
+        own = processor.apply_chat_template([chat], processor_kwargs={"instructions": "Mine."}, **OPTIONS)
+        assert processor.qformer_tokenizer.decode(own["qformer_input_ids"][0]) == "Mine."
+    direct = processor(text=processor.apply_chat_template(chat[:2]), videos=clip_path)  # ChatML: the whole text
+    assert processor.qformer_tokenizer.decode(direct["qformer_input_ids"][0]).startswith(
+        "<|im_start|>system Be brief."
+    )

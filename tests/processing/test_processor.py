@@ -314,3 +314,10 @@ def test_misuse_is_explained(processor, make_processor, clip_path, silent_path, 
         make_processor(window_frames=0)
     with pytest.raises(TypeError, match="give a FavorVideoProcessor"):
         FavorProcessor(processor.feature_extractor, processor.feature_extractor, processor.tokenizer)
+
+
+def test_a_size_that_is_no_height_and_width_is_refused_with_the_towers(processor, clip_path, gray):
+    message = r"size must hold height and width, but it is {'shortest_edge': 64}.*{'height': 24, 'width': 24}"
+    for media in (clip_path, gray([3, 4])):
+        with pytest.raises(ValueError, match=message):
+            processor(text="<video>", videos=media, size={"shortest_edge": 64})
