@@ -149,7 +149,7 @@ def verdict(outcomes: list[Outcome]) -> str:
 def paper_value(variant: str, task: str) -> float | None:
     """What the paper reports, by the first of the task's metrics that the row has."""
     row = TASKS[task].paper_rows.get(PAPER_ROWS.get(variant, ""), {})
-    return next((row[metric] for metric in TASKS[task].metrics if metric in row), None)
+    return next((row[metric] for metric in TASKS[task].answers.metrics if metric in row), None)
 
 
 def paper_gain(variant: str, task: str) -> float | None:
@@ -157,4 +157,4 @@ def paper_gain(variant: str, task: str) -> float | None:
     ours, full = paper_value(variant, task), paper_value("full", task)
     if ours is None or full is None:
         return None
-    return full - ours if "wer" in TASKS[task].metrics else ours - full
+    return full - ours if "wer" in TASKS[task].answers.metrics else ours - full

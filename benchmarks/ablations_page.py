@@ -167,7 +167,7 @@ def scores_section(study: Study) -> str:
     other = [
         f"{TASKS[task].title} ({study.metrics[task]} here)"
         for task in study.tasks
-        if study.metrics[task] != TASKS[task].metrics[0]
+        if study.metrics[task] != TASKS[task].answers.metrics[0]
     ]
     if other:
         parts.append(f"The paper's numbers are of other data, and of another metric for {listed(other)}.")

@@ -76,7 +76,7 @@ def _build_isqa(arguments: argparse.Namespace) -> Path:
 
 
 def _build_avm(arguments: argparse.Namespace) -> Path:
-    out = arguments.out_dir / TASKS["avm"].annotation
+    out = arguments.out_dir / TASKS["avm"].data.annotation
     build_matching(arguments.spoken_coco, arguments.vggss, out, arguments.count, arguments.seed)
     return out
 

@@ -88,7 +88,7 @@ def prepare_task(
     return TaskWork(
         task=task.name,
         samples=[sample for sample in shown if sample.id in chosen],
-        generation={**task.generation, **(generation or {})},
+        generation={**task.answers.generation, **(generation or {})},
         missing=sorted({file for key, files in missing.items() if key in chosen for file in files}),
         missing_samples=len(chosen & set(missing)),
         prompts=_fingerprint([_asked(sample) for sample in samples]),

@@ -41,11 +41,13 @@ def score_task(task: "EvalTask", work: TaskWork, out_dir: Path, judge: Judge | N
     samples = [sample for sample in work.samples if records[sample.id].error is None]
     if not samples:
         raise ValueError(f"No sample of {task.name} could be read: {records[work.samples[0].id].error}")
-    hypotheses = [task.parse(records[sample.id].raw or "", sample) for sample in samples]
+    hypotheses = [task.answers.parse(records[sample.id].raw or "", sample) for sample in samples]
     verdicts = None
-    if task.judge is not None and judge is not None:
-        verdicts = judge_answers(judge, task.judge, samples, hypotheses, out_dir / f"{task.name}.verdicts.jsonl")
-    metrics, statistics = _score_metrics(task.metrics, samples, hypotheses, verdicts)
+    if task.answers.judge is not None and judge is not None:
+        verdicts = judge_answers(
+            judge, task.answers.judge, samples, hypotheses, out_dir / f"{task.name}.verdicts.jsonl"
+        )
+    metrics, statistics = _score_metrics(task.answers.metrics, samples, hypotheses, verdicts)
     for row, sample in enumerate(samples):
         scored = ScoredAnswer(
             question=sample.question,
@@ -57,16 +59,16 @@ def score_task(task: "EvalTask", work: TaskWork, out_dir: Path, judge: Judge | N
         )
         records[sample.id] = replace(records[sample.id], scored=scored)
     merge_samples(out_dir, task.name, records.values())
-    stands_in = metrics[task.metrics[0]].n == 0 and task.stand_in is not None
+    stands_in = metrics[task.answers.metrics[0]].n == 0 and task.answers.stand_in is not None
     return TaskResult(
         title=task.title,
-        dataset=work.own_data or task.dataset,
-        metric=task.stand_in if stands_in and task.stand_in is not None else task.metrics[0],
+        dataset=work.own_data or task.data.name,
+        metric=task.answers.stand_in if stands_in and task.answers.stand_in is not None else task.answers.metrics[0],
         metrics=metrics,
-        instead_of=task.metrics[0] if stands_in else None,
+        instead_of=task.answers.metrics[0] if stands_in else None,
         own_data=work.own_data is not None,
         generation=work.generation,
-        published_samples=None if work.own_data else task.size,
+        published_samples=None if work.own_data else task.data.size,
         answered=len(samples),
         missing_samples=work.missing_samples,
         unreadable_samples=len(work.samples) - len(samples),

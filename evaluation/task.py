@@ -60,6 +60,61 @@ class JudgePrompt:
         return _read_yes_no(reply) if self.reply == "yes_no" else _read_score(reply)
 
 
+class PublishedData:
+    """A data set as its authors published it.
+
+    Attributes:
+        name: of the data set, with its part.
+        size: number of samples, as published; None if unknown.
+        read: (annotation file, media root) -> samples. Relative media paths lie under the media root, or beside the
+            annotation file if it is None.
+        annotations: names of the annotation file (or folder) below `--annotations DIR`: first the usual one, then
+            files in other formats that `read` knows, looked for in this order.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        size: int | None,
+        read: Callable[[Path, Path | None], list[EvalSample]],
+        *annotations: str,
+    ):
+        self.name, self.size, self.read, self.annotations = name, size, read, annotations
+
+    def of_ones_own(self, name: str) -> "PublishedData":
+        """The same form of data under another name, of no published size."""
+        return PublishedData(name, None, self.read, *self.annotations)
+
+    @property
+    def annotation(self) -> str:
+        """The usual name of the annotation file."""
+        return self.annotations[0]
+
+
+@dataclass(frozen=True)
+class AnswerRules:
+    """How answers are made and scored; decoding is greedy.
+
+    Attributes:
+        parse: (raw answer, sample) -> hypothesis.
+        metrics: names in `metrics.METRICS`; the first is the headline.
+        max_new_tokens: of an answer.
+        stand_in: which of `metrics` is the headline where the first cannot be computed for want of programs.
+        judge: question to a judge, if the headline is judged.
+    """
+
+    parse: Callable[[str, EvalSample], str]
+    metrics: tuple[str, ...]
+    max_new_tokens: int
+    stand_in: str | None = None
+    judge: JudgePrompt | None = None
+
+    @property
+    def generation(self) -> JsonObject:
+        """Keyword arguments of `generate()`."""
+        return {"max_new_tokens": self.max_new_tokens, "do_sample": False}
+
+
 @dataclass(frozen=True)
 class EvalTask:
     """One task.
@@ -67,36 +122,18 @@ class EvalTask:
     Attributes:
         name: as typed in `--tasks`.
         title: as in tables.
-        dataset: name of the data set, with its part.
-        size: number of samples, as published; None if unknown.
-        read: (annotation file, media root) -> samples. Relative media paths lie under the media root, or beside the
-            annotation file if it is None.
-        annotation: name of the annotation file (or folder) below `--annotations DIR`.
-        other_annotations: names of files in other formats that `read` knows, looked for in this order if it is
-            missing.
+        data: where its samples come from.
+        answers: how they are answered, and the answers scored.
         prompt: what a sample of one's own without a question is asked; None if the questions differ.
         complete: fills in what the metrics need of such a sample, or raises `ValueError` saying what is missing.
-        generation: keyword arguments of `generate()`.
-        parse: (raw answer, sample) -> hypothesis.
-        metrics: names in `metrics.METRICS`; the first is the headline.
-        stand_in: which of `metrics` is the headline where the first cannot be computed for want of programs.
-        judge: question to a judge, if the headline is judged.
         paper_rows: published results: system -> {metric name: value}, in the units of the paper (percent, or CIDEr and
             METEOR times 100).
     """
 
     name: str
     title: str
-    dataset: str
-    size: int | None
-    read: Callable[[Path, Path | None], list[EvalSample]]
-    annotation: str
-    generation: JsonObject
-    parse: Callable[[str, EvalSample], str]
-    metrics: tuple[str, ...]
-    stand_in: str | None = None
-    judge: JudgePrompt | None = None
-    other_annotations: tuple[str, ...] = ()
+    data: PublishedData
+    answers: AnswerRules
     prompt: str | None = None
     complete: Callable[[EvalSample], EvalSample] | None = None
     paper_rows: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -107,15 +144,15 @@ class EvalTask:
         return f"{self.name}.jsonl"
 
     def annotation_path(self, annotations: Path) -> Path:
-        """The task's annotation file in the folder; where `annotation` would be, if there is none."""
-        candidates = [annotations / name for name in (self.own_annotation, self.annotation, *self.other_annotations)]
-        return next((path for path in candidates if path.exists()), annotations / self.annotation)
+        """The task's annotation file in the folder; where the usual one would be, if there is none."""
+        candidates = [annotations / name for name in (self.own_annotation, *self.data.annotations)]
+        return next((path for path in candidates if path.exists()), annotations / self.data.annotation)
 
     def read_samples(self, path: Path, media_root: Path | None) -> list[EvalSample]:
         """The samples of the file that `annotation_path` gave. Raises `ValueError` if it is broken."""
         if path.name == self.own_annotation:
             return read_samples(path, media_root, self.prompt, self.complete)
-        return self.read(path, media_root)
+        return self.data.read(path, media_root)
 
 
 def find_tasks(names: str) -> list[EvalTask]:
@@ -148,10 +185,10 @@ def available_tasks(names: str, annotations: Path) -> tuple[list[EvalTask], dict
     if not there:
         raise FileNotFoundError(
             f"{annotations} holds annotations of no task (for example {tasks[0].own_annotation} or "
-            f"{tasks[0].annotation}). Name their folder with --annotations."
+            f"{tasks[0].data.annotation}). Name their folder with --annotations."
         )
     return there, {
-        task.name: f"neither {task.own_annotation} nor {task.annotation} is in the folder of annotations"
+        task.name: f"neither {task.own_annotation} nor {task.data.annotation} is in the folder of annotations"
         for task in tasks
         if task not in there
     }

@@ -32,7 +32,7 @@ def export_tasks(out_dir: Path, tasks: Sequence[EvalTask], annotations: Path, me
     out_dir.mkdir(parents=True, exist_ok=True)
     names, used = [], set()
     for task in tasks:
-        metrics = list(without_judge(task.metrics))
+        metrics = list(without_judge(task.answers.metrics))
         if not metrics:
             raise ValueError(f"Task {task.name} has no metric without a judge; run it with favor eval --judge-url.")
         path = task.annotation_path(annotations)
@@ -66,7 +66,7 @@ def _yaml(task: EvalTask, metrics: Sequence[str], data: Path) -> str:
         "doc_to_text: !function utils.doc_to_text",
         "doc_to_target: !function utils.doc_to_target",
         "process_results: !function utils.process_results",
-        f"generation_kwargs: {json.dumps({**task.generation, 'until': []})}",
+        f"generation_kwargs: {json.dumps({**task.answers.generation, 'until': []})}",
         "metric_list:",
     ]
     for metric in metrics:

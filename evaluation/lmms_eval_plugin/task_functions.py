@@ -63,8 +63,8 @@ def doc_to_target(row: Row) -> str:
 def process_results(row: Row, results: list[str]) -> dict[str, Row]:
     """For each metric the row and its answer: corpus metrics are computed from all of them together."""
     task = TASKS[row["task"]]
-    answered: Row = {"sample": row["sample"], "answer": task.parse(results[0], sample_of(row))}
-    return dict.fromkeys(without_judge(task.metrics), answered)
+    answered: Row = {"sample": row["sample"], "answer": task.answers.parse(results[0], sample_of(row))}
+    return dict.fromkeys(without_judge(task.answers.metrics), answered)
 
 
 def aggregation(metric: str) -> Callable[[list[Row]], float]:

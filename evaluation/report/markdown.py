@@ -53,7 +53,7 @@ def notes_on(task: EvalTask, entry: TaskResult) -> list[str]:
     """What a reader of the task's number must know: other metrics, judge, what was left out."""
     note = headline_note(entry)
     notes = [note] if note else []
-    for metric in task.metrics:
+    for metric in task.answers.metrics:
         if metric in (entry.metric, entry.instead_of):
             continue
         shown = f"{shown_value(entry, metric)} {shown_interval(entry, metric)}"
@@ -79,7 +79,7 @@ def shown_generation(entry: TaskResult) -> str:
 def _task_row(task: EvalTask, entry: TaskResult) -> list[str]:
     counts = ["-" if entry.headline.n is None else str(entry.headline.n), str(entry.published_samples or "-")]
     numbers = [shown_value(entry), shown_interval(entry), *counts]
-    return [_escaped(cell) for cell in [task.title, task.dataset, metric_title(entry.metric), *numbers]] + [
+    return [_escaped(cell) for cell in [task.title, task.data.name, metric_title(entry.metric), *numbers]] + [
         _escaped(shown_generation(entry))
     ]
 

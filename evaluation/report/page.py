@@ -95,7 +95,7 @@ def _task_section(task: EvalTask, entry: TaskResult, run: Run) -> TaskSection:
     return TaskSection(
         name=task.name,
         title=task.title,
-        dataset=task.dataset,
+        dataset=task.data.name,
         metric=metric_title(entry.metric),
         value=shown_value(entry),
         interval=shown_interval(entry),

@@ -79,7 +79,7 @@ def tasks_of(runs: Sequence[Run]) -> list[EvalTask]:
         entries = [entry for run in runs if (entry := run.entry(name))]
         others = [entry.dataset for entry in entries if entry.own_data]
         if others:
-            tasks.append(replace(task, dataset=others[0], size=None, paper_rows={}))
+            tasks.append(replace(task, data=task.data.of_ones_own(others[0]), paper_rows={}))
         elif entries:
             tasks.append(task)
     return tasks

@@ -64,7 +64,7 @@ def explanation(tables: Sequence[Table], tasks: Sequence[EvalTask]) -> str:
     """Which rows are measured and which published; to stand after "Rows shaded" or "Rows in bold"."""
     published = any(not row.ours for table in tables for row in table.rows)
     text = "were measured, with their 95 % bootstrap intervals" + ("; the others are published." if published else ".")
-    other_data = [task.title for task in tasks if task.size is None and not task.paper_rows]
+    other_data = [task.title for task in tasks if task.data.size is None and not task.paper_rows]
     if other_data:
         text += f" On data of one's own, which no published result is comparable with: {', '.join(other_data)}."
     return text
@@ -73,7 +73,7 @@ def explanation(tables: Sequence[Table], tasks: Sequence[EvalTask]) -> str:
 def headline_of(runs: Sequence[Run], task: EvalTask) -> str:
     """The metric that runs are compared by: the task's own, or its stand-in if one of the runs had to do with that."""
     stood_in = any((entry := run.entry(task.name)) and entry.instead_of is not None for run in runs)
-    return task.stand_in if stood_in and task.stand_in is not None else task.metrics[0]
+    return task.answers.stand_in if stood_in and task.answers.stand_in is not None else task.answers.metrics[0]
 
 
 def headline_note(entry: TaskResult) -> str | None:
@@ -88,9 +88,9 @@ def reported_metrics(runs: Sequence[Run], task: EvalTask) -> list[str]:
     """The headline or what stands in for it, and what else the paper reports of the task or a run has of these."""
     published = {metric for row in task.paper_rows.values() for metric in row}
     entries = [entry for run in runs if (entry := run.entry(task.name))]
-    measured = any(entry.score(task.metrics[0]).value is not None for entry in entries)
-    shown = published | {headline_of(runs, task)} | ({task.metrics[0]} if measured else set())
-    return [metric for metric in task.metrics if metric in shown]
+    measured = any(entry.score(task.answers.metrics[0]).value is not None for entry in entries)
+    shown = published | {headline_of(runs, task)} | ({task.answers.metrics[0]} if measured else set())
+    return [metric for metric in task.answers.metrics if metric in shown]
 
 
 def metric_title(metric: str) -> str:

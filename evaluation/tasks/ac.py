@@ -3,7 +3,7 @@
 
 from ..answers import parse_short
 from ..readers import captions
-from ..task import EvalTask
+from ..task import AnswerRules, EvalTask, PublishedData
 
 PAPER_ROWS = {
     "FAVOR 13B audio-only": {"spider": 39.7},
@@ -18,20 +18,8 @@ PAPER_ROWS = {
 
 PROMPT = "Please describe the audio."
 
-TASKS = (
-    EvalTask(
-        name="ac",
-        title="AC",
-        dataset="AudioCaps test",
-        size=938,
-        read=captions.audiocaps(PROMPT),
-        annotation="audiocaps/test.csv",
-        other_annotations=("AudioCaps/test.csv", "audiocaps_test.csv"),
-        prompt=PROMPT,
-        generation={"max_new_tokens": 64, "do_sample": False},
-        parse=parse_short,
-        metrics=("spider", "spice", "cider_d", "meteor"),
-        stand_in="cider_d",
-        paper_rows=PAPER_ROWS,
-    ),
+DATA = PublishedData(
+    "AudioCaps test", 938, captions.audiocaps(PROMPT), "audiocaps/test.csv", "AudioCaps/test.csv", "audiocaps_test.csv"
 )
+ANSWERS = AnswerRules(parse_short, ("spider", "spice", "cider_d", "meteor"), max_new_tokens=64, stand_in="cider_d")
+TASKS = (EvalTask("ac", "AC", DATA, ANSWERS, prompt=PROMPT, paper_rows=PAPER_ROWS),)

@@ -3,7 +3,7 @@
 
 from ..answers import parse_short
 from ..readers import speech
-from ..task import EvalTask
+from ..task import AnswerRules, EvalTask, PublishedData
 
 PAPER_ROWS = {
     "Whisper large-v2": {"wer": 2.9},
@@ -19,19 +19,8 @@ PAPER_ROWS = {
 
 PROMPT = "Transcribe the speech into text."
 
-TASKS = (
-    EvalTask(
-        name="asr",
-        title="ASR",
-        dataset="LibriSpeech test-clean",
-        size=2620,
-        read=speech.librispeech(PROMPT),
-        annotation="LibriSpeech/test-clean",
-        other_annotations=("test-clean",),
-        prompt=PROMPT,
-        generation={"max_new_tokens": 256, "do_sample": False},
-        parse=parse_short,
-        metrics=("wer",),
-        paper_rows=PAPER_ROWS,
-    ),
+DATA = PublishedData(
+    "LibriSpeech test-clean", 2620, speech.librispeech(PROMPT), "LibriSpeech/test-clean", "test-clean"
 )
+ANSWERS = AnswerRules(parse_short, ("wer",), max_new_tokens=256)
+TASKS = (EvalTask("asr", "ASR", DATA, ANSWERS, prompt=PROMPT, paper_rows=PAPER_ROWS),)

@@ -3,7 +3,7 @@
 
 from ..answers import parse_short
 from ..readers import own_data, sounds
-from ..task import EvalTask
+from ..task import AnswerRules, EvalTask, PublishedData
 
 PAPER_ROWS = {
     "Video-LLaMA 7B": {"yes_no": 52.3},
@@ -16,18 +16,6 @@ PAPER_ROWS = {
     "FAVOR 13B without causal, diversity, sync": {"yes_no": 72.0},
 }
 
-TASKS = (
-    EvalTask(
-        name="avm",
-        title="AVM",
-        dataset="SpokenCOCO val2014 and VGGSS",
-        size=1000,
-        read=sounds.matching,
-        annotation="audiovisualmatching_combined.json",
-        complete=own_data.with_yes_or_no,
-        generation={"max_new_tokens": 16, "do_sample": False},
-        parse=parse_short,
-        metrics=("yes_no", "unparsable"),
-        paper_rows=PAPER_ROWS,
-    ),
-)
+DATA = PublishedData("SpokenCOCO val2014 and VGGSS", 1000, sounds.matching, "audiovisualmatching_combined.json")
+ANSWERS = AnswerRules(parse_short, ("yes_no", "unparsable"), max_new_tokens=16)
+TASKS = (EvalTask("avm", "AVM", DATA, ANSWERS, complete=own_data.with_yes_or_no, paper_rows=PAPER_ROWS),)

@@ -3,7 +3,7 @@
 
 from ..answers import parse_text
 from ..readers import dialogue
-from ..task import EvalTask, JudgePrompt
+from ..task import AnswerRules, EvalTask, JudgePrompt, PublishedData
 
 PAPER_ROWS = {
     "InstructBLIP 13B": {"judged_accuracy": 41.4},
@@ -25,19 +25,8 @@ JUDGE = JudgePrompt(
     reply="yes_no",
 )
 
-TASKS = (
-    EvalTask(
-        name="avsd",
-        title="AVSD",
-        dataset="AVSD val",
-        size=2000,
-        read=dialogue.avsd,
-        annotation="avsd_textformat_subset.json",
-        other_annotations=("valid_set4DSTC7-AVSD.json", "avsd_val.json"),
-        generation={"max_new_tokens": 64, "do_sample": False},
-        parse=parse_text,
-        metrics=("judged_accuracy", "bleu_4", "cider_d", "meteor"),
-        judge=JUDGE,
-        paper_rows=PAPER_ROWS,
-    ),
+DATA = PublishedData(
+    "AVSD val", 2000, dialogue.avsd, "avsd_textformat_subset.json", "valid_set4DSTC7-AVSD.json", "avsd_val.json"
 )
+ANSWERS = AnswerRules(parse_text, ("judged_accuracy", "bleu_4", "cider_d", "meteor"), max_new_tokens=64, judge=JUDGE)
+TASKS = (EvalTask("avsd", "AVSD", DATA, ANSWERS, paper_rows=PAPER_ROWS),)

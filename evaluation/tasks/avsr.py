@@ -3,7 +3,7 @@
 
 from ..answers import parse_short
 from ..readers import speech
-from ..task import EvalTask
+from ..task import AnswerRules, EvalTask, PublishedData
 
 PAPER_ROWS = {
     "Whisper large-v2": {"wer": 8.3},
@@ -19,19 +19,6 @@ PAPER_ROWS = {
 
 PROMPT = "Transcribe the speech into text, paying attention to both audio and video."
 
-TASKS = (
-    EvalTask(
-        name="avsr",
-        title="AVSR",
-        dataset="How2 dev5",
-        size=500,
-        read=speech.how2(PROMPT),
-        annotation="how2_test.json",
-        other_annotations=("how2/dev5/text",),
-        prompt=PROMPT,
-        generation={"max_new_tokens": 384, "do_sample": False},
-        parse=parse_short,
-        metrics=("wer",),
-        paper_rows=PAPER_ROWS,
-    ),
-)
+DATA = PublishedData("How2 dev5", 500, speech.how2(PROMPT), "how2_test.json", "how2/dev5/text")
+ANSWERS = AnswerRules(parse_short, ("wer",), max_new_tokens=384)
+TASKS = (EvalTask("avsr", "AVSR", DATA, ANSWERS, prompt=PROMPT, paper_rows=PAPER_ROWS),)

@@ -3,7 +3,7 @@
 
 from ..answers import parse_text
 from ..readers import own_data, sounds
-from ..task import EvalTask, JudgePrompt
+from ..task import AnswerRules, EvalTask, JudgePrompt, PublishedData
 
 PAPER_ROWS = {
     "InstructBLIP 13B": {"judged_accuracy": 1.1},
@@ -29,21 +29,8 @@ JUDGE = JudgePrompt(
     reply="yes_no",
 )
 
+DATA = PublishedData("VGGSS", 850, sounds.sound_sources(PROMPT), "testdata_formatted.json", "vggss.json")
+ANSWERS = AnswerRules(parse_text, ("judged_accuracy", "class_match"), max_new_tokens=64, judge=JUDGE)
 TASKS = (
-    EvalTask(
-        name="avssd",
-        title="AVSSD",
-        dataset="VGGSS",
-        size=850,
-        read=sounds.sound_sources(PROMPT),
-        annotation="testdata_formatted.json",
-        other_annotations=("vggss.json",),
-        prompt=PROMPT,
-        complete=own_data.with_class,
-        generation={"max_new_tokens": 64, "do_sample": False},
-        parse=parse_text,
-        metrics=("judged_accuracy", "class_match"),
-        judge=JUDGE,
-        paper_rows=PAPER_ROWS,
-    ),
+    EvalTask("avssd", "AVSSD", DATA, ANSWERS, prompt=PROMPT, complete=own_data.with_class, paper_rows=PAPER_ROWS),
 )

@@ -3,19 +3,10 @@
 
 from ..answers import parse_short
 from ..readers import own_data, questions
-from ..task import EvalTask
+from ..task import AnswerRules, EvalTask, PublishedData
 
-TASKS = (
-    EvalTask(
-        name="ego4d_qa",
-        title="Ego4D QA",
-        dataset="SAVEBench Ego4D questions",
-        size=899,
-        read=questions.audio_visual_choices,
-        annotation="ego4d_qa.json",
-        complete=own_data.with_options,
-        generation={"max_new_tokens": 48, "do_sample": False},
-        parse=parse_short,
-        metrics=("choice_accuracy", "aveb_choice", "unparsable", "position_bias"),
-    ),
+DATA = PublishedData("SAVEBench Ego4D questions", 899, questions.audio_visual_choices, "ego4d_qa.json")
+ANSWERS = AnswerRules(
+    parse_short, ("choice_accuracy", "aveb_choice", "unparsable", "position_bias"), max_new_tokens=48
 )
+TASKS = (EvalTask("ego4d_qa", "Ego4D QA", DATA, ANSWERS, complete=own_data.with_options),)

@@ -3,7 +3,7 @@
 
 from ..answers import parse_text
 from ..readers import captions
-from ..task import EvalTask
+from ..task import AnswerRules, EvalTask, PublishedData
 
 PAPER_ROWS = {
     "Video-LLaMA 7B zero-shot": {"bleu_1": 20.8, "bleu_4": 2.4, "meteor": 15.0},
@@ -16,19 +16,12 @@ PAPER_ROWS = {
 
 PROMPT = "Describe the video and its sound in detail."
 
-TASKS = (
-    EvalTask(
-        name="favd",
-        title="FAVD",
-        dataset="FAVDBench",
-        size=1000,
-        read=captions.video_captions(PROMPT),
-        annotation="FAVDBench/test.caption_coco_format.json",
-        other_annotations=("test.caption_coco_format.json",),
-        prompt=PROMPT,
-        generation={"max_new_tokens": 256, "do_sample": False},
-        parse=parse_text,
-        metrics=("bleu_1", "bleu_4", "meteor", "cider_d"),
-        paper_rows=PAPER_ROWS,
-    ),
+DATA = PublishedData(
+    "FAVDBench",
+    1000,
+    captions.video_captions(PROMPT),
+    "FAVDBench/test.caption_coco_format.json",
+    "test.caption_coco_format.json",
 )
+ANSWERS = AnswerRules(parse_text, ("bleu_1", "bleu_4", "meteor", "cider_d"), max_new_tokens=256)
+TASKS = (EvalTask("favd", "FAVD", DATA, ANSWERS, prompt=PROMPT, paper_rows=PAPER_ROWS),)

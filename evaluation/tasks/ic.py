@@ -3,7 +3,7 @@
 
 from ..answers import parse_short
 from ..readers import captions
-from ..task import EvalTask
+from ..task import AnswerRules, EvalTask, PublishedData
 
 PAPER_ROWS = {
     "InstructBLIP 13B": {"cider_d": 84.5, "meteor": 26.0},
@@ -21,19 +21,8 @@ PAPER_ROWS = {
 
 PROMPT = "Describe this image in one short sentence."
 
-TASKS = (
-    EvalTask(
-        name="ic",
-        title="IC",
-        dataset="Flickr30k test",
-        size=1000,
-        read=captions.flickr30k(PROMPT),
-        annotation="flickr30k_captions.json",
-        other_annotations=("dataset_flickr30k.json",),
-        prompt=PROMPT,
-        generation={"max_new_tokens": 64, "do_sample": False},
-        parse=parse_short,
-        metrics=("cider_d", "meteor", "bleu_1", "bleu_4"),
-        paper_rows=PAPER_ROWS,
-    ),
+DATA = PublishedData(
+    "Flickr30k test", 1000, captions.flickr30k(PROMPT), "flickr30k_captions.json", "dataset_flickr30k.json"
 )
+ANSWERS = AnswerRules(parse_short, ("cider_d", "meteor", "bleu_1", "bleu_4"), max_new_tokens=64)
+TASKS = (EvalTask("ic", "IC", DATA, ANSWERS, prompt=PROMPT, paper_rows=PAPER_ROWS),)

@@ -3,7 +3,7 @@
 
 from ..answers import parse_short
 from ..readers import own_data, spoken_questions
-from ..task import EvalTask
+from ..task import AnswerRules, EvalTask, PublishedData
 
 PAPER_ROWS = {
     "FAVOR 7B": {"aveb_isqa": 24.5},
@@ -15,19 +15,16 @@ PAPER_ROWS = {
     "FAVOR 13B without causal, diversity, sync": {"aveb_isqa": 16.7},
 }
 
+DATA = PublishedData("TextVQA and GQA, spoken", 2000, spoken_questions.spoken_questions, "isqa.json")
+ANSWERS = AnswerRules(parse_short, ("aveb_isqa", "standard_isqa"), max_new_tokens=16)
 TASKS = (
     EvalTask(
-        name="isqa",
-        title="ISQA",
-        dataset="TextVQA and GQA, spoken",
-        size=2000,
-        read=spoken_questions.spoken_questions,
-        annotation="isqa.json",
+        "isqa",
+        "ISQA",
+        DATA,
+        ANSWERS,
         prompt=spoken_questions.PROMPT,
         complete=own_data.with_source,
-        generation={"max_new_tokens": 16, "do_sample": False},
-        parse=parse_short,
-        metrics=("aveb_isqa", "standard_isqa"),
         paper_rows=PAPER_ROWS,
     ),
 )

@@ -3,7 +3,7 @@
 
 from ..answers import parse_short
 from ..readers import own_data, questions
-from ..task import EvalTask
+from ..task import AnswerRules, EvalTask, PublishedData
 
 PAPER_ROWS = {
     "InstructBLIP 13B": {"aveb_ocr": 36.5},
@@ -19,19 +19,6 @@ PAPER_ROWS = {
     "FAVOR 13B without causal, diversity, sync": {"aveb_ocr": 34.7},
 }
 
-TASKS = (
-    EvalTask(
-        name="ocr",
-        title="OCR",
-        dataset="TextVQA",
-        size=1000,
-        read=questions.textvqa,
-        annotation="textvqa.json",
-        other_annotations=("TextVQA_0.5.1_val.json",),
-        complete=own_data.with_ten_answers,
-        generation={"max_new_tokens": 16, "do_sample": False},
-        parse=parse_short,
-        metrics=("aveb_ocr", "textvqa_accuracy"),
-        paper_rows=PAPER_ROWS,
-    ),
-)
+DATA = PublishedData("TextVQA", 1000, questions.textvqa, "textvqa.json", "TextVQA_0.5.1_val.json")
+ANSWERS = AnswerRules(parse_short, ("aveb_ocr", "textvqa_accuracy"), max_new_tokens=16)
+TASKS = (EvalTask("ocr", "OCR", DATA, ANSWERS, complete=own_data.with_ten_answers, paper_rows=PAPER_ROWS),)

@@ -3,19 +3,10 @@
 
 from ..answers import parse_short
 from ..readers import own_data, questions
-from ..task import EvalTask
+from ..task import AnswerRules, EvalTask, PublishedData
 
-TASKS = (
-    EvalTask(
-        name="presentation_qa",
-        title="Presentation QA",
-        dataset="SAVEBench presentation questions",
-        size=963,
-        read=questions.audio_visual_choices,
-        annotation="presentation_qa.json",
-        complete=own_data.with_options,
-        generation={"max_new_tokens": 48, "do_sample": False},
-        parse=parse_short,
-        metrics=("choice_accuracy", "aveb_choice", "unparsable", "position_bias"),
-    ),
+DATA = PublishedData("SAVEBench presentation questions", 963, questions.audio_visual_choices, "presentation_qa.json")
+ANSWERS = AnswerRules(
+    parse_short, ("choice_accuracy", "aveb_choice", "unparsable", "position_bias"), max_new_tokens=48
 )
+TASKS = (EvalTask("presentation_qa", "Presentation QA", DATA, ANSWERS, complete=own_data.with_options),)

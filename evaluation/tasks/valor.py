@@ -3,7 +3,7 @@
 
 from ..answers import parse_text
 from ..readers import captions
-from ..task import EvalTask
+from ..task import AnswerRules, EvalTask, PublishedData
 
 PAPER_ROWS = {
     "VALOR-base fine-tuned": {"meteor": 14.8, "cider_d": 55.7},
@@ -17,20 +17,13 @@ PAPER_ROWS = {
 
 PROMPT = "Describe the video and its sound."
 
-TASKS = (
-    EvalTask(
-        name="valor",
-        title="VALOR",
-        dataset="VALOR-32k",
-        size=3000,
-        read=captions.video_captions(PROMPT),
-        annotation="VALOR-32K/desc_test.json",
-        other_annotations=("desc_test.json", "test.caption_annotation.json"),
-        prompt=PROMPT,
-        generation={"max_new_tokens": 96, "do_sample": False},
-        parse=parse_text,
-        metrics=("meteor", "cider_d", "bleu_4"),
-        stand_in="cider_d",
-        paper_rows=PAPER_ROWS,
-    ),
+DATA = PublishedData(
+    "VALOR-32k",
+    3000,
+    captions.video_captions(PROMPT),
+    "VALOR-32K/desc_test.json",
+    "desc_test.json",
+    "test.caption_annotation.json",
 )
+ANSWERS = AnswerRules(parse_text, ("meteor", "cider_d", "bleu_4"), max_new_tokens=96, stand_in="cider_d")
+TASKS = (EvalTask("valor", "VALOR", DATA, ANSWERS, prompt=PROMPT, paper_rows=PAPER_ROWS),)

@@ -8,7 +8,7 @@ has its own pairs of questions, whose two answers are judged together.
 
 from ..answers import parse_text
 from ..readers import own_data, video_chatgpt
-from ..task import EvalTask, JudgePrompt
+from ..task import AnswerRules, EvalTask, JudgePrompt, PublishedData
 
 _INTRODUCTION = (
     "You are an intelligent chatbot designed for evaluating the {aspect} of generative outputs for {what}. {task} "
@@ -109,19 +109,20 @@ CONSISTENCY = JudgePrompt(
 
 def _aspect(name: str, title: str, judge: JudgePrompt, file: str, size: int, published: float) -> EvalTask:
     """One aspect; `published` is what the Video-ChatGPT paper reports for its own model."""
+    data = PublishedData(
+        f"Video-ChatGPT {file}",
+        size,
+        video_chatgpt.question_pairs if name == "consistency" else video_chatgpt.questions,
+        f"Video-ChatGPT/{file}",
+        file,
+    )
+    answers = AnswerRules(parse_text, ("judged_score",), max_new_tokens=256, judge=judge)
     return EvalTask(
-        name=f"vcg_{name}",
-        title=f"Video-ChatGPT, {title}",
-        dataset=f"Video-ChatGPT {file}",
-        size=size,
-        read=video_chatgpt.question_pairs if name == "consistency" else video_chatgpt.questions,
-        annotation=f"Video-ChatGPT/{file}",
-        other_annotations=(file,),
+        f"vcg_{name}",
+        f"Video-ChatGPT, {title}",
+        data,
+        answers,
         complete=own_data.with_partner if name == "consistency" else None,
-        generation={"max_new_tokens": 256, "do_sample": False},
-        parse=parse_text,
-        metrics=("judged_score",),
-        judge=judge,
         paper_rows={"Video-ChatGPT 7B": {"judged_score": published}},
     )
 

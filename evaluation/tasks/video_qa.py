@@ -3,7 +3,7 @@
 
 from ..answers import parse_short
 from ..readers import own_data, questions
-from ..task import EvalTask
+from ..task import AnswerRules, EvalTask, PublishedData
 
 PAPER_ROWS = {
     "InstructBLIP 13B": {"aveb_choice": 21.0},
@@ -19,19 +19,8 @@ PAPER_ROWS = {
     "FAVOR 13B without causal, diversity, sync": {"aveb_choice": 41.8},
 }
 
-TASKS = (
-    EvalTask(
-        name="video_qa",
-        title="Video QA",
-        dataset="NExT-QA test",
-        size=1000,
-        read=questions.nextqa,
-        annotation="nextqa_test.json",
-        other_annotations=("NExT-QA/test.csv", "nextqa/test.csv"),
-        complete=own_data.with_options,
-        generation={"max_new_tokens": 32, "do_sample": False},
-        parse=parse_short,
-        metrics=("aveb_choice", "choice_accuracy", "unparsable", "position_bias"),
-        paper_rows=PAPER_ROWS,
-    ),
+DATA = PublishedData("NExT-QA test", 1000, questions.nextqa, "nextqa_test.json", "NExT-QA/test.csv", "nextqa/test.csv")
+ANSWERS = AnswerRules(
+    parse_short, ("aveb_choice", "choice_accuracy", "unparsable", "position_bias"), max_new_tokens=32
 )
+TASKS = (EvalTask("video_qa", "Video QA", DATA, ANSWERS, complete=own_data.with_options, paper_rows=PAPER_ROWS),)

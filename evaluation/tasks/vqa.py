@@ -3,7 +3,7 @@
 
 from ..answers import parse_short
 from ..readers import questions
-from ..task import EvalTask
+from ..task import AnswerRules, EvalTask, PublishedData
 
 PAPER_ROWS = {
     "InstructBLIP 13B": {"aveb_vqa": 48.9},
@@ -19,18 +19,12 @@ PAPER_ROWS = {
     "FAVOR 13B without causal, diversity, sync": {"aveb_vqa": 44.8},
 }
 
-TASKS = (
-    EvalTask(
-        name="vqa",
-        title="VQA",
-        dataset="GQA testdev balanced",
-        size=1000,
-        read=questions.gqa,
-        annotation="testdev_balanced_questions_with_images.json",
-        other_annotations=("testdev_balanced_questions.json",),
-        generation={"max_new_tokens": 16, "do_sample": False},
-        parse=parse_short,
-        metrics=("aveb_vqa", "gqa_accuracy"),
-        paper_rows=PAPER_ROWS,
-    ),
+DATA = PublishedData(
+    "GQA testdev balanced",
+    1000,
+    questions.gqa,
+    "testdev_balanced_questions_with_images.json",
+    "testdev_balanced_questions.json",
 )
+ANSWERS = AnswerRules(parse_short, ("aveb_vqa", "gqa_accuracy"), max_new_tokens=16)
+TASKS = (EvalTask("vqa", "VQA", DATA, ANSWERS, paper_rows=PAPER_ROWS),)

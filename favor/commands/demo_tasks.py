@@ -43,7 +43,7 @@ def ask_tasks(pipe: "VideoTextToTextPipeline", out_dir: Path, seed: int, split: 
             tuple(sample.media.items()): sample for sample in task.read_samples(out_dir / task.own_annotation, None)
         }
         chosen = list(asked.values())
-        for sample, answer in zip(chosen, answerer.answer(chosen, dict(task.generation)), strict=True):
+        for sample, answer in zip(chosen, answerer.answer(chosen, dict(task.answers.generation)), strict=True):
             said = " ".join(answer.text.split())
             media = " + ".join(Path(file).name for file in sample.media.values())
             references = list(dict.fromkeys(sample.references))

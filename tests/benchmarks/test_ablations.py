@@ -48,7 +48,7 @@ def synthetic_study(changes, seeds=(0, 1, 2), noise=0.01, similarity=0.1):
                 value = 0.6 + (change if higher else -change) + rng.gauss(0, noise)
                 facts = {**FACTS, **SWEPT.get(variant, {})}
                 score = {"variant": variant, "seed": seed, "task": name, "value": value, "n": 200, "facts": facts}
-                score |= {"metric": METRICS.get(name, TASKS[name].metrics[0]), "higher_is_better": higher}
+                score |= {"metric": METRICS.get(name, TASKS[name].answers.metrics[0]), "higher_is_better": higher}
                 score |= {"ci95": [value - 0.05, value + 0.05], "steps": 1500, "seconds": 600.0, "machine": "2 cores"}
                 cosine = 0.5 - similarity * (facts["diversity_loss_weight"] > 0) + rng.gauss(0, 0.001)
                 score |= {"mean_similarity": cosine, "date": "2026-11-21", "versions": {"favor": "0.1.0"}}

@@ -17,7 +17,7 @@ from favor.evaluation.tasks import TASKS
 from tests.evaluation.published_data import SAVEBENCH
 
 HOW2 = [record["answer"] for record in json.loads((SAVEBENCH / "how2_test.json").read_text())]
-TEXTVQA = TASKS["ocr"].read(SAVEBENCH / "textvqa.json", None)
+TEXTVQA = TASKS["ocr"].data.read(SAVEBENCH / "textvqa.json", None)
 # What OpenAI's normaliser (openai-whisper 20250625) makes of these.
 NORMALISED = {
     "Dr. O'Neil's two hundred and five": "doctor 0 neil is 205",
@@ -139,7 +139,7 @@ def test_vqa_rules(reference, answer, contained, exact):
 
 
 def test_the_contained_word_rule_rewards_length_and_the_exact_rule_does_not():
-    samples = TASKS["vqa"].read(SAVEBENCH / "testdev_balanced_questions_with_images.json", None)
+    samples = TASKS["vqa"].data.read(SAVEBENCH / "testdev_balanced_questions_with_images.json", None)
     sentences = [one.extra["full_answer"] for one in samples]
     assert value("aveb_vqa", samples, sentences) == 1.0 and value("gqa_accuracy", samples, sentences) == 0.0
 
@@ -222,7 +222,7 @@ def test_classes_named_without_a_judge(name, answer, named):
 
 
 def test_published_sentences_name_their_class_and_no_other():
-    samples = TASKS["avssd"].read(SAVEBENCH / "testdata_formatted.json", None)
+    samples = TASKS["avssd"].data.read(SAVEBENCH / "testdata_formatted.json", None)
     sentences = [one.references[0] for one in samples]
     assert value("class_match", samples, sentences) == 1.0
     assert value("class_match", samples, sentences[1:] + sentences[:1]) == 0.0

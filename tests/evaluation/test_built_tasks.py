@@ -40,7 +40,7 @@ def test_spoken_questions_are_built_read_and_scored(tmp_path):
     path = build_isqa(TEXTVQA, GQA, tmp_path, {"seven": write_wave}, count=4)
     task = TASKS["isqa"]
     assert path == task.annotation_path(tmp_path)
-    samples = task.read(path, None)
+    samples = task.data.read(path, None)
     assert [sample.extra["source"] for sample in samples] == ["textvqa"] * 4 + ["gqa"] * 4
     for sample in samples:
         assert sample.question == "Answer the question in the audio about the image."
@@ -61,9 +61,9 @@ def test_images_are_found_wherever_the_media_root_is(tmp_path):
     for record in json.loads(TEXTVQA.read_text()) + json.loads(GQA.read_text()):
         (images / record["image"]).touch()
     path = build_isqa(TEXTVQA, GQA, tmp_path / "isqa", {"seven": write_wave}, images, images, count=6)
-    assert not missing_media(TASKS["isqa"].read(path, None))
+    assert not missing_media(TASKS["isqa"].data.read(path, None))
     images.rename(tmp_path / "moved")
-    assert not missing_media(TASKS["isqa"].read(path, tmp_path / "moved"))
+    assert not missing_media(TASKS["isqa"].data.read(path, tmp_path / "moved"))
 
 
 def test_the_same_seed_draws_the_same_and_goes_on_where_it_stopped(tmp_path):
@@ -217,7 +217,7 @@ def test_matching_pairs_are_half_and_half_and_always_the_same(tmp_path):
     again = build_matching(*lists, tmp_path / "again.json", count=40, seed=3)
     other = build_matching(*lists, tmp_path / "other.json", count=40, seed=4)
     assert first == again != other
-    samples = TASKS["avm"].read(TASKS["avm"].annotation_path(tmp_path), None)
+    samples = TASKS["avm"].data.read(TASKS["avm"].annotation_path(tmp_path), None)
     assert [sample.extra["source"] for sample in samples] == ["vggss"] * 40 + ["spokencoco"] * 40
     for source, kind in (("vggss", "video"), ("spokencoco", "image")):
         chosen = [sample for sample in samples if sample.extra["source"] == source]

@@ -60,7 +60,7 @@ def test_exported_tasks_score_like_ours(task_files):
     for name, (settings, rows) in task_files.items():
         task = find_tasks(name.removeprefix("aveb_"))[0]
         assert settings["task"] == name and settings["output_type"] == "generate_until"
-        assert settings["generation_kwargs"] == {**task.generation, "until": []}
+        assert settings["generation_kwargs"] == {**task.answers.generation, "until": []}
         assert len(rows) >= 4
         results = [settings["process_results"](row, [settings["doc_to_target"](row)]) for row in rows]
         assert len({tuple(sorted(result)) for result in results}) == 1

@@ -34,7 +34,9 @@ def test_a_metric_fulfils_the_protocol(name):
 
 def test_every_headline_that_a_judge_decides_has_a_question():
     for task in TASKS.values():
-        assert (task.judge is not None) == any(isinstance(METRICS[metric], Judged) for metric in task.metrics)
+        assert (task.answers.judge is not None) == any(
+            isinstance(METRICS[metric], Judged) for metric in task.answers.metrics
+        )
 
 
 def test_no_member_is_asked_for_by_a_guess():

@@ -68,13 +68,13 @@ def test_what_is_written_is_read_again(samples, shared_folder):
 def test_every_task_is_the_same_from_samples_of_ones_own(name, tmp_path):
     task = TASKS[name]
     write_annotations(name, tmp_path, 30)
-    published = task.read(tmp_path / FILES[name], None)
+    published = task.data.read(tmp_path / FILES[name], None)
     own = write_samples(tmp_path / f"{name}.jsonl", published)
     assert task.annotation_path(tmp_path) == own  # before the published file
     read = task.read_samples(own, None)
     assert read == published
     assert prepare_task(task, tmp_path, None, Controls()).missing_samples == len(published)
-    if "cider_d" not in task.metrics:  # perfect only against a single reference
+    if "cider_d" not in task.answers.metrics:  # perfect only against a single reference
         for metric, value in evaluate(task, read, [sample.references[0] for sample in read]).items():
             assert value == pytest.approx(PERFECT.get(metric, 1.0)), metric
 

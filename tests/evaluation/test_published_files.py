@@ -26,7 +26,7 @@ SAMPLES = {  # samples in six records
 
 
 def read(name, path=None, media_root=None):
-    return TASKS[name].read(path or SAVEBENCH / TASKS[name].annotation, media_root)
+    return TASKS[name].data.read(path or SAVEBENCH / TASKS[name].data.annotation, media_root)
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -40,7 +40,7 @@ def test_sample_files_load_whole(name):
 
 
 def test_every_sample_file_belongs_to_a_task():
-    assert {path.name for path in SAVEBENCH.glob("*.json")} == {TASKS[name].annotation for name in SAMPLES}
+    assert {path.name for path in SAVEBENCH.glob("*.json")} == {TASKS[name].data.annotation for name in SAMPLES}
 
 
 def test_prompts_are_the_papers_not_the_files():
@@ -154,7 +154,7 @@ def test_media_outside_the_root_are_refused(tmp_path, name):
     ],
 )
 def test_broken_records_are_named(tmp_path, task, change, message):
-    records = json.loads((SAVEBENCH / TASKS[task].annotation).read_text())
+    records = json.loads((SAVEBENCH / TASKS[task].data.annotation).read_text())
     change(records)
     path = tmp_path / "broken.json"
     path.write_text(json.dumps(records))

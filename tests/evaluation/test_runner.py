@@ -118,11 +118,11 @@ def test_what_stands_in_for_a_headline_is_named(tmp_path):
     assert score_task(toy_task(stand_in="toy_unavailable"), work, out).instead_of is None
 
 
-@pytest.mark.parametrize("name", [name for name, task in TASKS.items() if task.stand_in])
+@pytest.mark.parametrize("name", [name for name, task in TASKS.items() if task.answers.stand_in])
 def test_what_stands_in_needs_no_program(name):
     samples = [EvalSample(str(index), [], {}, [text]) for index, text in enumerate(("a dog", "two bells"))]
-    assert TASKS[name].stand_in in TASKS[name].metrics[1:]
-    assert METRICS[TASKS[name].stand_in].sample_statistics(samples, ["a dog", "a bell"])
+    assert TASKS[name].answers.stand_in in TASKS[name].answers.metrics[1:]
+    assert METRICS[TASKS[name].answers.stand_in].sample_statistics(samples, ["a dog", "a bell"])
 
 
 def test_all_are_the_tasks_whose_annotations_are_there(tmp_path):

@@ -27,18 +27,18 @@ def read(name, folder, count=COUNT):
     write_annotations(name, folder, count)
     path = TASKS[name].annotation_path(folder)
     assert path == folder / FILES[name]
-    return TASKS[name].read(path, None)
+    return TASKS[name].data.read(path, None)
 
 
 def evaluate(task, samples, answers):
-    hypotheses = [task.parse(answer, sample) for sample, answer in zip(samples, answers, strict=True)]
+    hypotheses = [task.answers.parse(answer, sample) for sample, answer in zip(samples, answers, strict=True)]
     values = {}
-    for name in task.metrics:
+    for name in task.answers.metrics:
         metric = METRICS[name]
         if name in JAVA:
             continue
         if isinstance(metric, Judged):
-            best = 5.0 if task.judge.reply == "score" else 1.0
+            best = 5.0 if task.answers.judge.reply == "score" else 1.0
             verdicts = [
                 best * (hypothesis in sample.references)
                 for sample, hypothesis in zip(samples, hypotheses, strict=True)
@@ -54,7 +54,8 @@ def test_oracle_answers_are_perfect(name, tmp_path):
     task = TASKS[name]
     # CIDEr-D is only perfect against a single reference: of several it is the mean similarity.
     samples = [
-        replace(s, references=s.references[:1]) if "cider_d" in task.metrics else s for s in read(name, tmp_path)
+        replace(s, references=s.references[:1]) if "cider_d" in task.answers.metrics else s
+        for s in read(name, tmp_path)
     ]
     for metric, value in evaluate(task, samples, [sample.references[0] for sample in samples]).items():
         assert value == pytest.approx(PERFECT.get(metric, 1.0)), metric
@@ -71,7 +72,7 @@ def test_answers_to_other_questions_are_at_chance(name, tmp_path):
         assert low <= value <= high, metric
 
 
-@pytest.mark.parametrize("name", [name for name, task in TASKS.items() if "choice_accuracy" in task.metrics])
+@pytest.mark.parametrize("name", [name for name, task in TASKS.items() if "choice_accuracy" in task.answers.metrics])
 def test_options_drawn_blindly_are_right_one_time_in_five(name, tmp_path):
     task = TASKS[name]
     samples = read(name, tmp_path, 600)
@@ -103,10 +104,12 @@ def test_the_papers_tasks_come_first_and_in_its_order():
 @pytest.mark.parametrize("name", TASKS)
 def test_metrics_exist_and_published_rows_are_of_them(name):
     task = TASKS[name]
-    assert set(task.metrics) <= set(METRICS)
-    assert {metric for row in task.paper_rows.values() for metric in row} <= set(task.metrics)
-    assert task.generation["do_sample"] is False and task.generation["max_new_tokens"] > 0
-    assert (task.judge is not None) == any(isinstance(METRICS[metric], Judged) for metric in task.metrics)
+    assert set(task.answers.metrics) <= set(METRICS)
+    assert {metric for row in task.paper_rows.values() for metric in row} <= set(task.answers.metrics)
+    assert task.answers.generation["do_sample"] is False and task.answers.generation["max_new_tokens"] > 0
+    assert (task.answers.judge is not None) == any(
+        isinstance(METRICS[metric], Judged) for metric in task.answers.metrics
+    )
 
 
 def test_published_rows_hold_the_papers_numbers():
@@ -143,7 +146,13 @@ def test_undisclosed_turns_are_left_out(tmp_path):
     content = json.loads(path.read_text())
     content["dialogs"][0]["dialog"][2]["answer"] = "__UNDISCLOSED__"
     path.write_text(json.dumps(content))
-    assert [sample.id for sample in TASKS["avsd"].read(path, None)] == ["V0-01", "V0-02", "V1-01", "V1-02", "V1-03"]
+    assert [sample.id for sample in TASKS["avsd"].data.read(path, None)] == [
+        "V0-01",
+        "V0-02",
+        "V1-01",
+        "V1-02",
+        "V1-03",
+    ]
 
 
 def test_tables_keep_line_separators_within_fields(tmp_path):
@@ -159,15 +168,15 @@ def test_tables_keep_line_separators_within_fields(tmp_path):
 
 def test_raw_answers_are_freed_of_what_is_no_answer():
     sample = object()
-    assert TASKS["vqa"].parse(' ASSISTANT: Answer: "red"</s> USER: next', sample) == "red"
-    assert TASKS["asr"].parse("Transcription:\u2028 we  go</s></s>", sample) == "we go"
-    assert TASKS["avsd"].parse("\n", sample) == ""
+    assert TASKS["vqa"].answers.parse(' ASSISTANT: Answer: "red"</s> USER: next', sample) == "red"
+    assert TASKS["asr"].answers.parse("Transcription:\u2028 we  go</s></s>", sample) == "we go"
+    assert TASKS["avsd"].answers.parse("\n", sample) == ""
 
 
 def test_consistency_is_judged_once_a_pair(tmp_path):
     task, samples = TASKS["vcg_consistency"], read("vcg_consistency", tmp_path, 2)
     answers = [f"answer {number}" for number in range(4)]
-    prompts = task.judge.prompts(samples, answers)
+    prompts = task.answers.judge.prompts(samples, answers)
     assert prompts[1] is prompts[3] is None
     for text in (
         "Question 1: What of 0?",
@@ -177,12 +186,12 @@ def test_consistency_is_judged_once_a_pair(tmp_path):
         "{''score': 4.8}",
     ):
         assert text in prompts[0]
-    assert task.judge.prompts(samples[:1] + samples[2:], ["a", "b", "c"])[0] is None  # its second was left out
+    assert task.answers.judge.prompts(samples[:1] + samples[2:], ["a", "b", "c"])[0] is None  # its second was left out
 
 
 def test_judges_are_asked_the_papers_questions(tmp_path):
     sample = read("avsd", tmp_path)[1]
-    assert TASKS["avsd"].judge.prompts([sample], ["{it} hums"]) == [
+    assert TASKS["avsd"].answers.judge.prompts([sample], ["{it} hums"]) == [
         'Given the question "what of 1?", is the answer "{it} hums" equivalent to the answer '
         f'"{sample.references[0]}"? '
         'Answer "Yes" if they are equivalent, and "No" if they are different.'
@@ -232,7 +241,7 @@ def test_librispeech_is_found_beside_its_transcripts_or_under_the_media_root(tmp
         (root / "0" / "10").mkdir(parents=True, exist_ok=True)
         (root / "0" / "10" / "0-10-0000.flac").touch()
         media_root = tmp_path / "archive" if root != path else None
-        sample = TASKS["asr"].read(path, media_root)[0]
+        sample = TASKS["asr"].data.read(path, media_root)[0]
         assert sample.media["audio"] == str(root / "0" / "10" / "0-10-0000.flac")
         assert sample.references == [sentence(0).upper()]
-    assert TASKS["asr"].read(path / "0" / "10" / "0-10.trans.txt", None) == [sample]
+    assert TASKS["asr"].data.read(path / "0" / "10" / "0-10.trans.txt", None) == [sample]

@@ -12,9 +12,9 @@ def test_the_page_has_every_task_as_it_is():
     rows = {line.split("`")[1]: line for line in PAGE.splitlines() if line.startswith("| `")}
     for task in TASKS.values():
         cells = [cell.strip() for cell in rows[task.name].split("|")]
-        assert f"`{task.annotation}`" in cells[3]
-        assert cells[4] == str(task.generation["max_new_tokens"])
-        assert cells[5] == ", ".join(f"`{metric}`" for metric in task.metrics)
+        assert f"`{task.data.annotation}`" in cells[3]
+        assert cells[4] == str(task.answers.generation["max_new_tokens"])
+        assert cells[5] == ", ".join(f"`{metric}`" for metric in task.answers.metrics)
 
 
 def test_the_page_has_every_metric():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from favor.evaluation.metrics import MetricUnavailable
 from favor.evaluation.sample import EvalSample
-from favor.evaluation.task import EvalTask, JudgePrompt
+from favor.evaluation.task import AnswerRules, EvalTask, JudgePrompt, PublishedData
 
 
 class ExactAnswer:
@@ -53,16 +53,18 @@ def read_toy(path: Path, media_root: Path | None) -> list[EvalSample]:
 
 
 def toy_task(name: str = "toy", **changes) -> EvalTask:
+    """A task; `changes` are of its rules for answers, or of itself."""
+    rules = {
+        "parse": lambda raw, sample: raw.strip().rstrip("."),
+        "metrics": ("toy_exact", "toy_unavailable"),
+        "max_new_tokens": 8,
+    }
+    rules |= {field: changes.pop(field) for field in AnswerRules.__dataclass_fields__ if field in changes}
     values = {
         "name": name,
         "title": name.upper(),
-        "dataset": "Toy",
-        "size": 100,
-        "read": read_toy,
-        "annotation": "toy_questions.jsonl",
-        "generation": {"max_new_tokens": 8, "do_sample": False},
-        "parse": lambda raw, sample: raw.strip().rstrip("."),
-        "metrics": ("toy_exact", "toy_unavailable"),
+        "data": PublishedData("Toy", 100, read_toy, "toy_questions.jsonl"),
+        "answers": AnswerRules(**rules),
         "paper_rows": {"FAVOR 13B": {"toy_exact": 50.0}},
     }
     return EvalTask(**{**values, **changes})

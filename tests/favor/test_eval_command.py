@@ -81,7 +81,7 @@ def test_every_task_runs_end_to_end(benchmark, tmp_path, capsys):
         answered = [bool(sample["raw"]) for sample in samples]
         # Here ISQA's sounds are beeps and the like: to what is no question, nothing may be said.
         assert len(samples) >= 3 and (any(answered) if name == "isqa" else all(answered)), name
-        assert list(entry["metrics"]) == list(task.metrics)
+        assert list(entry["metrics"]) == list(task.answers.metrics)
         for metric, scores in entry["metrics"].items():
             if scores["value"] is None:
                 assert any(need in scores["reason"] for need in ("Java", "java", "CoreNLP", "pycoco", "judge")), metric
@@ -126,7 +126,7 @@ def test_a_judge_can_come_later(benchmark, tmp_path, capsys, monkeypatch):
     assert results["tasks"]["avssd"]["value"] is None
     samples = [json.loads(line) for line in (tmp_path / "out" / "avssd.jsonl").read_text().splitlines()]
     replies = tmp_path / "replies.jsonl"
-    question = TASKS["avssd"].judge
+    question = TASKS["avssd"].answers.judge
     prompts = [
         question.template.format(reference=sample["references"][0], hypothesis=sample["answer"]) for sample in samples
     ]
@@ -190,7 +190,7 @@ def test_what_the_model_scored_passes_into_its_card(benchmark, tmp_path):
     for score in scores.tasks:
         entry = results["tasks"][score.task]
         assert (score.metric, score.value, score.samples) == (entry["metric"], entry["value"], 2)
-        assert list(score.interval) == entry["ci95"] and score.published_samples == TASKS[score.task].size
+        assert list(score.interval) == entry["ci95"] and score.published_samples == TASKS[score.task].data.size
 
 
 def test_other_settings_in_the_same_folder_are_refused(benchmark, tmp_path, capsys):
@@ -226,7 +226,9 @@ def test_all_are_the_tasks_that_are_there(benchmark, tmp_path, capsys):
     data = tmp_path / "data"
     data.mkdir()
     (data / "textvqa.json").write_bytes((benchmark / "textvqa.json").read_bytes())
-    write_samples(data / "avm.jsonl", TASKS["avm"].read(TASKS["avm"].annotation_path(benchmark), benchmark / "media"))
+    write_samples(
+        data / "avm.jsonl", TASKS["avm"].data.read(TASKS["avm"].annotation_path(benchmark), benchmark / "media")
+    )
     constant = ["--system", "constant", "--answer", "Yes", "--media-root", str(benchmark / "media")]
     arguments = ["eval", "--annotations", str(data), *constant, "--out", str(tmp_path / "out")]
     assert main(arguments) == 0

@@ -124,5 +124,5 @@ def test_the_trained_judge_agrees_with_the_rule(tmp_path, capsys, monkeypatch):
     samples = [EvalSample(look, [{"role": "user", "content": "?"}], {}, [look]) for look in looks]
     for shift in (0, 1, 5):
         hypotheses = [f"It is {look}." for look in looks[shift:] + looks[:shift]]
-        verdicts = judge_answers(judge, TASKS["avssd"].judge, samples, hypotheses, tmp_path / f"{shift}.jsonl")
+        verdicts = judge_answers(judge, TASKS["avssd"].answers.judge, samples, hypotheses, tmp_path / f"{shift}.jsonl")
         assert [verdict.value for verdict in verdicts] == [float(shift == 0)] * len(looks)

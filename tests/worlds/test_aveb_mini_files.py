@@ -87,11 +87,11 @@ def test_favor_eval_reads_every_task_and_references_score_best(folder: Path) -> 
         assert path == folder / f"{name}.jsonl"
         samples = task.read_samples(path, None)
         assert len(samples) >= COUNT and all(Path(p).is_file() for s in samples for p in s.media.values())
-        answers = [task.parse(sample.references[0], sample) for sample in samples]
+        answers = [task.answers.parse(sample.references[0], sample) for sample in samples]
         assert answers == [sample.references[0] for sample in samples]
         if name in METRIC_OF:
             metric, best = METRICS[METRIC_OF[name][0]], METRIC_OF[name][1]
-            assert METRIC_OF[name][0] in (*task.metrics, "gqa_accuracy")
+            assert METRIC_OF[name][0] in (*task.answers.metrics, "gqa_accuracy")
             assert metric.aggregate(metric.sample_statistics(samples, answers)) == best
             wrong = metric.aggregate(metric.sample_statistics(samples, ["unsaid"] * len(samples)))
             assert wrong >= 1 if best == 0 else wrong == 0
