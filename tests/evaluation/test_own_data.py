@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from favor.evaluation.controls import Controls
 from favor.evaluation.readers.own_data import read_samples, write_samples
 from favor.evaluation.runner import prepare_task
-from favor.evaluation.sample import MEDIA_KINDS, EvalSample
+from favor.evaluation.sample import EvalSample
 from favor.evaluation.tasks import TASKS
+from favor.processing.media_names_favor import MEDIA_KINDS
 from tests.evaluation.published_data import FILES, write_annotations
 from tests.evaluation.test_tasks import PERFECT, evaluate
 

@@ -9,9 +9,9 @@ import pytest
 
 from favor.evaluation.metrics import METRICS
 from favor.evaluation.readers.annotation import read_table
-from favor.evaluation.sample import MEDIA_KINDS
 from favor.evaluation.task import JudgePrompt
 from favor.evaluation.tasks import TASKS
+from favor.processing.media_names_favor import MEDIA_KINDS
 from tests.evaluation.published_data import FILES, sentence, write_annotations
 
 COUNT = 60
