@@ -16,6 +16,11 @@ from .towers_favor import (
 )
 
 
+def to_module(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """To a module's device; weights that are kept on disk have none, and who fetches them moves the inputs, too."""
+    return tensor if device.type == "meta" else tensor.to(device)
+
+
 class MediaEncodingMixin:
     """What [`FavorModel`] does before its connector. A frozen encoder runs without gradients."""
 
@@ -118,7 +123,7 @@ class MediaEncodingMixin:
         tower = self.vision_tower
 
         def encode(pictures: torch.Tensor) -> torch.Tensor:
-            states = picture_states(tower, pictures.to(tower.device, tower.dtype))
+            states = picture_states(tower, to_module(pictures, tower.device).to(tower.dtype))
             return states if kept_on is None else states.to(kept_on)
 
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains_visual_encoder):
@@ -143,7 +148,7 @@ class MediaEncodingMixin:
         device = qformer.query_tokens.device
 
         def encode(states: torch.Tensor, *instruction: torch.Tensor) -> torch.Tensor:
-            return qformer(states.to(device), *(ids.to(device) for ids in instruction))
+            return qformer(*(to_module(tensor, device) for tensor in (states, *instruction)))
 
         instruction = []
         if qformer_input_ids is not None:
@@ -157,7 +162,8 @@ class MediaEncodingMixin:
         """(chunks, mel, mel frames) through the audio tower, a bounded number at a time: (chunks, vectors, A)."""
 
         def encode(chunks: torch.Tensor) -> torch.Tensor:
-            return self.audio_tower(chunks.to(self.audio_tower.device, self.audio_tower.dtype)).last_hidden_state
+            tower = self.audio_tower
+            return tower(to_module(chunks, tower.device).to(tower.dtype)).last_hidden_state
 
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains_audio_encoder):
             return in_passes(encode, CHUNKS_A_PASS, input_features)
