@@ -40,8 +40,13 @@ class AssemblyReport:
     """
     What an assembled folder holds and where it came from.
 
-    parts: one [`PartReport`] a source. connector: how its weights came about. dtype: of the weights, `"auto"` for
-    those of the sources. num_bytes: of all weights. files: the weight files written. notes: what else to know.
+    Attributes:
+        parts: one [`PartReport`] per source.
+        connector: how its weights came about.
+        dtype: of the weights, `"auto"` for those of the sources.
+        num_bytes: of all weights.
+        files: the weight files written.
+        notes: what else to know.
     """
 
     parts: list[PartReport]
@@ -344,7 +349,7 @@ def vectors_of_picture(vision: PartSource) -> int:
 
 
 def encoder_rate(whisper: PartSource, stride: int) -> float:
-    """Audio encoder outputs a second, one for every `stride` mel frames."""
+    """Audio encoder outputs per second, one for every `stride` mel frames."""
     try:
         extractor = WhisperFeatureExtractor.from_pretrained(whisper.source)
     except OSError as error:

@@ -1,8 +1,8 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """The causal Q-Former (paper, section 3.2): N queries read one window of synchronised audio-visual frames.
 
-Axes: b windows (of all items), t frames, p vectors a frame, s = t * p vectors of a window, n queries, D feature width,
-    d query width.
+Axes: b windows (of all items), t frames, p vectors per frame, s = t * p vectors of a window, n queries, D feature
+width, d query width.
 """
 
 from collections.abc import Callable
@@ -145,9 +145,8 @@ class FavorBlockCausalModel(PreTrainedModel):
 class FavorCausalQFormer(FavorBlockCausalModel):
     """N learned queries read windows of frames, whose vectors first attend to each other block-causally.
 
-    Released code, checked numerically: features get LayerNorm and a learned position by their place in the window; the
-        queries pass
-    a LayerNorm; the output is the query states after the last block.
+    As in the released code, checked numerically: features get LayerNorm and a learned position by their place in the
+    window; the queries pass a LayerNorm; the output is the query states after the last block.
     """
 
     config: FavorCausalQFormerConfig

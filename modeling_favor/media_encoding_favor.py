@@ -74,7 +74,7 @@ class MediaEncodingMixin:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Distinct pictures through the vision tower, once each and a bounded number at a time.
 
-        (items, T, p, d) vectors a frame and (items,) frame counts.
+        Returns the vectors of each synchronised frame (items, T, p, d) and the items' numbers of frames (items,).
         """
         items, rows = pixel_values_videos.shape[:2]
         if not self.connector.reads_visual:

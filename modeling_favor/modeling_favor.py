@@ -59,10 +59,7 @@ class FavorModel(MediaEncodingMixin, FavorPreTrainedModel):
         self.keep_present_no_split_modules()
 
     def train(self, mode: bool = True) -> "FavorModel":
-        """As in torch, but a frozen encoder stays in eval mode.
-
-        Its dropout would only add noise (paper, section 4.2).
-        """
+        """As in torch, but a frozen encoder stays in eval mode: its dropout would only add noise (section 4.2)."""
         super().train(mode)
         for part, trained in (
             (self.vision_tower, self.trains_visual_encoder),
@@ -169,12 +166,17 @@ class FavorModel(MediaEncodingMixin, FavorPreTrainedModel):
         cache: Cache | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> FavorModelOutputWithPast:
-        """Media inputs as in [`~FavorModel.encode_media`]; `mm_encoder_outputs` replaces them.
+        """Embeds the text, puts the media in place of its placeholders, and runs the language model.
 
-        `mm_encoder_outputs={"video": output}` holds what [`~FavorModel.get_video_features`] returned.
+        Args:
+            input_ids: (batch, length), placeholders expanded: one for each token of an item.
+            mm_encoder_outputs: `{"video": output}` with what [`~FavorModel.get_video_features`] returned; replaces
+                the media inputs.
+            The media inputs: see [`~FavorModel.encode_media`].
 
-        `last_hidden_state` is as long as `input_ids`. Raises `ValueError` if placeholders and encoded tokens differ in
-        number.
+        Returns `last_hidden_state` (batch, length, text width), and of the media `query_states` and `diversity_loss`.
+
+        Raises `ValueError` if placeholders and encoded tokens differ in number.
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("Give exactly one of `input_ids` and `inputs_embeds`.")
@@ -358,10 +360,7 @@ class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
         cache: Cache | None = None,
         **kwargs,
     ) -> dict:
-        """As inherited, but an empty cache needs the media.
-
-        `generate` drops them from the prefill of an assistant model.
-        """
+        """As inherited, but an empty cache gets the media: `generate` drops them from an assistant model's prefill."""
         kwargs |= cache_argument(past_key_values, cache) | {"inputs_embeds": inputs_embeds}
         inputs = super().prepare_inputs_for_generation(input_ids, mm_encoder_outputs=mm_encoder_outputs, **kwargs)
         given = kwargs[CACHE_NAME]
@@ -370,10 +369,7 @@ class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
         return inputs
 
     def _prepare_multimodal_encoder_kwargs_for_generation(self, model_kwargs: dict) -> dict:
-        """`generate` encodes all media once, before it expands beams.
-
-        The inherited one would miss sound without a picture.
-        """
+        """Encodes all media once, before `generate` expands beams; the inherited one misses sound without picture."""
         media = {name: model_kwargs.pop(name) for name in MEDIA_INPUTS if name in model_kwargs}
         if any(media.get(name) is not None for name in ("pixel_values_videos", "input_features", "encoder_states")):
             if model_kwargs.get("mm_encoder_outputs"):

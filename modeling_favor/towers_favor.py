@@ -122,7 +122,7 @@ def in_passes(encode: Callable[..., torch.Tensor], size: int, *inputs: torch.Ten
 class FavorVisualQFormer(nn.Module):
     """The Q-Former of an InstructBLIP (which reads the instruction, too) or a BLIP-2, with its learned queries.
 
-    A picture's patch states to a few vectors. Raises `ValueError` for a Q-Former of another kind.
+    It turns a picture's patch states into a few vectors. Raises `ValueError` for a Q-Former of another kind.
     """
 
     def __init__(self, config: PreTrainedConfig, num_query_tokens: int):

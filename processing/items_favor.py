@@ -46,7 +46,7 @@ class MediaReading:
     """How items are read.
 
     Attributes:
-        frame_rate (`float`): time steps a second.
+        frame_rate (`float`): time steps per second.
         sampling_rate (`int`): of the sound, in Hz.
         size (`dict`, *optional*): height and width that files' pictures get; None: as they are.
         options (`dict`): further arguments of `load_media`.
@@ -117,9 +117,9 @@ def item_sources(
         prompts: the items of each sample's text.
         media (`dict`): for each of "video", "image" and "audio" what a call was given (see [`match_media`]).
         own_sound (`bool`): of videos without a separate sound.
-        metadata: `video_metadata` of the call, one for all items or a list with one an item.
+        metadata: `video_metadata` of the call, one for all items or a list with one per item.
         sound_rate (`int`, *optional*): of bare arrays of sound.
-        instructions (`list[str]`, *optional*): one an item.
+        instructions (`list[str]`, *optional*): one per item.
 
     Raises:
         ValueError: if placeholders and media differ in number.
@@ -182,7 +182,7 @@ def match_media(
     """Brings `values` into the flat order of their placeholders.
 
     Args:
-        values: None, one value, a flat list over the batch, or a list with one list (or value, or None) a sample.
+        values: None, one value, a flat list over the batch, or a list with one list (or value, or None) per sample.
         counts (`list[int]`): placeholders in each sample's text.
         is_value: tells one value from a list of them.
         placeholder, argument (`str`): names for messages.
@@ -219,7 +219,7 @@ def match_media(
 def _per_sample(values: Sequence, counts: Sequence[int], is_value, placeholder: str, argument: str) -> list[Any]:
     if len(values) != len(counts):
         raise MediaError(
-            f"`{argument}` has one entry a sample, {len(values)} in all, but there are {len(counts)} texts. "
+            f"`{argument}` has one entry per sample, {len(values)} in all, but there are {len(counts)} texts. "
             "Give one entry (a list, a value or None) for each text."
         )
     flat: list[Any] = []

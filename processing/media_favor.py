@@ -88,7 +88,7 @@ class _Request:
 
     def _check(self) -> None:
         if not (math.isfinite(self.fps) and self.fps > 0):
-            raise MediaError(f"fps must be a positive number of pictures a second, but {self.fps} was given.")
+            raise MediaError(f"fps must be a positive number of pictures per second, but {self.fps} was given.")
         if not (math.isfinite(self.start) and self.start >= 0) or (self.end is not None and not self.end > self.start):
             raise MediaError(
                 f"start must be 0 or more and end must be after it, but start={self.start}, end={self.end} was given."
@@ -138,7 +138,7 @@ def load_media(
 
     Args:
         source (path, bytes, binary file object or base64 `data:` URL): nothing is downloaded.
-        fps (`float`): pictures a second.
+        fps (`float`): pictures per second.
         start, end (`float`, *optional*): seconds from the file's first picture or sound; `start` is the clip's zero.
         size (`{"height", "width"}` or (height, width), *optional*): resize the pictures while decoding, which bounds
             memory; without it they keep the size of the first one.

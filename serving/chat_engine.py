@@ -52,7 +52,7 @@ class ChatEngine:
         max_batch_tokens: of their prompts and longest answers, padding included: bounds the key-value cache. A
             question that is longer is answered alone.
         max_pending: answers that may wait or be in the making.
-        media_workers: threads that read media; by default one a core, at least 4 and at most 8.
+        media_workers: threads that read media; by default one per core, at least 4 and at most 8.
         batch_wait: seconds that the first question of a batch waits for others whose media are being read.
 
     Attributes:

@@ -1,9 +1,9 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Runs frozen encoders once over a dataset, so that training reads their outputs instead of files.
 
-The audio tower and the vision tower run once a clip, the instruction-aware visual Q-Former once a question, each for
-one clip at a time: what is stored does not depend on what else is in the dataset, and in float32 it is bit by bit what
-the encoders give for the sample alone.
+The audio tower and the vision tower run once per clip, the instruction-aware visual Q-Former once per question, each
+for one clip at a time: what is stored does not depend on what else is in the dataset, and in float32 it is bit by bit
+what the encoders give for the sample alone.
 """
 
 from collections import defaultdict
@@ -42,9 +42,7 @@ class EncodedRow(TokenRow):
 
 
 class EncodedCollator:
-    """
-    Collates rows of [`encode_dataset`] into the model's inputs with `encoder_states` in place of pixels and mel
-    features.
+    """Collates rows of [`encode_dataset`]: `encoder_states` stand in place of pixels and mel features.
 
     Produces `input_ids`, `attention_mask`, `labels` (batch, length), padded on the right, and `encoder_states`
     (see `FavorModel.encode_media`), float32, for the rows that have media.
@@ -122,7 +120,8 @@ def encode_dataset(
     workers: int = 2,
     progress: bool = True,
 ) -> tuple[Dataset, EncodedCollator]:
-    """
+    """Encodes the media of a dataset and tokenises its text.
+
     Args:
         model: a `FavorForConditionalGeneration` whose encoders stay frozen.
         processor: its `FavorProcessor`.
@@ -134,6 +133,9 @@ def encode_dataset(
         max_length, on_bad_sample, bad_sample_log: see [`FavorDataCollator`]; what is skipped is left out of the rows.
         workers: processes that decode; 0: this one. A script that asks for some must guard its start by
             `if __name__ == "__main__":`, or it waits for ever for processes that have died.
+        progress: show a bar.
+
+    Raises `ValueError` for a mixture with streams or transforms, and if no sample can be used.
 
     Returns the dataset with `input_ids`, `labels`, `length`, `visual_states` and `audio_states` (keys or None), and
     its collator.
@@ -208,7 +210,7 @@ def wanted(group: list[dict]) -> list[str]:
 
 
 class ClipInputs(TorchDataset):
-    """The processor's media tensors of one clip an index, or why there are none; made in loader workers."""
+    """The processor's media tensors of one clip per index, or why there are none; made in loader workers."""
 
     def __init__(self, dataset: Dataset, numbers: list[int], processor: Any):
         self.dataset, self.numbers, self.processor = dataset, numbers, processor

@@ -45,9 +45,9 @@ DATA_COLUMNS = ["messages", "video", "image", "audio", "use_own_audio", "input_i
 
 
 class FavorSFTTrainer(SFTTrainer):
-    """
-    Supervised fine-tuning of FAVOR: L = L_CE + lambda * L_div (eq. 5), encoders frozen, the connector and, by
-    `peft_config`, LoRA trained.
+    """Supervised fine-tuning of FAVOR by L = L_CE + lambda * L_div (eq. 5).
+
+    The encoders are frozen; the connector is trained and, by `peft_config`, a LoRA.
 
     Args:
         model: a `FavorForConditionalGeneration`.

@@ -99,7 +99,7 @@ def check_launch(args: TrainingArguments) -> None:
     if args.n_gpu > 1:
         raise ValueError(
             f"{args.n_gpu} GPUs and one process: torch's DataParallel would lose the diversity loss. Start one "
-            f"process a GPU, torchrun --nproc_per_node {args.n_gpu} ..., or show one GPU with CUDA_VISIBLE_DEVICES=0."
+            f"process per GPU, torchrun --nproc_per_node {args.n_gpu} ..., or show one with CUDA_VISIBLE_DEVICES=0."
         )
     asked = int(os.environ.get("WORLD_SIZE", "1"))
     if asked > 1 and args.world_size == 1:
