@@ -202,6 +202,7 @@ class FavorCausalQFormer(FavorBlockCausalModel):
                 f"A window of {features.shape[1]} vectors is longer than max_position_embeddings "
                 f"{self.config.max_position_embeddings}: set window_frames, or give a shorter clip."
             )
+        # Positions are those in the window, not in the clip: all windows are read alike, however many there are.
         positions = torch.arange(features.shape[1], device=features.device)
         features = self.feature_norm(features) + self.position_embedding(positions)
         features = self.dropout(features)
@@ -222,6 +223,7 @@ class FavorCausalQFormer(FavorBlockCausalModel):
         else:
             mask = (frame[:, None] <= frame)[None]
             if self.config.window_frames is None:  # padding up to another item's length is not the window's own
+                # The diagonal stays: softmax over a row that sees nothing is not a number.
                 mask = mask & (frame_mask[:, None] | torch.eye(len(frame), dtype=torch.bool, device=frame.device))
         mask = mask.repeat_interleave(vectors_per_frame, dim=1).repeat_interleave(vectors_per_frame, dim=2)
         return mask[:, None]

@@ -58,6 +58,7 @@ class FavorConnector(FavorBlockCausalModel):
             self.config, visual, audio, num_visual_frames, num_audio_vectors
         )
         visual_features, audio_features = self.stream_features(visual, audio, num_visual_frames, num_audio_vectors)
+        # T_a = ceil(S / a); the processor's `query_tokens_favor.py` counts in the same way.
         num_audio_frames = -(-num_audio_vectors // self.config.audio_vectors_per_frame)
         if self.config.synchronize:
             num_frames = torch.maximum(num_visual_frames, num_audio_frames)

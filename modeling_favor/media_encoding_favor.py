@@ -95,6 +95,7 @@ class MediaEncodingMixin:
         states = states.to(own.device)  # of the inputs: `device_map` may have put the encoders elsewhere
         vectors = states.new_zeros(items, rows, *states.shape[1:])
         vectors[own] = states
+        # An index of -1 shows nothing: row 0 stands in for it, and is zeroed below.
         frames = vectors.take_along_dim(video_frame_indices.clamp(min=0)[..., None, None], dim=1)  # (items, T, p, d)
         shown = video_frame_indices >= 0
         return frames * shown[..., None, None], shown.sum(1)
@@ -183,6 +184,7 @@ class MediaEncodingMixin:
         vectors = states.new_zeros(*filled.shape, *states.shape[1:])
         vectors[filled] = states
         num_vectors = self.audio_vector_counts(input_features_mask)
+        # Only an item's last chunk may be partly filled, so its real vectors come first: (items, S, A).
         return vectors.flatten(1, 2)[:, : int(num_vectors.max())], num_vectors
 
     @property

@@ -154,6 +154,7 @@ class FavorVisualQFormer(nn.Module):
         if qformer_input_ids is not None:
             if qformer_attention_mask is None:
                 qformer_attention_mask = torch.ones_like(qformer_input_ids)
+            # The Q-Former puts the queries before the instruction, (pictures, queries + Q); they are always seen.
             mask = nn.functional.pad(qformer_attention_mask, (num_queries, 0), value=1)
         states = self.qformer(
             input_ids=qformer_input_ids,

@@ -176,6 +176,7 @@ class ItemInputsMixin:
         for media, vectors in zip(items, audio_vectors, strict=True):
             steps = media.frame_indices or []
             if media.still:
+                # A still is shown as long as its sound lasts (paper, section 3.1).
                 steps = steps * max(1, math.ceil(vectors / per_frame))
             indices.append(torch.tensor(steps, dtype=torch.int64))
         counts = [

@@ -99,6 +99,7 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
         self.audio_stride = audio_stride
         self.connector_values = connector_values
         check_connector_values(self.counting_values)
+        # Raises where time steps do not hold a whole number of audio vectors.
         self.audio_vectors_per_frame()
         self.video_token, self.image_token, self.audio_token = (
             PLACEHOLDERS[kind] for kind in ("video", "image", "audio")
@@ -189,6 +190,7 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
         videos_kwargs = merged["videos_kwargs"]
         frame_rate = self.checked_frame_rate(videos_kwargs.get("fps"))
         prompts = [find_items(text) for text in texts]
+        # Nothing is read before text, placeholders and media are known to fit.
         sources = item_sources(
             prompts,
             {"video": videos, "image": images, "audio": audio},
@@ -223,6 +225,7 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
     def _text_inputs(self, texts: list[str], prompts: list[list[PromptItem]], counts: list[int], merged: dict) -> dict:
         """Expands the placeholders and tokenizes; checks that truncation left every item whole."""
         text_kwargs = dict(merged["text_kwargs"])
+        # No options of the tokenizer: they are answered below, from the expanded text.
         for name in ("return_mm_token_type_ids", "return_text_replacement_offsets"):
             text_kwargs.pop(name, None)
         expanded, offsets, expected, remaining = [], [], [], iter(counts)
@@ -234,6 +237,7 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
             expected.append(sum(own))
         inputs = dict(self.tokenizer(expanded, **text_kwargs))
         for number, (ids, count) in enumerate(zip(inputs["input_ids"], expected, strict=True)):
+            # Truncation may cut a run of placeholders, and the model would then refuse the item.
             kept = int((np.asarray(ids) == self.video_token_id).sum())
             if kept != count:
                 raise ValueError(
@@ -271,6 +275,7 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
         tokenize = bool(kwargs.get("tokenize"))
         conversation = check_conversation(conversation, drop_empty_audio=tokenize)
         if tokenize and "instructions" not in kwargs:
+            # `__call__` gets rendered text, in which nobody can tell what a user wrote from what the template added.
             chats = [conversation] if isinstance(conversation[0], dict) else conversation
             own = chat_instructions(chats, self.special_tokens)
             kwargs["processor_kwargs"] = {"instructions": own, **(kwargs.get("processor_kwargs") or {})}

@@ -92,6 +92,7 @@ def join_states(states: list[tuple[torch.Tensor | None, torch.Tensor | None]]) -
         column = [item[place] for item in states]
         known = [state for state in column if state is not None]
         if known:
+            # An item without this stream has length 0 in it.
             rows = [known[0][:0] if state is None else state for state in column]
             joined[name] = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True).float()
             joined[count] = torch.tensor([len(row) for row in rows])
@@ -157,6 +158,7 @@ def encode_dataset(
         log.add(error)
 
     samples = read_samples(model, processor, dataset, keys, refuse)
+    # Questions about one clip share its decoding and the work of its towers.
     groups: dict[str, list[dict]] = defaultdict(list)
     for sample in samples:
         groups[sample["clip"]].append(sample)
@@ -290,6 +292,7 @@ class ClipEncoder:
             if patches is None:
                 patches = self.backbone.picture_patches(media["pixel_values_videos"][0], kept_on="cpu")
             states[visual] = self.visual_states(patches, sample["instruction"]).to(self.dtype)
+            # How long a still lasts depends on the sound beside it, which its key leaves out.
             steps = torch.tensor([AS_LONG_AS_THE_SOUND]) if sample["still"] else media["video_frame_indices"][0]
             states[visual + FRAMES] = steps.to(torch.int32)
         self.cache.put(states)

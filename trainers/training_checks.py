@@ -74,7 +74,7 @@ def check_encoders_frozen(model: TrainedModel) -> None:
         raise ValueError(
             f"{len(trained)} parameters of the encoders would be trained, the first is {trained[0]}, but "
             "freeze_encoders=True keeps them as they are. Give the LoRA target_modules of the language model alone, "
-            "as trainers.lora_config() does, or set freeze_encoders=False."
+            "as favor.lora_config() does, or set freeze_encoders=False."
         )
 
 
