@@ -40,7 +40,7 @@ $(VENV)/mlinter.toml: $(VENV)/.test
 	sed -E '/^\[rules\.TRF0(28|57)\]/,/^default_enabled/ s/^(default_enabled = )true/\1false/' \
 		"$$($(BIN)/python -c 'import mlinter; print(mlinter.__path__[0])')/rules.toml" > $@
 
-# One process a core, one thread each: threads of several processes would wait for each other.
+# One process per core, one thread each: threads of several processes would wait for each other.
 check: $(VENV)/.test $(VENV)/.browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile -m "not slow"
 

@@ -40,8 +40,13 @@ class AssemblyReport:
     """
     What an assembled folder holds and where it came from.
 
-    parts: one [`PartReport`] a source. connector: how its weights came about. dtype: of the weights, `"auto"` for
-    those of the sources. num_bytes: of all weights. files: the weight files written. notes: what else to know.
+    Attributes:
+        parts: one [`PartReport`] per source.
+        connector: how its weights came about.
+        dtype: of the weights, `"auto"` for those of the sources.
+        num_bytes: of all weights.
+        files: the weight files written.
+        notes: what else to know.
     """
 
     parts: list[PartReport]
@@ -148,6 +153,7 @@ class ModelAssembly:
         """
         if dtype != "auto" and dtype not in DTYPES:
             raise ValueError(f"dtype must be auto, {', '.join(DTYPES)}; got {dtype!r}.")
+        # Names, shapes and rules of initialisation, without the memory of the weights.
         with torch.device("meta"):
             model = FavorForConditionalGeneration._from_config(copy.deepcopy(self.config))
         tensors, reports = self.find_tensors(model)
@@ -199,6 +205,7 @@ class ModelAssembly:
         if len(modules) == 2:
             queries = places[1].source_prefix.removesuffix("qformer.") + "query_tokens"
             places.append(Place(queries, "model.visual_qformer.query_tokens", frozenset({""})))
+        # A tied head has no weight of its own in a checkpoint, but may have a bias.
         head = set(model.lm_head.state_dict()) - ({"weight"} if self.config.tie_word_embeddings else set())
         if source.part == "llm" and head:
             places.append(Place(f"{source.head_name}.", "lm_head.", frozenset(head)))
@@ -206,6 +213,7 @@ class ModelAssembly:
 
     def check_load(self, shapes: dict[str, torch.Tensor], tensors: dict) -> None:
         """Loads tensors without memory into the model as `from_pretrained` does, and refuses what that would not."""
+        # Its own report goes by FAVOR's names; the errors below name the tensors in the sources.
         verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
         logging.set_verbosity(logging.CRITICAL)
         logging.disable_progress_bar()
@@ -216,6 +224,7 @@ class ModelAssembly:
                 state_dict=shapes,
                 device_map={"": "meta"},
                 output_loading_info=True,
+                # Reported below, all at once, instead of raised at the first.
                 ignore_mismatched_sizes=True,
             )
         finally:
@@ -252,6 +261,7 @@ class ModelAssembly:
         weights = [shape for name, shape in shapes.items() if name.startswith("model.language_model.")]
         dtypes = {shape.dtype for shape in weights if shape.is_floating_point()}
         sizes = {kind: sum(weight.nbytes for weight in weights if weight.dtype == kind) for kind in dtypes}
+        # Of a mixed checkpoint (norms in float32, say) the kind with the most bytes.
         value = max(sizes, key=lambda kind: sizes[kind]) if dtype == "auto" else DTYPES[dtype]
         self.config.dtype = value
         for name in self.config.sub_configs:
@@ -280,6 +290,7 @@ def assembled_config(parts: dict[str, PartSource], values: dict[str, Any]) -> Fa
     else:
         values["qformer_config"] = None
         values.setdefault("num_visual_query_tokens", vectors_of_picture(vision))
+    # Of its own feature extractor: 16000 / 160 / 2 = 50 Hz for all that OpenAI published.
     values.setdefault("audio_encoder_rate", encoder_rate(whisper, audio_encoder(whisper.config).stride))
     values.setdefault("video_token_id", llm.config.vocab_size)  # the first id that is no token of the model
     head = llm.model.get_output_embeddings()
@@ -333,6 +344,7 @@ def vectors_of_picture(vision: PartSource) -> int:
     height, width = (size, size) if isinstance(size, int) else size
     with torch.device("meta"), torch.no_grad():
         tower = build_vision_tower(config)
+        # One picture through the tower on the meta device: nothing is computed but the shape.
         picture = torch.empty(1, getattr(config, "num_channels", 3), height, width, dtype=tower.dtype)
         try:
             return picture_states(tower, picture).shape[1]
@@ -344,7 +356,7 @@ def vectors_of_picture(vision: PartSource) -> int:
 
 
 def encoder_rate(whisper: PartSource, stride: int) -> float:
-    """Audio encoder outputs a second, one for every `stride` mel frames."""
+    """Audio encoder outputs per second, one for every `stride` mel frames."""
     try:
         extractor = WhisperFeatureExtractor.from_pretrained(whisper.source)
     except OSError as error:
@@ -356,6 +368,7 @@ def new_connector_state(model: PreTrainedModel, seed: int) -> dict[str, torch.Te
     """A connector in float32, initialised by its own rules."""
     connector = model.model.connector
     config = copy.deepcopy(connector.config)
+    # The seed is the connector's alone: the caller's random state stays as it was.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return type(connector)._from_config(config, dtype=torch.float32).state_dict()

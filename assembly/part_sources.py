@@ -40,9 +40,11 @@ class PartReport:
     """
     What became of every tensor of one source checkpoint.
 
-    tensors, num_bytes: copied. ignored_buffers: names of tensors that are computed today. unexpected: names inside the
-    part that its class does not know; they are left out. unused: tensors of other parts of that checkpoint, counted by
-    the module that they belong to.
+    Attributes:
+        tensors, num_bytes: how many were copied.
+        ignored_buffers: names of tensors that are computed today.
+        unexpected: names inside the part that its class does not know; they are left out.
+        unused: tensors of other parts of that checkpoint, counted by the module that they belong to.
     """
 
     part: str

@@ -38,8 +38,12 @@ class ReleasedWeights:
     """
     What a released checkpoint holds.
 
-    connector_state: by this package's names. config: the connector's. lora: from the language model's own module names
-    ("model.layers.0.self_attn.q_proj") to A (rank, in) and B (out, rank); alpha: the numerator of its scale alpha / r.
+    Attributes:
+        connector_state: the connector's tensors, by this package's names.
+        config: the connector's.
+        lora: from the language model's own module names ("model.layers.0.self_attn.q_proj") to A (rank, in) and
+            B (out, rank).
+        alpha: the numerator of the LoRA's scale alpha / rank.
     """
 
     connector_state: dict[str, torch.Tensor]

@@ -225,7 +225,9 @@ def override_parts(entry: str) -> tuple[str, str]:
 def without_media(manifest: Path, target: Path) -> Path:
     """A manifest of the same questions and answers without their media."""
     if manifest.suffix != ".jsonl":
-        raise ValueError(f"{TEXT_ONLY} needs a manifest, one JSON line a sample (.jsonl), but --train is {manifest}.")
+        raise ValueError(
+            f"{TEXT_ONLY} needs a manifest, one JSON line per sample (.jsonl), but --train is {manifest}."
+        )
     partial = target.with_name(f"{target.name}.{os.getpid()}-{time.monotonic_ns()}")  # several seeds may be at it
     with manifest.open(encoding="utf-8") as lines, partial.open("w", encoding="utf-8") as file:
         for line in lines:
@@ -399,7 +401,7 @@ def parse(command_line: list[str] | None = None) -> argparse.Namespace:
     running.add_argument("--test", type=Path, required=True, metavar="DIR", help="annotations, as `favor eval` reads")
     running.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NAME")
     running.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="S")
-    running.add_argument("--limit", type=int, metavar="N", help="score N samples a task")
+    running.add_argument("--limit", type=int, metavar="N", help="score N samples per task")
     running.add_argument("--processes", type=int, default=2, metavar="N", help="runs side by side, a thread each")
     running.add_argument("--override", action="append", default=[], metavar="KEY=VALUE", help="change in the recipe")
     drawing = commands.add_parser("draw", help="page and pictures")

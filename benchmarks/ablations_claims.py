@@ -105,7 +105,7 @@ CLAIMS = (
         worse("double-windows", "asr") + worse("fourfold-windows", "asr"),
     ),
     Claim(
-        "Few pictures a second harm video QA",
+        "Few pictures per second harm video QA",
         "section 5.3, figure 3 (c)",
         worse("fps-0.5", "video_qa"),
     ),

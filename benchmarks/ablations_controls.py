@@ -84,8 +84,11 @@ def control_findings(study: Study, present: Sequence[str]) -> list[str]:
 
 
 def separated(study: Study, variant: str, task: str) -> bool:
-    """Whether the variant is below the full model: by the interval over seeds of their difference, or, of one seed, by
-    intervals over questions that do not overlap. For tasks where higher is better."""
+    """Whether the variant is below the full model, in a task where higher is better.
+
+    Several seeds: by the interval over seeds of their difference. One seed: by intervals over questions that do not
+    overlap.
+    """
     gain = study.gain(variant, task)
     if gain is None or gain.half_width is not None:
         return gain is not None and gain.sign < 0

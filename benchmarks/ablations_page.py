@@ -111,8 +111,8 @@ def circumstances(study: Study) -> str:
     overrides = study.raw["settings"]["overrides"]
     changed = f", with {listed(f'`{entry}`' for entry in overrides)}" if overrides else ""
     return f"""{count(len(study.variants), "variant")}, {count(len(seeds), "seed")} ({listed(seeds)}),
-{listed(study.distinct("steps"))} steps each{changed}; {questions} questions a task.
-{listed(study.distinct("machine"))}, CPU, one thread a run, {period}; {hours:.1f} hours of training in all;
+{listed(study.distinct("steps"))} steps each{changed}; {questions} questions per task.
+{listed(study.distinct("machine"))}, CPU, one thread per run, {period}; {hours:.1f} hours of training in all;
 {listed(packages)}."""
 
 

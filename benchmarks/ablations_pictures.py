@@ -31,7 +31,7 @@ WINDOWS = ("half-windows", FULL, "double-windows", "fourfold-windows")
 FRAME_RATES = ("fps-0.5", "fps-1", FULL, "fps-4")
 WEIGHTS = ("without-diversity-loss", FULL, "diversity-loss-0.1", "diversity-loss-1")
 FIGURE_4_TASKS = ("avsr", "video_qa", "avssd")
-DIFFERENCES, FIGURE_3 = "Differences to the full model", "Figure 3: windows, and pictures a second"
+DIFFERENCES, FIGURE_3 = "Differences to the full model", "Figure 3: windows, and pictures per second"
 FIGURE_4, FIGURE_5 = "Figure 4: weight of the diversity loss", "Figure 5: cosines between queries of one item"
 RESOLUTION = 150  # dots an inch
 
@@ -94,13 +94,13 @@ def _bar(axes: Axes, study: Study, variant: str, task: str, row: int) -> None:
 
 
 def figure_3(study: Study) -> Figure | None:
-    """(a) speech and (b) video QA along the window size, (c) video QA along the pictures a second."""
+    """(a) speech and (b) video QA along the window size, (c) video QA along the pictures per second."""
     windows = [variant for variant in WINDOWS if variant in study.variants]
     rates = [variant for variant in FRAME_RATES if variant in study.variants]
     panels = [
-        ("(a)", "asr", windows, "window_frames", "frames a window, k"),
-        ("(b)", "video_qa", windows, "window_frames", "frames a window, k"),
-        ("(c)", "video_qa", rates, "fps", "pictures a second"),
+        ("(a)", "asr", windows, "window_frames", "frames per window, k"),
+        ("(b)", "video_qa", windows, "window_frames", "frames per window, k"),
+        ("(c)", "video_qa", rates, "fps", "pictures per second"),
     ]
     panels = [panel for panel in panels if panel[1] in study.tasks and len(panel[2]) > 1]
     if not panels:

@@ -64,7 +64,7 @@ class Study:
             self.higher_is_better[score["task"]] = score["higher_is_better"]
 
     def entries(self, variant: str, task: str) -> list[dict[str, Any]]:
-        """The scores of a variant in a task, one a seed."""
+        """The scores of a variant in a task, one per seed."""
         return [score for score in self.scores if score["variant"] == variant and score["task"] == task]
 
     def values(self, variant: str, task: str, quantity: str = "value") -> list[float]:

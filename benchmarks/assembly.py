@@ -63,7 +63,7 @@ def write_sources(folder: Path, gigabytes: float) -> int:
 
 
 def write_language_model(folder: Path, layers: int) -> int:
-    """Random float16 weights, a file a layer and one for the rest, with an index."""
+    """Random float16 weights, a file per layer and one for the rest, with an index."""
     shapes = {
         **dict.fromkeys((f"self_attn.{side}_proj.weight" for side in "qkvo"), (HIDDEN, HIDDEN)),
         **dict.fromkeys(("mlp.gate_proj.weight", "mlp.up_proj.weight"), (INTERMEDIATE, HIDDEN)),

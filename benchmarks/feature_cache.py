@@ -152,7 +152,7 @@ def prepare(recipe: Recipe, options: argparse.Namespace, folder: Path) -> tuple[
     batch = step_samples(recipe)
     if len(rows) < options.steps * batch:
         raise ValueError(
-            f"{options.clips} clips a task have {len(rows)} samples, fewer than {options.steps} x {batch}."
+            f"{options.clips} clips per task have {len(rows)} samples, fewer than {options.steps} x {batch}."
         )
     # A whole number of epochs: workers must not be timed for batches that no step takes.
     rows = rows.shuffle(seed=0).select(range(options.steps * batch))

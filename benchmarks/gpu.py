@@ -1,5 +1,5 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""FAVOR on a GPU: time to the first token, tokens a second against the bare language model, peak memory.
+"""FAVOR on a GPU: time to the first token, tokens per second against the bare language model, peak memory.
 
     python -m benchmarks.gpu                                     # favor-13b in bfloat16 with random weights: 28 GiB
     python -m benchmarks.gpu --preset favor-7b --seconds 120

@@ -44,7 +44,7 @@ DECODED = 300  # tokens of each model
 def sizes_text(sizes: Sizes) -> str:
     return (
         f"Language model {sizes.text_width} wide x {sizes.text_layers} layers, towers {sizes.tower_width} x "
-        f"{sizes.tower_layers} with {sizes.tower_heads} heads, {sizes.visual_queries} vectors a picture, "
+        f"{sizes.tower_layers} with {sizes.tower_heads} heads, {sizes.visual_queries} vectors per picture, "
         f"audio tower in chunks of {sizes.audio_chunk_seconds} s"
     )
 

@@ -70,7 +70,7 @@ class TokenClock(LogitsProcessor):
 
 
 def generated_token(model: nn.Module, inputs: dict[str, torch.Tensor], tokens: int) -> float:
-    """Median CPU seconds a token of `generate`, after the first."""
+    """Median CPU seconds per token of `generate`, after the first."""
     clock = TokenClock()
     options = {"max_new_tokens": tokens, "min_new_tokens": tokens, "do_sample": False, "pad_token_id": 0}
     model.generate(**inputs, logits_processor=LogitsProcessorList([clock]), **options)
@@ -203,4 +203,4 @@ def slopes_table(results: dict[str, Any]) -> str:
             ratio = "" if name == "FAVOR" else f"{own / found['bytes a second']:.2f}"
             rows.append([mode, name, peaks, f"{found['bytes a second'] / MIB:.2f}", ratio])
     lengths = ", ".join(str(seconds) for seconds in results["training"]["FAVOR"]["bytes"])
-    return markdown(["", "model", f"peak MiB at {lengths} s", "MiB a second of clip", "FAVOR to it"], rows)
+    return markdown(["", "model", f"peak MiB at {lengths} s", "MiB per second of clip", "FAVOR to it"], rows)

@@ -40,7 +40,7 @@ class Sizes:
     tower_layers: int = 2
     text_heads: int = 4
     tower_heads: int = 2
-    visual_queries: int = 4  # vectors a picture, of InstructBlipVideo and FAVOR
+    visual_queries: int = 4  # vectors per picture, of InstructBlipVideo and FAVOR
     audio_chunk_seconds: int = 30  # that FAVOR's Whisper hears at once; Qwen2.5-Omni's tower: 2
 
 
@@ -96,7 +96,7 @@ def audio_values(sizes: Sizes) -> dict[str, Any]:
 
 
 def build_favor(sizes: Sizes) -> nn.Module:
-    """The paper's connector (32 queries a window of 5 s) in the towers' width, dropout off as in the peers."""
+    """The paper's connector (32 queries per window of 5 s) in the towers' width, dropout off as in the peers."""
     config = FavorConfig(
         vision_config={"model_type": "instructblip_vision_model"} | vision_values(sizes),
         qformer_config=qformer_values(sizes),
@@ -213,7 +213,7 @@ def clip_inputs(name: str, model: nn.Module, seconds: int, tokens: int | None = 
         inputs = {"pixel_values": pictures, **instruction_inputs}
     else:
         side = IMAGE_SIZE // PATCH_SIZE
-        grid = torch.tensor([[frames // 2, side, side]])  # two frames a patch
+        grid = torch.tensor([[frames // 2, side, side]])  # two frames per patch
         merged = grid.prod().item() // model.config.vision_config.spatial_merge_size**2
         sound = [FIRST_MARK + 2, *[SOUND_PLACEHOLDER] * (mel_frames // 4), FIRST_MARK + 3]
         media = [FIRST_MARK, *[PLACEHOLDER] * merged, FIRST_MARK + 1, *sound]

@@ -45,7 +45,7 @@ def measure_variants(repetitions: int) -> dict[str, Any]:
 def measure_blocks(
     windows: int, heads: int, frames: int, vectors: int, head_dim: int, repetitions: int
 ) -> dict[str, dict[str, Timing]]:
-    """Causal attention of windows: one call with a mask, against one call a frame that reads only what it may see."""
+    """Causal attention of windows: one call with a mask, against one per frame that reads only what it may see."""
     generator = torch.Generator().manual_seed(0)
     shape = (windows, heads, frames * vectors, head_dim)
     tensors = [torch.randn(shape, generator=generator, requires_grad=True) for _ in range(3)]
@@ -65,13 +65,13 @@ def measure_blocks(
         return torch.cat(outputs, dim=2)
 
     torch.testing.assert_close(masked(), frame_by_frame(), atol=1e-5, rtol=1e-5)
-    calls = {"one masked call": masked, "a call a frame": frame_by_frame}
+    calls = {"one masked call": masked, "a call per frame": frame_by_frame}
     return {
         "forward": time_in_turn(
-            {name: torch.no_grad()(call) for name, call in calls.items()}, repetitions, "a call a frame"
+            {name: torch.no_grad()(call) for name, call in calls.items()}, repetitions, "a call per frame"
         ),
         "forward and backward": time_in_turn(
-            {name: backward_of(call) for name, call in calls.items()}, repetitions, "a call a frame"
+            {name: backward_of(call) for name, call in calls.items()}, repetitions, "a call per frame"
         ),
     }
 
@@ -155,7 +155,7 @@ def variants_table(results: dict[str, Any]) -> str:
     for sizes, phases in results["blocks"].items():
         for phase, found in phases.items():
             name = f"blocks skipped, {sizes}, {phase}"
-            rows.append(row(name, found["one masked call"], found["a call a frame"]))
+            rows.append(row(name, found["one masked call"], found["a call per frame"]))
     for sizes, found in results["compiled"].items():
         rows.append(row(f"`torch.compile`, forward, {sizes}", found["plain"], found["compiled"]))
     padding = results["padding"]

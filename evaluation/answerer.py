@@ -61,7 +61,7 @@ class FavorAnswerer(Answerer):
 
     Args:
         pipe: the pipeline.
-        fps: time steps a second, other than the model was trained with (figure 3 c of the paper).
+        fps: time steps per second, other than the model was trained with (figure 3 c of the paper).
 
     Raises `ValueError` if the audio encoder's rate is no whole multiple of `fps`.
     """

@@ -1,8 +1,9 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""Other systems under the same harness: Whisper, InstructBLIP, multimodal models by their chat template, a language
-model without media, and a constant answer.
+"""Other systems under the same harness.
 
-Media are decoded by `processing.load_media` for all of them, so that every system sees and hears the same.
+They are Whisper, InstructBLIP, multimodal models by their chat template, a language model without media, and a
+constant answer. `favor.processing.load_media` decodes the media for all of them, so that
+every system sees and hears the same.
 """
 
 from collections.abc import Callable, Sequence
@@ -149,7 +150,7 @@ class InstructBlipAnswerer(Answerer):
         ]
         side = "right" if self.model.language_model.config.is_encoder_decoder else "left"
         text = tokenizer.pad({"input_ids": rows}, padding_side=side, return_tensors="pt")
-        asked = [prompt for prompt, frames in zip(prompts, pictures, strict=True) for _ in frames]  # one a picture
+        asked = [prompt for prompt, frames in zip(prompts, pictures, strict=True) for _ in frames]  # one per picture
         instruction = self.processor.qformer_tokenizer(asked, padding=True, padding_side="right", return_tensors="pt")
         frames = [picture for row in pictures for picture in row]
         pixels = self.processor.image_processor(frames, return_tensors="pt")["pixel_values"]

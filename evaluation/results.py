@@ -170,7 +170,7 @@ class RunResults:
     Attributes:
         settings: model, system, controls.
         tasks: results by the name of the task.
-        facts: what the system tells of itself (frame rate, frames a window, ...).
+        facts: what the system tells of itself (frame rate, frames per window, ...).
         not_run: task -> why "all" left it out.
         measured_with: the command, if another program than `favor eval` measured.
     """

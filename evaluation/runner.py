@@ -83,7 +83,9 @@ def prepare_task(
     _check_ids(samples, path)
     missing = missing_media(samples)
     present = [sample for sample in samples if sample.id not in missing]
+    # Before the limit: sounds are shuffled among all samples of the task, however few are asked.
     shown = apply_controls(present, controls) if present else []
+    # Chosen among all samples: a file that is missing changes no other choice.
     chosen = {sample.id for sample in sorted(samples, key=_hashed_id)[:limit]}
     return TaskWork(
         task=task.name,
@@ -91,6 +93,7 @@ def prepare_task(
         generation={**task.answers.generation, **(generation or {})},
         missing=sorted({file for key, files in missing.items() if key in chosen for file in files}),
         missing_samples=len(chosen & set(missing)),
+        # Of all samples: a run that goes on with a higher limit is still the same run.
         prompts=_fingerprint([_asked(sample) for sample in samples]),
         own_data=f"{path.absolute().parent.name}/{path.name}" if path.name == task.own_annotation else None,
     )
@@ -142,6 +145,7 @@ def answer_share(
         if rank == 0 and not queries_path(out_dir, work.task).exists():
             readable = (sample for sample in work.samples if not allow_unreadable or _is_readable(sample))
             queries = measure_queries(answerer, readable)
+            # `null` for a system without queries: the file tells that it was asked.
             content = None if queries is None else queries.to_json()
             replace_file(queries_path(out_dir, work.task), json.dumps(content) + "\n")
         with SampleLog(out_dir, work.task, rank) as log:
@@ -189,8 +193,10 @@ def _answer_batch(
     except (ValueError, OSError) as error:
         if not allow_unreadable:
             raise
+        # One file spoils its batch: asked one by one, only its own sample is lost.
         if len(batch) > 1:
             return [record for sample in batch for record in _answer_batch(answerer, [sample], generation, True)]
+        # Then the system is at fault, not the file; that is no reason to go on.
         if _is_readable(batch[0]):
             raise
         return [SampleRecord(batch[0].id, error=" ".join(str(error).split()))]

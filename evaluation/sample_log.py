@@ -1,5 +1,5 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""The file of a task's samples: JSON lines that survive a kill, one file a process, merged at the end.
+"""The file of a task's samples: JSON lines that survive a kill, one file per process, merged at the end.
 
 While a run goes on, process 0 appends to `asr.jsonl`, process k to `asr.part-k.jsonl`. A batch is one write and one
 fsync, so that a killed process leaves at most one broken line, the last of its file; readers pass over it and its

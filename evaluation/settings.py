@@ -27,7 +27,7 @@ class RunSettings:
         system: "favor", or the kind of a baseline (see `systems.SYSTEMS`).
         controls: what was withheld.
         model_revision: identifies the weights; None if it is not stated, or there are none.
-        fps: frames a second, if they were changed.
+        fps: frames per second, if they were changed.
     """
 
     model: str

@@ -15,7 +15,7 @@ class SystemUnderTest:
         kind: one of `SYSTEMS`.
         model: folder or Hub id that is loaded; a constant has none.
         name: in the results; by default `model`.
-        fps: frames a second, if they are to be other than the model's own; of FAVOR alone.
+        fps: frames per second, if they are to be other than the model's own; of FAVOR alone.
         answer: what the constant says.
     """
 

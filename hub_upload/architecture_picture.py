@@ -33,7 +33,7 @@ def architecture_picture(parts: ModelParts) -> bytes:
 def _boxes(parts: ModelParts) -> dict[str, tuple[Box, str, str, list[str]]]:
     """Where each part stands: left, top, right, bottom; its colour, its name and what it is."""
     pixels = [f"{parts.image_size} px"] if parts.image_size else []
-    rate = f"{parts.audio_encoder_rate:g} vectors a second"
+    rate = f"{parts.audio_encoder_rate:g} vectors per second"
     boxes: dict[str, tuple[Box, str, str, list[str]]] = {
         "frames": ((14, 30, 134, 100), INPUT, "frames", [f"{parts.frame_rate:g} a second"]),
         "sound": ((14, 190, 134, 260), INPUT, "sound", ["log-mel"]),
@@ -43,7 +43,7 @@ def _boxes(parts: ModelParts) -> dict[str, tuple[Box, str, str, list[str]]]:
         "language": ((762, 90, 926, 200), LANGUAGE, "language model", [parts.text.model_type, *_sizes(parts.text)]),
     }
     if parts.qformer is not None:
-        queries = f"{parts.num_visual_query_tokens} vectors a frame"
+        queries = f"{parts.num_visual_query_tokens} vectors per frame"
         boxes["qformer"] = ((356, 30, 500, 100), ENCODER, "visual Q-Former", [*_sizes(parts.qformer), queries])
     return boxes
 
@@ -53,7 +53,7 @@ def _connector(parts: ModelParts) -> tuple[str, list[str]]:
         return "connector", [parts.connector.model_type]
     window = parts.window_frames
     seconds = f"windows of {window / parts.frame_rate:g} s" if window else "one window"
-    return "causal Q-Former", [*_sizes(parts.connector), seconds, f"{parts.num_query_tokens} tokens a window"]
+    return "causal Q-Former", [*_sizes(parts.connector), seconds, f"{parts.num_query_tokens} tokens per window"]
 
 
 def _arrows(parts: ModelParts) -> list[tuple[str, str]]:

@@ -61,8 +61,11 @@ def card_text(old: str | None, metadata: CardData, body: str) -> str:
 
 
 def section_text(page: str) -> str:
-    """A page of Markdown as a section of a card: without its title, headings a level deeper, and no links to files
-    beside it, which the repository does not have."""
+    """A page of Markdown as a section of a card.
+
+    Its title goes, its headings are a level deeper, and links to files beside it, which the repository does not have,
+    become plain text.
+    """
     parts = TITLE.sub("", page).strip().split(FENCE)
     for index in range(0, len(parts), 2):  # the others are code
         parts[index] = RELATIVE_LINK.sub(r"\g<text>", HEADING.sub("#", parts[index]))

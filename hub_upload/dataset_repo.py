@@ -3,7 +3,7 @@
 
 - "folder": the manifests as they are, and the media files that they name. Readers download what they use.
 - "webdataset": tar shards, of each question its media and a JSON file; to be streamed.
-- "parquet": one row a question with the media inside; for small sets, which the Hub's viewer then shows whole.
+- "parquet": one row per question with the media inside; for small sets, which the Hub's viewer then shows whole.
 
 The last two hold a clip once for every question about it.
 """
@@ -115,7 +115,7 @@ def read_splits(folder: Path) -> list[Split]:
             raise ValueError(f"{manifest}: the manifest holds no sample; take it out of the folder.")
         splits.append(Split(manifest.stem, manifest, rows, _media(folder, manifest, rows)))
     if not splits:
-        raise ValueError(f"{folder} holds no manifest: put one JSON line a question into train.jsonl or test.jsonl.")
+        raise ValueError(f"{folder} holds no manifest: put one JSON line per question into train.jsonl or test.jsonl.")
     return splits
 
 

@@ -26,7 +26,7 @@ Entry = TypeVar("Entry")
 
 
 def write_webdataset(splits: list["Split"], out_dir: Path, shard_bytes: int) -> Configs:
-    """`data/[KINDS/]SPLIT-00000-of-00002.tar`, a configuration for each set of media kinds; one sample a question.
+    """`data/[KINDS/]SPLIT-00000-of-00002.tar`, a configuration for each set of media kinds; one sample per question.
 
     Readers of WebDataset want the same files in every sample, so that videos and stills cannot share shards.
     """
@@ -48,7 +48,7 @@ def write_webdataset(splits: list["Split"], out_dir: Path, shard_bytes: int) -> 
 
 
 def write_parquet(splits: list["Split"], out_dir: Path, shard_bytes: int) -> Configs:
-    """`data/SPLIT-00000-of-00002.parquet`: one row a question, media as `{"bytes", "path"}`."""
+    """`data/SPLIT-00000-of-00002.parquet`: one row per question, media as `{"bytes", "path"}`."""
     import pyarrow as pa
     import pyarrow.parquet
 

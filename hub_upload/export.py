@@ -43,6 +43,7 @@ CUSTOM_PIPELINES = {
 CARD_FILES = ("README.md", "architecture.png", ".eval_results/favor.yaml")
 # A run leaves others there: towers and connector as they were pre-trained.
 WEIGHT_FILES = ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json")
+# What loading leaves in a tokenizer's settings: paths and options of this machine.
 LOADING_KEYS = ("is_local", "local_files_only", "name_or_path")
 ENTRY_FILES = {
     favor.modeling_favor: ("modeling_favor.py", "pipeline_favor.py"),
@@ -196,6 +197,7 @@ def _forget_origin(folder: Path) -> None:
 
 def _copy_code(folder: Path) -> None:
     """The entry files and, following their relative imports, every file that they need."""
+    # One flat folder for both rooms: transformers follows `from .sibling import`, into no other folder.
     for package, names in ENTRY_FILES.items():
         room = Path(package.__path__[0])
         for entry in (room / name for name in names):
@@ -213,10 +215,13 @@ def _update_json(file: Path, values: JsonObject, removed: tuple[str, ...] = ()) 
 def written_at_once(out_dir: Path) -> Iterator[Path]:
     """A folder beside `out_dir` that takes its place when the block ends, and is removed if the block fails."""
     out_dir.parent.mkdir(parents=True, exist_ok=True)
+    # Beside its place: a rename never crosses file systems, and is done at once or not at all.
     folder = Path(tempfile.mkdtemp(prefix=f".{out_dir.name}.", dir=out_dir.parent))
     try:
         yield folder
+        # `mkdtemp` makes folders that their owner alone can read.
         folder.chmod(0o755)
+        # A folder cannot be renamed onto one that holds something: the old one steps aside first.
         if out_dir.exists():
             replaced = Path(tempfile.mkdtemp(prefix=f".{out_dir.name}.old.", dir=out_dir.parent))
             out_dir.rename(replaced / out_dir.name)

@@ -41,11 +41,11 @@ def part_facts(parts: ModelParts) -> list[Row]:
     tokens = f", {parts.vocab_size:,} tokens" if parts.vocab_size else ""
     qformer = "none: the tower's patches are the frame's vectors"
     if parts.qformer is not None:
-        qformer = f"{parts.qformer.described}, {parts.num_visual_query_tokens} queries a frame"
+        qformer = f"{parts.qformer.described}, {parts.num_visual_query_tokens} queries per frame"
     return [
-        ("vision tower", f"{parts.vision.described}{pixels}, {parts.frame_rate:g} frames a second"),
+        ("vision tower", f"{parts.vision.described}{pixels}, {parts.frame_rate:g} frames per second"),
         ("visual Q-Former", qformer),
-        ("audio tower", f"{parts.audio.described}, {parts.audio_encoder_rate:g} vectors a second"),
+        ("audio tower", f"{parts.audio.described}, {parts.audio_encoder_rate:g} vectors per second"),
         ("connector", _connector(parts)),
         ("language model", f"{parts.text.described}{tokens}"),
     ]

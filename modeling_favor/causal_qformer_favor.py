@@ -1,8 +1,8 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """The causal Q-Former (paper, section 3.2): N queries read one window of synchronised audio-visual frames.
 
-Axes: b windows (of all items), t frames, p vectors a frame, s = t * p vectors of a window, n queries, D feature width,
-    d query width.
+Axes: b windows (of all items), t frames, p vectors per frame, s = t * p vectors of a window, n queries, D feature
+width, d query width.
 """
 
 from collections.abc import Callable
@@ -145,9 +145,8 @@ class FavorBlockCausalModel(PreTrainedModel):
 class FavorCausalQFormer(FavorBlockCausalModel):
     """N learned queries read windows of frames, whose vectors first attend to each other block-causally.
 
-    Released code, checked numerically: features get LayerNorm and a learned position by their place in the window; the
-        queries pass
-    a LayerNorm; the output is the query states after the last block.
+    As in the released code, checked numerically: features get LayerNorm and a learned position by their place in the
+    window; the queries pass a LayerNorm; the output is the query states after the last block.
     """
 
     config: FavorCausalQFormerConfig
@@ -203,6 +202,7 @@ class FavorCausalQFormer(FavorBlockCausalModel):
                 f"A window of {features.shape[1]} vectors is longer than max_position_embeddings "
                 f"{self.config.max_position_embeddings}: set window_frames, or give a shorter clip."
             )
+        # Positions are those in the window, not in the clip: all windows are read alike, however many there are.
         positions = torch.arange(features.shape[1], device=features.device)
         features = self.feature_norm(features) + self.position_embedding(positions)
         features = self.dropout(features)
@@ -223,6 +223,7 @@ class FavorCausalQFormer(FavorBlockCausalModel):
         else:
             mask = (frame[:, None] <= frame)[None]
             if self.config.window_frames is None:  # padding up to another item's length is not the window's own
+                # The diagonal stays: softmax over a row that sees nothing is not a number.
                 mask = mask & (frame_mask[:, None] | torch.eye(len(frame), dtype=torch.bool, device=frame.device))
         mask = mask.repeat_interleave(vectors_per_frame, dim=1).repeat_interleave(vectors_per_frame, dim=2)
         return mask[:, None]

@@ -48,15 +48,14 @@ class FavorConfig(PreTrainedConfig):
         lm_head_bias (`bool`, defaults to `False`): the language model's output head has a bias, as Phi's has.
 
     Clock:
-        frame_rate (`float`, defaults to 2.0): pictures a second.
-        audio_encoder_rate (`float`, defaults to 50.0): audio encoder outputs a second.
+        frame_rate (`float`, defaults to 2.0): pictures per second.
+        audio_encoder_rate (`float`, defaults to 50.0): audio encoder outputs per second.
 
     Tokens:
-        num_visual_query_tokens (`int`, defaults to 32): vectors a picture, by the visual Q-Former (or by the tower,
+        num_visual_query_tokens (`int`, defaults to 32): vectors per picture, by the visual Q-Former (or by the tower,
             without one).
         video_token_id (`int`, defaults to 32000): the placeholder in `input_ids`, whatever the item is. It may lie
-            beyond the language
-            model's vocabulary: its embedding is always replaced.
+            beyond the language model's vocabulary: its embedding is always replaced.
 
     Training:
         diversity_loss_weight (`float`, defaults to 0.01): lambda of eq. 5; 0 switches the diversity loss off
@@ -98,7 +97,7 @@ class FavorConfig(PreTrainedConfig):
         self.fill_connector_config()
 
     def fill_connector_config(self) -> None:
-        """Hands the connector what follows from the parts around it: widths, and vectors a frame."""
+        """Hands the connector what follows from the parts around it: widths, and vectors per frame."""
         connector: Any = self.connector_config
         around = {
             "visual_hidden_size": picture_width(

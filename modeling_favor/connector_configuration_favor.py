@@ -19,7 +19,7 @@ class FavorCausalQFormerConfig(PreTrainedConfig):
         hidden_size (`int`, defaults to 768): width of the queries.
         num_hidden_layers (`int`, defaults to 2), num_attention_heads (`int`, defaults to 12),
         intermediate_size (`int`, defaults to 3072): of the causal Q-Former's blocks.
-        num_query_tokens (`int`, defaults to 32): N, outputs a window.
+        num_query_tokens (`int`, defaults to 32): N, outputs per window.
         max_position_embeddings (`int`, defaults to 4096): most vectors in one window.
 
     Reading the streams:
@@ -103,8 +103,8 @@ class FavorProjectorConfig(PreTrainedConfig):
     Reading the streams:
         modalities (`str`, defaults to `"audio_visual"`): `"visual"`: no tokens for sound, whose encoder does not run
             (the system's vision-only baseline). `"audio"`: none for pictures.
-        visual_pooling (`str`, defaults to `"space_and_time"`): the frames' vectors averaged over space (one token a
-            frame) and over time (one token a patch), as the system has it; `"space"` or `"time"`: only one of them.
+        visual_pooling (`str`, defaults to `"space_and_time"`): the frames' vectors averaged over space (one token per
+            frame) and over time (one token per patch), as the system has it; `"space"` or `"time"`: only one of them.
         audio_pool_size (`int`, defaults to 1): neighbouring audio vectors averaged to one token. Not in the paper:
             30 s are 1,500 vectors, and phi-2 reads 2,048 tokens.
         visual_vectors_per_frame (`int`, defaults to 729): vectors of a picture, SigLIP's 27 x 27 patches.

@@ -1,7 +1,7 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """The audio-visual connector: synchronisation (eq. 1), windows, causal Q-Former (eq. 2), projection, diversity loss.
 
-Axes: B items, T synchronised frames, p vectors a frame, S audio vectors, W windows, k frames a window, N queries,
+Axes: B items, T synchronised frames, p vectors per frame, S audio vectors, W windows, k frames per window, N queries,
 d query width, L LLM width.
 """
 
@@ -58,6 +58,7 @@ class FavorConnector(FavorBlockCausalModel):
             self.config, visual, audio, num_visual_frames, num_audio_vectors
         )
         visual_features, audio_features = self.stream_features(visual, audio, num_visual_frames, num_audio_vectors)
+        # T_a = ceil(S / a); the processor's `query_tokens_favor.py` counts in the same way.
         num_audio_frames = -(-num_audio_vectors // self.config.audio_vectors_per_frame)
         if self.config.synchronize:
             num_frames = torch.maximum(num_visual_frames, num_audio_frames)
@@ -99,9 +100,9 @@ class FavorConnector(FavorBlockCausalModel):
         num_visual_frames: torch.Tensor,
         num_audio_vectors: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """(B, T_v, p, d) and (B, T_a, p, d).
+        """Both streams as frames of p vectors, (B, T_v, p, d) and (B, T_a, p, d).
 
-        Projected, cut into frames, zero-padded to p vectors and beyond each item's length.
+        Sound is projected and cut into frames; what is missing, and what lies beyond an item's length, is zero.
         """
         dtype = self.language_projection.weight.dtype
         audio = self.audio_projection(audio.to(dtype))  # (B, S, d)
@@ -124,9 +125,9 @@ class FavorConnector(FavorBlockCausalModel):
     def split_windows(
         self, features: torch.Tensor, num_frames: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """(B, T, p, D) into the non-empty windows of all items, (windows, k, p, D).
+        """Cuts (B, T, p, D) into windows of k frames and keeps the non-empty ones of all items.
 
-        Their (windows, k) frame mask and (windows,) item indices come with them.
+        Returns the windows (windows, k, p, D), their frame mask (windows, k) and the item of each (windows,).
         """
         length = self.config.window_frames or max(features.shape[1], 1)
         features = zero_padded(features, 0, 0, 0, 0, 0, -features.shape[1] % length)
@@ -143,9 +144,9 @@ class FavorConnector(FavorBlockCausalModel):
         num_visual_frames: torch.Tensor,
         num_audio_frames: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Ablation "without synchronisation": windows of each stream alone (zeros for the other).
+        """Ablation "without synchronisation": windows of each stream alone, the other being zeros.
 
-        Visual ones of an item come first.
+        Returns as [`split_windows`]; an item's visual windows come before its audio windows.
         """
         alone = [
             self.split_windows(synchronize_streams(visual_features, audio_features[:, :0]), num_visual_frames),
@@ -159,9 +160,10 @@ class FavorConnector(FavorBlockCausalModel):
         return windows[order], frame_mask[order], items[order]
 
     def read_windows(self, windows: torch.Tensor, frame_mask: torch.Tensor) -> torch.Tensor:
-        """(windows, k, p, D) to the (windows, N, d) query states; windows of as many real frames go together.
+        """(windows, k, p, D) to query states (windows, N, d); windows of the same number of real frames go together.
 
-        So no padding is computed: a picture costs one frame, not a window. In the released direction it is seen.
+        So padding costs nothing: a still picture is one frame, not a whole window of them. Only in the released
+        direction, whose frames see the padding after them, do windows keep their full length.
         """
         num_frames = frame_mask.sum(1)  # (windows,)
         sees_padding = self.config.causal_attention == "released" and self.config.window_frames is not None
@@ -178,7 +180,7 @@ class FavorConnector(FavorBlockCausalModel):
         return torch.cat(states)[torch.cat(groups).argsort()]
 
     def read_in_passes(self, windows: torch.Tensor, frame_mask: torch.Tensor) -> torch.Tensor:
-        """A bounded number of windows at a time; with gradients all at once, as activations are kept in any case."""
+        """As [`read_windows`], a bounded number at a time; with gradients all at once: activations are kept anyway."""
 
         def read(some_windows: torch.Tensor, some_mask: torch.Tensor) -> torch.Tensor:
             return self.causal_qformer(some_windows, some_mask).last_hidden_state
@@ -188,7 +190,7 @@ class FavorConnector(FavorBlockCausalModel):
         return in_passes(read, WINDOWS_A_PASS, windows, frame_mask)
 
     def gather_items(self, states: torch.Tensor, item_of_window: torch.Tensor, num_items: int) -> FavorConnectorOutput:
-        """Window states (sorted by item) back into one row an item."""
+        """Window states (sorted by item) back into one row per item."""
         num_windows = torch.bincount(item_of_window, minlength=num_items)
         longest = int(num_windows.max()) if num_items else 0
         filled = length_mask(num_windows, longest)  # (B, W)

@@ -1,7 +1,7 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """What every connector takes and returns: two streams with the lengths of each item, and embeddings with theirs.
 
-Axes: B items, T synchronised frames, p vectors a frame, S audio vectors, W windows, N queries, d query width, L LLM
+Axes: B items, T synchronised frames, p vectors per frame, S audio vectors, W windows, N queries, d query width, L LLM
 width.
 """
 
@@ -17,10 +17,14 @@ class FavorConnectorOutput(ModelOutput):
     """
     What a connector returns; rows of items with fewer tokens than the longest are zero beyond their own.
 
-    embeddings: (B, tokens, L) in the language model's width; of [`FavorConnector`] W * N tokens.
-    num_tokens: (B,) int64, real rows of each item's `embeddings`.
-    query_states: (B, W, N, d) outputs of the causal Q-Former. diversity_loss: scalar. num_windows: (B,) int64, windows
-        of each item. None from [`FavorProjector`], which has no queries.
+    Attributes:
+        embeddings: (B, tokens, L) in the language model's width; of [`FavorConnector`] W * N tokens.
+        num_tokens: (B,) int64, real rows of each item's `embeddings`.
+        query_states: (B, W, N, d) outputs of the causal Q-Former.
+        diversity_loss: scalar.
+        num_windows: (B,) int64, windows of each item.
+
+    [`FavorProjector`] has no queries: its last three are None.
     """
 
     query_states: torch.FloatTensor | None = None
@@ -50,7 +54,7 @@ def check_streams(
         audio = given.new_zeros(len(given), 0, config.audio_hidden_size)
     if visual.shape[2] != config.visual_vectors_per_frame:
         raise ValueError(
-            f"`visual` has {visual.shape[2]} vectors a frame, the config's visual_vectors_per_frame is "
+            f"`visual` has {visual.shape[2]} vectors per frame, the config's visual_vectors_per_frame is "
             f"{config.visual_vectors_per_frame}: set num_visual_query_tokens to what the vision tower gives."
         )
     full_visual, full_audio = (

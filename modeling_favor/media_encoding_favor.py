@@ -79,7 +79,7 @@ class MediaEncodingMixin:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Distinct pictures through the vision tower, once each and a bounded number at a time.
 
-        (items, T, p, d) vectors a frame and (items,) frame counts.
+        Returns the vectors of each synchronised frame (items, T, p, d) and the items' numbers of frames (items,).
         """
         items, rows = pixel_values_videos.shape[:2]
         if not self.connector.reads_visual:
@@ -100,6 +100,7 @@ class MediaEncodingMixin:
         states = states.to(own.device)  # of the inputs: `device_map` may have put the encoders elsewhere
         vectors = states.new_zeros(items, rows, *states.shape[1:])
         vectors[own] = states
+        # An index of -1 shows nothing: row 0 stands in for it, and is zeroed below.
         frames = vectors.take_along_dim(video_frame_indices.clamp(min=0)[..., None, None], dim=1)  # (items, T, p, d)
         shown = video_frame_indices >= 0
         return frames * shown[..., None, None], shown.sum(1)
@@ -189,6 +190,7 @@ class MediaEncodingMixin:
         vectors = states.new_zeros(*filled.shape, *states.shape[1:])
         vectors[filled] = states
         num_vectors = self.audio_vector_counts(input_features_mask)
+        # Only an item's last chunk may be partly filled, so its real vectors come first: (items, S, A).
         return vectors.flatten(1, 2)[:, : int(num_vectors.max())], num_vectors
 
     @property

@@ -3,7 +3,7 @@
 
 A window of the causal Q-Former is final once all its pictures have come and the audio encoder's chunks that cover it
 are complete (inside a chunk, every vector depends on all of its sound). Only the encoded windows, a few vectors each,
-and the states of the unfinished rest are kept: memory grows by `num_query_tokens` vectors a window.
+and the states of the unfinished rest are kept: memory grows by `num_query_tokens` vectors per window.
 """
 
 from collections.abc import Iterable, Mapping

@@ -27,6 +27,7 @@ from .pretrained_favor import FavorPreTrainedModel
 from .towers_favor import FavorVisualQFormer, build_audio_tower, build_vision_tower
 
 AUTO_CLASSES = ("AutoModel", "AutoModelForMultimodalLM", "AutoModelForImageTextToText", "AutoModelForCausalLM")
+# What `generate` encodes once, instead of repeating it for every beam and step.
 MEDIA_INPUTS = (
     "pixel_values_videos",
     "video_frame_indices",
@@ -54,15 +55,13 @@ class FavorModel(MediaEncodingMixin, FavorPreTrainedModel):
         config.fill_connector_config()  # its parts may have been changed since it was made
         self.connector = build_connector(config.connector_config)
         self.language_model = AutoModel.from_config(config.text_config)
+        # A decoding step runs the embedding and the language model alone: it is one graph where that model is.
         self._can_compile_fullgraph = self.language_model._can_compile_fullgraph
         self.post_init()
         self.keep_present_no_split_modules()
 
     def train(self, mode: bool = True) -> "FavorModel":
-        """As in torch, but a frozen encoder stays in eval mode.
-
-        Its dropout would only add noise (paper, section 4.2).
-        """
+        """As in torch, but a frozen encoder stays in eval mode: its dropout would only add noise (section 4.2)."""
         super().train(mode)
         for part, trained in (
             (self.vision_tower, self.trains_visual_encoder),
@@ -104,6 +103,7 @@ class FavorModel(MediaEncodingMixin, FavorPreTrainedModel):
                     qformer_input_ids,
                     qformer_attention_mask,
                 )
+        # Synchronisation (eq. 1), windows, causal Q-Former (eq. 2) and projection; or a projector alone.
         fused = self.connector(**encoder_states)
         lengths = fused.num_tokens.tolist()
         visual, audio = encoder_states.get("visual"), encoder_states.get("audio")
@@ -142,7 +142,7 @@ class FavorModel(MediaEncodingMixin, FavorPreTrainedModel):
         Returns as [`~FavorModel.get_video_features`], which takes images with sound.
         """
         return self.get_video_features(
-            pixel_values_videos=pixel_values[:, None],
+            pixel_values_videos=pixel_values[:, None],  # (items, 1, 3, H, W): videos of one frame
             qformer_input_ids=qformer_input_ids,
             qformer_attention_mask=qformer_attention_mask,
             return_dict=True,
@@ -169,12 +169,17 @@ class FavorModel(MediaEncodingMixin, FavorPreTrainedModel):
         cache: Cache | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> FavorModelOutputWithPast:
-        """Media inputs as in [`~FavorModel.encode_media`]; `mm_encoder_outputs` replaces them.
+        """Embeds the text, puts the media in place of its placeholders, and runs the language model.
 
-        `mm_encoder_outputs={"video": output}` holds what [`~FavorModel.get_video_features`] returned.
+        Args:
+            input_ids: (batch, length), placeholders expanded: one for each token of an item.
+            mm_encoder_outputs: `{"video": output}` with what [`~FavorModel.get_video_features`] returned; replaces
+                the media inputs.
+            The media inputs: see [`~FavorModel.encode_media`].
 
-        `last_hidden_state` is as long as `input_ids`. Raises `ValueError` if placeholders and encoded tokens differ in
-        number.
+        Returns `last_hidden_state` (batch, length, text width), and of the media `query_states` and `diversity_loss`.
+
+        Raises `ValueError` if placeholders and encoded tokens differ in number.
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("Give exactly one of `input_ids` and `inputs_embeds`.")
@@ -233,8 +238,10 @@ class FavorModel(MediaEncodingMixin, FavorPreTrainedModel):
         token_id = self.config.video_token_id
         if input_ids is not None:
             return input_ids == token_id
+        # Embeddings alone: a placeholder is a row that equals the placeholder's own embedding.
         embedding = self.get_input_embeddings()
         if token_id >= embedding.num_embeddings:
+            # Beyond the vocabulary it has no embedding, so none of these rows can be one.
             return torch.zeros(inputs_embeds.shape[:2], dtype=torch.bool, device=inputs_embeds.device)
         placeholder = embedding(torch.full((), token_id, dtype=torch.long, device=inputs_embeds.device))
         return (inputs_embeds == placeholder).all(-1)
@@ -250,6 +257,7 @@ class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
         self.model = FavorModel(config)
         self._can_compile_fullgraph = self.model._can_compile_fullgraph
         self.lm_head = build_language_head(config.text_config, config.lm_head_bias)
+        # Set for each model: the input embedding is `embed_tokens` in most language models, `wte` in GPT-2's kin.
         self._tied_weights_keys = {
             "lm_head.weight": f"model.language_model.{input_embedding_name(self.model.language_model)}"
         }
@@ -325,6 +333,7 @@ class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
             **kwargs,
         )
         logits = self.lm_head(slice_logits_to_keep(outputs.last_hidden_state, logits_to_keep))
+        # Only the language model's own causal class scales or caps its logits, and that is not used here.
         logits = adjust_logits(logits, self.config.text_config)
         loss = None
         if labels is not None or kwargs.get("shift_labels") is not None:
@@ -332,6 +341,7 @@ class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
                 logits=logits, labels=labels, vocab_size=self.config.text_config.vocab_size, **kwargs
             )
             if outputs.diversity_loss is not None:
+                # Eq. 5. `device_map` may have put the connector on another device than the head.
                 loss = loss + self.config.diversity_loss_weight * outputs.diversity_loss.to(loss.device)
         return FavorCausalLMOutputWithPast(
             loss=loss,
@@ -358,10 +368,7 @@ class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
         cache: Cache | None = None,
         **kwargs,
     ) -> dict:
-        """As inherited, but an empty cache needs the media.
-
-        `generate` drops them from the prefill of an assistant model.
-        """
+        """As inherited, but an empty cache gets the media: `generate` drops them from an assistant model's prefill."""
         kwargs |= cache_argument(past_key_values, cache) | {"inputs_embeds": inputs_embeds}
         inputs = super().prepare_inputs_for_generation(input_ids, mm_encoder_outputs=mm_encoder_outputs, **kwargs)
         given = kwargs[CACHE_NAME]
@@ -370,10 +377,7 @@ class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
         return inputs
 
     def _prepare_multimodal_encoder_kwargs_for_generation(self, model_kwargs: dict) -> dict:
-        """`generate` encodes all media once, before it expands beams.
-
-        The inherited one would miss sound without a picture.
-        """
+        """Encodes all media once, before `generate` expands beams; the inherited one misses sound without picture."""
         media = {name: model_kwargs.pop(name) for name in MEDIA_INPUTS if name in model_kwargs}
         if any(media.get(name) is not None for name in ("pixel_values_videos", "input_features", "encoder_states")):
             if model_kwargs.get("mm_encoder_outputs"):

@@ -12,21 +12,22 @@ from .cache_favor import both_cache_names
 @dataclass
 class FavorMediaOutput(BaseModelOutputWithPooling):
     """
-    Encoded audio-visual items, one row an item.
+    Encoded audio-visual items, one row per item.
 
-    last_hidden_state: (items, T, p, visual width) visual vectors of each synchronised frame, or (items, S, audio
-        width) of sound alone.
-    pooler_output: a list with one (tokens, text width) tensor an item, what replaces its placeholders.
-    query_states: (items, windows, N, d). diversity_loss: scalar, eq. 4.
+    Attributes:
+        last_hidden_state: (items, T, p, visual width) visual vectors of each synchronised frame, or (items, S, audio
+            width) of sound alone.
+        pooler_output: a list with one (tokens, text width) tensor per item, what replaces its placeholders.
+        query_states: (items, windows, N, d) outputs of the causal Q-Former.
+        diversity_loss: scalar, eq. 4.
 
-    On request (`output_hidden_states`, `output_attentions`; attentions with `attn_implementation="eager"` only), a
-    tuple with one tensor a layer, of what each encoder really read: item after item, its distinct pictures, or its
-    chunks of sound, without padding.
-
-    hidden_states, attentions: of the vision tower, (pictures, patches, width) and (pictures, heads, patches, patches);
-        of sound alone, those of the audio tower.
-    qformer_hidden_states, qformer_attentions: of the visual Q-Former, (pictures, queries + instruction, d).
-    audio_hidden_states, audio_attentions: of the audio tower, (chunks, vectors, width).
+    The following come on request (`output_hidden_states`, `output_attentions`; attentions with
+    `attn_implementation="eager"` only). Each is a tuple with one tensor per layer, of what the encoder really read,
+    which is item after item its distinct pictures, or its chunks of sound, without padding:
+        hidden_states, attentions: of the vision tower, (pictures, patches, width) and (pictures, heads, patches,
+            patches); of sound alone, those of the audio tower.
+        qformer_hidden_states, qformer_attentions: of the visual Q-Former, (pictures, queries + instruction, d).
+        audio_hidden_states, audio_attentions: of the audio tower, (chunks, vectors, width).
     """
 
     query_states: torch.FloatTensor | None = None
@@ -51,7 +52,7 @@ class FavorModelOutputWithPast(BaseModelOutputWithPast):
 class FavorCausalLMOutputWithPast(CausalLMOutputWithPast):
     """`loss` is eq. 5: cross-entropy on `labels` plus the weighted `diversity_loss`.
 
-    `logits` (batch, length, vocabulary).
+    `logits` is (batch, length, vocabulary).
     """
 
     query_states: torch.FloatTensor | None = None

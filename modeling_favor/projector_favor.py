@@ -1,7 +1,7 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """The connector without Q-Former (arXiv 2407.15046): a two-layer MLP a stream, sound and pictures side by side.
 
-Axes: B items, T frames, p vectors a frame, S audio vectors, n vectors of a pool, L LLM width.
+Axes: B items, T frames, p vectors per frame, S audio vectors, n vectors of a pool, L LLM width.
 """
 
 import torch

@@ -122,7 +122,7 @@ def in_passes(encode: Callable[..., torch.Tensor], size: int, *inputs: torch.Ten
 class FavorVisualQFormer(nn.Module):
     """The Q-Former of an InstructBLIP (which reads the instruction, too) or a BLIP-2, with its learned queries.
 
-    A picture's patch states to a few vectors. Raises `ValueError` for a Q-Former of another kind.
+    It turns a picture's patch states into a few vectors. Raises `ValueError` for a Q-Former of another kind.
     """
 
     def __init__(self, config: PreTrainedConfig, num_query_tokens: int):
@@ -154,6 +154,7 @@ class FavorVisualQFormer(nn.Module):
         if qformer_input_ids is not None:
             if qformer_attention_mask is None:
                 qformer_attention_mask = torch.ones_like(qformer_input_ids)
+            # The Q-Former puts the queries before the instruction, (pictures, queries + Q); they are always seen.
             mask = nn.functional.pad(qformer_attention_mask, (num_queries, 0), value=1)
         states = self.qformer(
             input_ids=qformer_input_ids,

@@ -66,7 +66,7 @@ def media_kind_of(block: Mapping[str, Any]) -> str | None:
 
 
 def collect_media(conversations: Sequence[Sequence[dict]]) -> dict[str, list[list[Any]]]:
-    """Lists the sources of the media blocks, one list a chat, for each of "video", "image" and "audio"; reads nothing.
+    """The sources of the media blocks, one list per chat, for each of "video", "image" and "audio"; reads nothing.
 
     Raises:
         ValueError: if a media block names no source, or holds options that are the call's.

@@ -74,7 +74,7 @@ class ItemInputsMixin:
         return self.connector_tokens.shares_steps(self.counting_values)
 
     def audio_vectors_per_frame(self: Any, frame_rate: float | None = None) -> int:
-        """Audio encoder outputs a time step.
+        """Audio encoder outputs per time step.
 
         Raises:
             ValueError: if it is not a whole number.
@@ -99,7 +99,7 @@ class ItemInputsMixin:
         return self.connector_tokens.tokens(self.counting_values, visual_frames, audio_vectors, per_frame)
 
     def checked_frame_rate(self: Any, fps: float | None) -> float:
-        """The time steps a second of a call.
+        """The time steps per second of a call.
 
         Raises:
             ValueError: if the audio encoder's rate is no multiple of `fps`, or the model would take the steps for ones
@@ -176,6 +176,7 @@ class ItemInputsMixin:
         for media, vectors in zip(items, audio_vectors, strict=True):
             steps = media.frame_indices or []
             if media.still:
+                # A still is shown as long as its sound lasts (paper, section 3.1).
                 steps = steps * max(1, math.ceil(vectors / per_frame))
             indices.append(torch.tensor(steps, dtype=torch.int64))
         counts = [
@@ -240,7 +241,7 @@ class ItemInputsMixin:
         return self.qformer_tokenizer([instruction], truncation=self._limits_instructions)["input_ids"][0]
 
     def instruction_inputs(self: Any, instructions: Sequence[str]) -> dict[str, torch.Tensor]:
-        """`qformer_input_ids` and `qformer_attention_mask` (items, Q), one instruction an item."""
+        """`qformer_input_ids` and `qformer_attention_mask` (items, Q), one instruction per item."""
         if self.qformer_tokenizer is None or not instructions:
             return {}
         tokens = self.qformer_tokenizer(

@@ -46,7 +46,7 @@ class MediaReading:
     """How items are read.
 
     Attributes:
-        frame_rate (`float`): time steps a second.
+        frame_rate (`float`): time steps per second.
         sampling_rate (`int`): of the sound, in Hz.
         size (`dict`, *optional*): height and width that files' pictures get; None: as they are.
         options (`dict`): further arguments of `load_media`.
@@ -117,9 +117,9 @@ def item_sources(
         prompts: the items of each sample's text.
         media (`dict`): for each of "video", "image" and "audio" what a call was given (see [`match_media`]).
         own_sound (`bool`): of videos without a separate sound.
-        metadata: `video_metadata` of the call, one for all items or a list with one an item.
+        metadata: `video_metadata` of the call, one for all videos or a list with one per video.
         sound_rate (`int`, *optional*): of bare arrays of sound.
-        instructions (`list[str]`, *optional*): one an item.
+        instructions (`list[str]`, *optional*): one per item.
 
     Raises:
         ValueError: if placeholders and media differ in number.
@@ -171,6 +171,7 @@ def is_audio_value(value: Any) -> bool:
     """One sound: a file, a dict, an (array, rate) pair, an array, or a list of numbers."""
     if is_media_source(value) or isinstance(value, (dict, np.ndarray, torch.Tensor)):
         return True
+    # (array, rate); a pair of two numbers is a sound of two samples.
     if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], Number) and np.ndim(value[0]) > 0:
         return True
     return isinstance(value, (list, tuple)) and len(value) > 0 and all(isinstance(sample, Number) for sample in value)
@@ -182,7 +183,7 @@ def match_media(
     """Brings `values` into the flat order of their placeholders.
 
     Args:
-        values: None, one value, a flat list over the batch, or a list with one list (or value, or None) a sample.
+        values: None, one value, a flat list over the batch, or a list with one list (or value, or None) per sample.
         counts (`list[int]`): placeholders in each sample's text.
         is_value: tells one value from a list of them.
         placeholder, argument (`str`): names for messages.
@@ -192,14 +193,17 @@ def match_media(
     """
     if values is None:
         values = []
+    # One value before a list of them: a video may be a list of pictures, and a sound a list of numbers.
     elif is_value(values):
         values = [values]
+    # An array that is no value itself is a stack of them.
     elif isinstance(values, (np.ndarray, torch.Tensor)):
         values = list(values)
     elif not isinstance(values, (list, tuple)):
         raise MediaError(
             f"`{argument}` cannot be a {type(values).__name__}. Give a file, an array, or a list of those."
         )
+    # None and inner lists only stand in a list with one entry per sample.
     nested = any(value is None or (isinstance(value, (list, tuple)) and not is_value(value)) for value in values)
     if nested:
         values = _per_sample(values, counts, is_value, placeholder, argument)
@@ -219,7 +223,7 @@ def match_media(
 def _per_sample(values: Sequence, counts: Sequence[int], is_value, placeholder: str, argument: str) -> list[Any]:
     if len(values) != len(counts):
         raise MediaError(
-            f"`{argument}` has one entry a sample, {len(values)} in all, but there are {len(counts)} texts. "
+            f"`{argument}` has one entry per sample, {len(values)} in all, but there are {len(counts)} texts. "
             "Give one entry (a list, a value or None) for each text."
         )
     flat: list[Any] = []
@@ -275,6 +279,7 @@ def load_video_item(
             raise MediaError("A sound was given as a video. Use <audio> in the text and the `audio` argument for it.")
         frames, audio, still = clip.frames, clip.audio, clip.still
     else:
+        # Pictures in memory are taken to lie on the grid, one per time step, unless metadata tell their rate.
         frames, audio, still = video_to_array(value), None, False
         if len(frames) == 0:
             raise MediaError(f"A video must have at least one picture, but the array's shape is {frames.shape}.")
@@ -283,6 +288,7 @@ def load_video_item(
             frames = frames[np.arange(num_frames) * len(frames) // num_frames]
         elif metadata is not None:
             frames = frames[_grid_indices(len(frames), metadata, reading.frame_rate)]
+    # Encoders are what costs: a picture that stays, as in slides or at a low rate, goes through them once.
     rows, indices = distinct_pictures(frames)
     return MediaItem(frames if len(rows) == len(frames) else frames[rows], indices, audio, still)
 
@@ -349,9 +355,11 @@ def _grid_indices(num_frames: int, metadata: Any, frame_rate: float) -> list[int
         raise MediaError(f"video_metadata must tell a positive fps, the rate of the given pictures, but it is {rate}.")
     chosen = fields.get("frames_indices")
     if chosen is None or len(chosen) != num_frames:
+        # Where their places in the source are not told, or not for each, the pictures follow each other.
         chosen = range(num_frames)
     times = np.asarray(list(chosen), dtype=float) / rate
-    times -= times[0]
+    times -= times[0]  # the clip begins with its first picture
+    # The last picture lasts as long as the others do on average.
     step = times[-1] / (num_frames - 1) if num_frames > 1 else 1 / rate
     grid = np.arange(max(1, math.ceil((times[-1] + step) * frame_rate - 1e-6))) / frame_rate
     return (np.searchsorted(times, grid + 1e-6, side="right") - 1).tolist()

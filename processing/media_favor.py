@@ -88,7 +88,7 @@ class _Request:
 
     def _check(self) -> None:
         if not (math.isfinite(self.fps) and self.fps > 0):
-            raise MediaError(f"fps must be a positive number of pictures a second, but {self.fps} was given.")
+            raise MediaError(f"fps must be a positive number of pictures per second, but {self.fps} was given.")
         if not (math.isfinite(self.start) and self.start >= 0) or (self.end is not None and not self.end > self.start):
             raise MediaError(
                 f"start must be 0 or more and end must be after it, but start={self.start}, end={self.end} was given."
@@ -138,7 +138,7 @@ def load_media(
 
     Args:
         source (path, bytes, binary file object or base64 `data:` URL): nothing is downloaded.
-        fps (`float`): pictures a second.
+        fps (`float`): pictures per second.
         start, end (`float`, *optional*): seconds from the file's first picture or sound; `start` is the clip's zero.
         size (`{"height", "width"}` or (height, width), *optional*): resize the pictures while decoding, which bounds
             memory; without it they keep the size of the first one.
@@ -232,12 +232,14 @@ def _iterate(source: MediaSource, request: _Request, chunk_seconds: float) -> It
         missing = missing_bytes(file)
         with media_errors(name, missing):
             done = 0
+            # First only what is shown is decoded; should timestamps prove wrong in doing so, everything.
             for selective in (True, False):
                 try:
                     pieces = _Decoding(file, request, damage, missing, selective).pieces(chunk_seconds)
                     for number, piece in enumerate(pieces):
-                        if number >= done:
+                        if number >= done:  # the others were handed out the first time, and are the same
                             done = number + 1
+                            # What the caller does with a piece is not decoding time.
                             with damage.paused():
                                 yield piece
                     break
@@ -371,6 +373,7 @@ class _Decoding:
         return {track: cursor.frames() for track, cursor in pairs if track is not None}
 
     def _started(self, cursor: StreamCursor, zero: float) -> StreamCursor:
+        # Nearer to the beginning a seek saves nothing and may go wrong.
         if self.request.start > 2 * SEEK_MARGIN:
             cursor.origin, cursor.quiet_until = self.origin, zero
             first = cursor.first_time() if cursor.seek(zero - SEEK_MARGIN) else None
@@ -438,8 +441,10 @@ def _steps_sound(audio: np.ndarray, begin: int, steps: np.ndarray, step_samples:
 def _clip_duration(picture_end: float, sound_end: float, seen: bool, request: _Request) -> float:
     """The clip's length, of where its streams end: see `load_media`."""
     duration = max(picture_end, sound_end)
+    # Sound comes in whole codec frames, the last of which is padded; it may add a time step without picture.
     if seen and duration - picture_end < CODEC_PADDING:
         duration = picture_end
+    # Rounded timestamps may end a hair after the grid, and add a time step, too.
     if seen and 0 < duration % (1 / request.fps) < ROUNDING:
         duration -= duration % (1 / request.fps)
     return min(duration, request.stop)
@@ -459,6 +464,7 @@ class _GrowingArray:
             self.rows = np.array(rows)
             return
         count = len(self.rows)
+        # refcheck: numpy counts a debugger's references, but none of ours outlives a call.
         self.rows.resize((count + len(rows), *self.rows.shape[1:]), refcheck=False)
         self.rows[count:] = rows
 

@@ -111,6 +111,7 @@ class PictureTrack:
     def _show(self) -> None:
         if self._pixels is None and self.current is not None:
             rgb = self._converter.reformat(self.current, format="rgb24").to_ndarray()
+            # As the file says (phones do): FFmpeg's libraries hand pictures out as they are stored.
             pixels = np.rot90(rgb, k=round(self.current.rotation / 90) % 4)
             self._pixels = np.ascontiguousarray(resized(pixels, self.size))
             self.size = self._pixels.shape[:2]

@@ -42,15 +42,15 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
         tokenizer: the language model's, with `<video>`, `<image>` and `<audio>` as special tokens.
         qformer_tokenizer (*optional*): the visual Q-Former's, for its copy of the instruction.
         chat_template (`str`, *optional*): Vicuna v1 by default.
-        num_query_tokens (`int`, defaults to 32): query tokens a window.
-        window_frames (`int` or None, defaults to 10): time steps a window; None: one window however long.
-        frame_rate (`float`, defaults to 2.0): time steps a second, in Hz.
+        num_query_tokens (`int`, defaults to 32): query tokens per window.
+        window_frames (`int` or None, defaults to 10): time steps per window; None: one window however long.
+        frame_rate (`float`, defaults to 2.0): time steps per second, in Hz.
         synchronize (`bool`, defaults to `True`): picture and sound share windows.
         connector (`str`, defaults to `"causal_qformer"`): or `"projector"`, whose tokens the following values count.
         modalities (`str`, defaults to `"audio_visual"`): or `"audio"`, `"visual"`: what has tokens.
         visual_vectors_per_frame (`int`, *optional*): patches of a picture.
-        visual_pooling (`str`, defaults to `"space_and_time"`): a token a frame, one a patch; or `"space"`, `"time"`.
-        audio_pool_size (`int`, defaults to 1): audio encoder outputs a token.
+        visual_pooling (`str`, defaults to `"space_and_time"`): tokens per frame and per patch; or `"space"`, `"time"`.
+        audio_pool_size (`int`, defaults to 1): audio encoder outputs per token.
         audio_stride (`int`, defaults to 2): mel frames for each output of the audio encoder, Whisper's by default.
         connector_values (`dict`, *optional*): what else the count of the connector's tokens depends on.
         media_options (`dict`, *optional*): defaults of a call's `start`, `end`, `max_frames`, `long_video`,
@@ -99,6 +99,7 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
         self.audio_stride = audio_stride
         self.connector_values = connector_values
         check_connector_values(self.counting_values)
+        # Raises where time steps do not hold a whole number of audio vectors.
         self.audio_vectors_per_frame()
         self.video_token, self.image_token, self.audio_token = (
             PLACEHOLDERS[kind] for kind in ("video", "image", "audio")
@@ -148,7 +149,7 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
         """Turns a batch of prompts and their media into model inputs.
 
         Each of `images`, `videos` and `audio` is one value, a flat list in the order of the placeholders over the
-        batch, or a list with one list a sample.
+        batch, or a list with one list per sample.
 
         Args:
             images: a path, bytes, PIL picture or (H, W, 3) uint8 array for each `<image>`.
@@ -159,14 +160,14 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
                 `video_metadata` (or "fps" in the dict) tells their own rate.
             audio: a path, bytes, (array, rate), {"array", "sampling_rate"} or array for each `<audio>`. Bare arrays
                 are at `sampling_rate`, the feature extractor's by default. Sound of any length is kept, in chunks.
-            instructions (`str` or `list[str]`, *optional*): for the visual Q-Former, one for all items or one an item.
-                `apply_chat_template(tokenize=True)` gives those of the chat's messages. By default, of prompts whose
-                template is Vicuna's, the text between the marks "USER:" and "ASSISTANT:" around the item, else the
-                whole text; without placeholders and special tokens.
+            instructions (`str` or `list[str]`, *optional*): for the visual Q-Former, one for all items or one per
+                item. `apply_chat_template(tokenize=True)` gives those of the chat's messages. By default it is the
+                text between the marks "USER:" and "ASSISTANT:" around the item, where the template is Vicuna's, else
+                the whole text; without placeholders and special tokens.
             load_audio_from_video (`bool`, defaults to `True`): use a video file's own sound where no `<audio>` follows
                 its `<video>`.
-            fps (`float`, *optional*): time steps a second, in Hz. Only the processor's `frame_rate` where the model's
-                connector cuts time into steps, as the causal Q-Former does.
+            fps (`float`, *optional*): time steps per second, in Hz. Only the processor's `frame_rate` where the
+                model's connector cuts time into steps, as the causal Q-Former does.
             num_frames (`int`, *optional*): that many pictures, uniformly spaced, and the whole sound. It has no effect
                 where picture and sound are synchronised: there the pictures follow the clock, as the sound does.
             start, end, max_frames, long_video, on_error, media_limits, video_track, audio_track, decode_threads: of
@@ -189,6 +190,7 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
         videos_kwargs = merged["videos_kwargs"]
         frame_rate = self.checked_frame_rate(videos_kwargs.get("fps"))
         prompts = [find_items(text) for text in texts]
+        # Nothing is read before text, placeholders and media are known to fit.
         sources = item_sources(
             prompts,
             {"video": videos, "image": images, "audio": audio},
@@ -223,6 +225,7 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
     def _text_inputs(self, texts: list[str], prompts: list[list[PromptItem]], counts: list[int], merged: dict) -> dict:
         """Expands the placeholders and tokenizes; checks that truncation left every item whole."""
         text_kwargs = dict(merged["text_kwargs"])
+        # No options of the tokenizer: they are answered below, from the expanded text.
         for name in ("return_mm_token_type_ids", "return_text_replacement_offsets"):
             text_kwargs.pop(name, None)
         expanded, offsets, expected, remaining = [], [], [], iter(counts)
@@ -234,6 +237,7 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
             expected.append(sum(own))
         inputs = dict(self.tokenizer(expanded, **text_kwargs))
         for number, (ids, count) in enumerate(zip(inputs["input_ids"], expected, strict=True)):
+            # Truncation may cut a run of placeholders, and the model would then refuse the item.
             kept = int((np.asarray(ids) == self.video_token_id).sum())
             if kept != count:
                 raise ValueError(
@@ -271,6 +275,7 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
         tokenize = bool(kwargs.get("tokenize"))
         conversation = check_conversation(conversation, drop_empty_audio=tokenize)
         if tokenize and "instructions" not in kwargs:
+            # `__call__` gets rendered text, in which nobody can tell what a user wrote from what the template added.
             chats = [conversation] if isinstance(conversation[0], dict) else conversation
             own = chat_instructions(chats, self.special_tokens)
             kwargs["processor_kwargs"] = {"instructions": own, **(kwargs.get("processor_kwargs") or {})}

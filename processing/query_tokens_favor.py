@@ -38,7 +38,7 @@ class ConnectorTokens:
             values: see above.
             visual_frames: time steps that show a picture.
             audio_vectors: audio encoder outputs, summed over chunks.
-            vectors_per_frame: audio encoder outputs a time step.
+            vectors_per_frame: audio encoder outputs per time step.
         """
         raise NotImplementedError
 
@@ -81,7 +81,7 @@ class CausalQFormerTokens(ConnectorTokens):
 
 
 class ProjectorTokens(ConnectorTokens):
-    """One for `audio_pool_size` audio encoder outputs, one a frame and one a patch of the frames."""
+    """One for `audio_pool_size` audio encoder outputs, one per frame and one per patch of the frames."""
 
     def check(self, values: Mapping[str, Any]) -> None:
         check_choice(values, "visual_pooling", VISUAL_POOLINGS)
@@ -141,7 +141,7 @@ def check_positive(values: Mapping[str, Any], name: str, optional: bool = False)
 
 
 def audio_vectors_per_frame(encoder_rate: float, frame_rate: float) -> int:
-    """Audio encoder outputs a time step, at `encoder_rate` outputs and `frame_rate` steps a second.
+    """Audio encoder outputs per time step, at `encoder_rate` outputs and `frame_rate` steps per second.
 
     Raises `ValueError` if it is not a whole number.
     """

@@ -37,7 +37,7 @@ class FavorVideoProcessor(VideoProcessorMixin):
         rescale_factor (`float`, defaults to 1/255).
         image_mean, image_std (`list[float]`, default to CLIP's).
 
-    Calling it returns `pixel_values_videos`: a list with one (T, 3, height, width) float32 tensor a video, or with
+    Calling it returns `pixel_values_videos`: a list with one (T, 3, height, width) float32 tensor per video, or with
     `return_tensors` one (videos, longest T, 3, height, width) tensor, zero beyond a video's own pictures.
 
     Raises `ValueError` if a video is no sequence of RGB pictures, or `size` is no height and width.

@@ -10,9 +10,9 @@ Event = str | BaseException | None  # a piece; what went wrong; the end
 
 
 class Answer:
-    """
-    Iterates over the pieces of an answer; joined they are its text. Errors are raised from the iteration, which ends
-    at once when the answer is cancelled.
+    """Iterates over the pieces of an answer; joined they are its text.
+
+    Errors are raised from the iteration, which ends at once when the answer is cancelled.
 
     Attributes:
         text: the pieces so far, joined.

@@ -94,6 +94,7 @@ class BatchGenerator:
                     **self._inputs(questions),
                     **questions[0].settings.sampling(),
                     max_new_tokens=max(question.max_new_tokens - len(question.said) for question in questions),
+                    # `generate` streams no beams, whatever the model's own generation config says.
                     num_beams=1,
                     pad_token_id=self.pad_token_id,
                     suppress_tokens=self.never,
@@ -146,6 +147,7 @@ class _RowWatch(BaseStreamer):
             if not self.done[row]:
                 self._take(row, token)
         seconds = time.monotonic() - self._started
+        # Breaking a call off costs another prefill; its length is known with the first tokens.
         self._prefill = self._prefill or seconds
         self.broken_off = seconds >= JOIN_FACTOR * self._prefill and self.wanted()
 

@@ -52,7 +52,7 @@ class ChatEngine:
         max_batch_tokens: of their prompts and longest answers, padding included: bounds the key-value cache. A
             question that is longer is answered alone.
         max_pending: answers that may wait or be in the making.
-        media_workers: threads that read media; by default one a core, at least 4 and at most 8.
+        media_workers: threads that read media; by default one per core, at least 4 and at most 8.
         batch_wait: seconds that the first question of a batch waits for others whose media are being read.
 
     Attributes:
@@ -76,6 +76,7 @@ class ChatEngine:
         options = {} if media_limits is None else {"media_limits": dict(media_limits)}
         self.clips = EncodedClips(pipe.model, cache_bytes, options)
         self._processor = copy.deepcopy(pipe.processor)
+        # A placeholder in an answer would be read as an item without media by the next step.
         never = (self._processor.video_token_id, self._processor.image_token_id, self._processor.audio_token_id)
         self._positions = getattr(pipe.model.config.text_config, "max_position_embeddings", None) or 1 << 40
         self._generate = BatchGenerator(pipe.model, copy.deepcopy(self._processor.tokenizer), never)
@@ -186,6 +187,7 @@ class ChatEngine:
             else:
                 self._queue.append(question)
             self._changed.notify_all()
+        # Outside of the lock: a sink may call the engine.
         if failure is not None:
             answer.fail(failure)
 
@@ -264,6 +266,7 @@ class ChatEngine:
                     self._changed.wait()
                 if self._closed:
                     return []
+                # A short wait for those whose media are being read: one prefill for all is cheaper than two.
                 deadline = time.monotonic() + self.batch_wait
                 while len(self._queue) < self.max_batch_size and self._preparing and not self._closed:
                     if not self._changed.wait(deadline - time.monotonic()) and time.monotonic() >= deadline:
@@ -293,6 +296,7 @@ class ChatEngine:
         return within and batch[0].settings.may_share_a_batch(question.settings)
 
     def _can_somebody_join(self, batch: list[Question]) -> bool:
+        # Asked token after token, so first without the lock: who is overlooked is seen a token later.
         if not self._queue:
             return False
         with self._changed:

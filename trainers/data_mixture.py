@@ -161,6 +161,7 @@ class DataMixture:
             for number, (source, count) in enumerate(zip(self.sources, self.counts(), strict=True)):
                 rows = self.rows(number, len(source), epoch * count, count)
                 parts.append(np.stack([np.full(count, number), rows], 1))
+            # First how many of each, then their order: so the shares are exact in every epoch.
             order = np.random.default_rng([self.seed, epoch]).permutation(sum(self.counts()))
             self._table = (epoch, np.concatenate(parts)[order])
         return self._table[1]
@@ -168,6 +169,7 @@ class DataMixture:
     def rows(self, number: int, size: int, start: int, count: int) -> np.ndarray:
         """Rows `start` to `start + count` of a source's endless sequence of permutations."""
         passes = range(start // size, -(-(start + count) // size)) if count else range(0)
+        # The 1 keeps these generators from an epoch's: numpy takes [seed, n, 0] for [seed, n].
         orders = [np.random.default_rng([self.seed, number, turn, 1]).permutation(size) for turn in passes]
         return np.concatenate(orders)[start % size :][:count] if count else np.zeros(0, dtype=np.int64)
 
@@ -199,6 +201,7 @@ class DataMixture:
     def __call__(self, batch: dict[str, list[int]]) -> dict[str, list[object]]:
         """The transform of [`as_dataset`]: places to columns."""
         samples = [self.sample(index) for index in batch["index"]]
+        # `datasets` wants the same columns for all rows; what a sample lacks is None.
         names = dict.fromkeys(name for sample in samples for name in sample)
         return {name: [sample.get(name) for sample in samples] for name in names}
 
@@ -219,6 +222,7 @@ class DataMixture:
     def stream(self, epoch: int) -> Iterator[tuple[DataSource, Sample]]:
         """Source and untransformed sample, in order, of one epoch."""
         ends = self.sources[0].share == "rows"
+        # By source: with `samples` what is left to give, with `weight` the weight, else 1 until it ends.
         left = [1.0 if ends else float(source.samples or source.weight or 0) for source in self.sources]
         limit = self.epoch_samples if self.sources[0].weight is not None else None
         passes = [0] * len(left)
@@ -244,6 +248,7 @@ class DataMixture:
 
     def open_stream(self, number: int, epoch: int, turn: int) -> Iterator[Sample]:
         """A source's samples from its beginning; each pass of each epoch has an order of its own."""
+        # Strings seed `random` by their digest: the same in every process, and all passes differ.
         order = random.Random(f"{self.seed}/{epoch}/{number}/{turn}")
         return self.sources[number].stream(epoch * 1009 + turn, order)
 
@@ -293,6 +298,7 @@ def mixture_of(dataset: SampleDataset) -> DataMixture | None:
 
 def sample_random(seed: int, epoch: int, index: int) -> random.Random:
     """The random generator of one sample's transforms."""
+    # A digest, since `hash()` of a text differs from process to process.
     return random.Random(int.from_bytes(hashlib.sha256(f"{seed}/{epoch}/{index}".encode()).digest()[:8], "big"))
 
 

@@ -29,10 +29,12 @@ class DecodedClip:
     """
     One audio-visual item.
 
-    pictures: (T, H, W, 3) uint8 at the vision tower's size, or None. frame_indices: (T,) int64, the picture of each
-        synchronised frame; a still's one picture is repeated.
-    log_mel: (chunks, mel, mel frames) float32, or None. mel_frames: (chunks,) int64, real ones of each chunk.
-    audio_vectors: audio encoder outputs of all chunks.
+    Attributes:
+        pictures: (T, H, W, 3) uint8 at the vision tower's size, or None.
+        frame_indices: (T,) int64, the picture of each synchronised frame; a still's one picture is repeated.
+        log_mel: (chunks, mel, mel frames) float32, or None.
+        mel_frames: (chunks,) int64, real ones of each chunk.
+        audio_vectors: audio encoder outputs of all chunks.
     """
 
     pictures: np.ndarray | None
@@ -43,7 +45,7 @@ class DecodedClip:
 
 
 class ClipDataset(TorchDataset):
-    """Decodes one clip an index, in loader workers."""
+    """Decodes one clip per index, in loader workers."""
 
     def __init__(self, clips: list[tuple], processor: FavorProcessor):
         self.clips, self.processor = clips, processor
@@ -79,7 +81,7 @@ def decode_clips(
         worker_init_fn=one_thread,
         multiprocessing_context="spawn" if workers else None,
     )
-    clips = (clip for batch in tqdm(loader, desc="decoding, 16 clips a step") for clip in batch)
+    clips = (clip for batch in tqdm(loader, desc="decoding, 16 clips per step") for clip in batch)
     return dict(zip(keys, clips, strict=True))
 
 

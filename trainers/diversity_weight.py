@@ -11,7 +11,7 @@ from favor.modeling_favor import FavorConfig
 from .favor_data_collator import Batch
 
 MediaInput: TypeAlias = Literal["pixel_values_videos", "input_features", "encoder_states"]
-# One row an item, in whichever is there.
+# One row per item, in whichever is there.
 MEDIA_ROWS: tuple[MediaInput, ...] = ("pixel_values_videos", "input_features", "encoder_states")
 
 

@@ -1,9 +1,9 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Runs frozen encoders once over a dataset, so that training reads their outputs instead of files.
 
-The audio tower and the vision tower run once a clip, the instruction-aware visual Q-Former once a question, each for
-one clip at a time: what is stored does not depend on what else is in the dataset, and in float32 it is bit by bit what
-the encoders give for the sample alone.
+The audio tower and the vision tower run once per clip, the instruction-aware visual Q-Former once per question, each
+for one clip at a time: what is stored does not depend on what else is in the dataset, and in float32 it is bit by bit
+what the encoders give for the sample alone.
 """
 
 from collections import defaultdict
@@ -42,9 +42,7 @@ class EncodedRow(TokenRow):
 
 
 class EncodedCollator:
-    """
-    Collates rows of [`encode_dataset`] into the model's inputs with `encoder_states` in place of pixels and mel
-    features.
+    """Collates rows of [`encode_dataset`]: `encoder_states` stand in place of pixels and mel features.
 
     Produces `input_ids`, `attention_mask`, `labels` (batch, length), padded on the right, and `encoder_states`
     (see `FavorModel.encode_media`), float32, for the rows that have media.
@@ -94,6 +92,7 @@ def join_states(states: list[tuple[torch.Tensor | None, torch.Tensor | None]]) -
         column = [item[place] for item in states]
         known = [state for state in column if state is not None]
         if known:
+            # An item without this stream has length 0 in it.
             rows = [known[0][:0] if state is None else state for state in column]
             joined[name] = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True).float()
             joined[count] = torch.tensor([len(row) for row in rows])
@@ -122,7 +121,8 @@ def encode_dataset(
     workers: int = 2,
     progress: bool = True,
 ) -> tuple[Dataset, EncodedCollator]:
-    """
+    """Encodes the media of a dataset and tokenises its text.
+
     Args:
         model: a `FavorForConditionalGeneration` whose encoders stay frozen.
         processor: its `FavorProcessor`.
@@ -134,6 +134,9 @@ def encode_dataset(
         max_length, on_bad_sample, bad_sample_log: see [`FavorDataCollator`]; what is skipped is left out of the rows.
         workers: processes that decode; 0: this one. A script that asks for some must guard its start by
             `if __name__ == "__main__":`, or it waits for ever for processes that have died.
+        progress: show a bar.
+
+    Raises `ValueError` for a mixture with streams or transforms, and if no sample can be used.
 
     Returns the dataset with `input_ids`, `labels`, `length`, `visual_states` and `audio_states` (keys or None), and
     its collator.
@@ -155,6 +158,7 @@ def encode_dataset(
         log.add(error)
 
     samples = read_samples(model, processor, dataset, keys, refuse)
+    # Questions about one clip share its decoding and the work of its towers.
     groups: dict[str, list[dict]] = defaultdict(list)
     for sample in samples:
         groups[sample["clip"]].append(sample)
@@ -208,7 +212,7 @@ def wanted(group: list[dict]) -> list[str]:
 
 
 class ClipInputs(TorchDataset):
-    """The processor's media tensors of one clip an index, or why there are none; made in loader workers."""
+    """The processor's media tensors of one clip per index, or why there are none; made in loader workers."""
 
     def __init__(self, dataset: Dataset, numbers: list[int], processor: Any):
         self.dataset, self.numbers, self.processor = dataset, numbers, processor
@@ -288,6 +292,7 @@ class ClipEncoder:
             if patches is None:
                 patches = self.backbone.picture_patches(media["pixel_values_videos"][0], kept_on="cpu")
             states[visual] = self.visual_states(patches, sample["instruction"]).to(self.dtype)
+            # How long a still lasts depends on the sound beside it, which its key leaves out.
             steps = torch.tensor([AS_LONG_AS_THE_SOUND]) if sample["still"] else media["video_frame_indices"][0]
             states[visual + FRAMES] = steps.to(torch.int32)
         self.cache.put(states)

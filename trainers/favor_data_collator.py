@@ -148,6 +148,7 @@ class FavorDataCollator:
             raise BadSampleError("unreadable media" if file else "malformed", str(error), origin, file) from error
         row = dict(inputs)
         ids, answers = row.pop("input_ids")[0].tolist(), row.pop("assistant_masks")
+        # A sample alone has no padding: `pad_text` makes the batch's mask.
         row.pop("attention_mask")
         labels = answer_labels(self.processor, ids, torch.as_tensor(answers)[0].tolist())
         row["input_ids"], row["labels"] = limit_length(ids, labels, self.max_length, origin)
@@ -159,6 +160,7 @@ class FavorDataCollator:
         names = dict.fromkeys(name for row in rows for name in row if name not in TEXT_INPUTS)
         media = [cast(Mapping[str, torch.Tensor], row) for row in rows if any(name in row for name in names)]
         counts = [next(len(row[name]) for name in names if name in row) for row in media]
+        # -1 shows nothing, where 0 would show the first picture.
         padding = {"video_frame_indices": -1}
         if getattr(self.processor, "qformer_tokenizer", None) is not None:
             padding["qformer_input_ids"] = self.processor.qformer_tokenizer.pad_token_id
@@ -174,6 +176,7 @@ class FavorDataCollator:
                 f"None of the {len(errors)} samples of a batch can be used: {told}. Mend them, make batches larger, "
                 "or give the collator `spares`."
             )
+        # Not `hash()`, whose values differ from process to process.
         digest = hashlib.sha256("\n".join(str(error) for error in errors).encode()).digest()
         start = int.from_bytes(digest[:8], "big")
         for offset in range(min(MAX_SPARES, len(self.spares))):

@@ -15,9 +15,9 @@ MUON_OPTIMIZERS = ("adamw_torch", "adamw_torch_fused")  # that Muon may stand be
 
 @dataclass
 class FavorSFTConfig(SFTConfig):
-    """
-    [`trl.SFTConfig`] with FAVOR's loss and freezing. Options that would silently break the audio-visual loss are
-    refused.
+    """[`trl.SFTConfig`] with FAVOR's loss and freezing.
+
+    Options that would silently break the audio-visual loss are refused.
 
     Parameters that control the loss:
         diversity_loss_weight (`float`, *optional*): lambda of eq. 5; by default the model config's (0.01).

@@ -45,9 +45,9 @@ DATA_COLUMNS = ["messages", "video", "image", "audio", "use_own_audio", "input_i
 
 
 class FavorSFTTrainer(SFTTrainer):
-    """
-    Supervised fine-tuning of FAVOR: L = L_CE + lambda * L_div (eq. 5), encoders frozen, the connector and, by
-    `peft_config`, LoRA trained.
+    """Supervised fine-tuning of FAVOR by L = L_CE + lambda * L_div (eq. 5).
+
+    The encoders are frozen; the connector is trained and, by `peft_config`, a LoRA.
 
     Args:
         model: a `FavorForConditionalGeneration`.
@@ -103,6 +103,7 @@ class FavorSFTTrainer(SFTTrainer):
         if mixture is not None:
             self.add_callback(MixtureEpochs(mixture))
         backbone = self.unwrapped_favor().model
+        # Hooks on the backbone, since TRL's fused loss calls it itself, past our own forward.
         backbone.register_forward_hook(self.keep_diversity_loss)
         backbone.language_model.register_forward_pre_hook(self.touch_media_weights, with_kwargs=True)
 
@@ -134,6 +135,7 @@ class FavorSFTTrainer(SFTTrainer):
         if diversity is None:  # a batch of text alone; every process must reach the gathers
             diversity = loss.new_zeros(())
         micro_batches = self.current_gradient_accumulation_steps if training else 1
+        # In training the step was counted ahead, in `get_batch_samples`; an evaluation batch stands for itself.
         step_units = self._step_units if training else self.accelerator.gather(units).sum()
         part = diversity * units / step_units.clamp(min=1)  # of the step's mean
         # Gradients are averaged over processes, and over micro-batches unless the labels were counted.
@@ -141,6 +143,7 @@ class FavorSFTTrainer(SFTTrainer):
         cross_entropy = loss.detach() * (micro_batches if num_items_in_batch is not None else 1)
         loss = loss + self.current_diversity_weight() * averaged * part
         if training or step_units > 0:
+            # TRL logs the mean over micro-batches: times their number it is the step's own value.
             logged = self.accelerator.gather(part.detach()).sum() * micro_batches
             self._metrics[mode]["diversity_loss"].append(logged.item())
         self._metrics[mode]["cross_entropy"].append(self.accelerator.gather(cross_entropy).mean().item())
@@ -272,6 +275,7 @@ class FavorSFTTrainer(SFTTrainer):
         dataset = self.train_dataset if train_dataset is None else train_dataset
         if not self.args.sort_steps_by_length:
             return super()._get_train_sampler(train_dataset)
+        # Samples of an optimisation step, over all micro-batches and processes.
         step_size = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
         lengths, group_steps = sample_lengths(dataset, self.processing_class), int(self.args.sort_steps_by_length)
         sampler = StepLengthSampler(lengths, step_size, self.args.seed, group_steps)

@@ -37,7 +37,7 @@ class FeatureKeys:
         processor: its `FavorProcessor`.
         dtype: of the stored states.
         identify_files_by: "stat" tells files by path, size and time of change (nothing is read; a file that is moved
-            is encoded again), "content" by the SHA-256 of their bytes (each file is read once a run).
+            is encoded again), "content" by the SHA-256 of their bytes (each file is read once per run).
     """
 
     def __init__(

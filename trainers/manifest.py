@@ -1,5 +1,5 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""Reads training manifests: one JSON line a sample, media paths relative to the file."""
+"""Reads training manifests: one JSON line per sample, media paths relative to the file."""
 
 import json
 import math
@@ -93,7 +93,7 @@ def read_samples(path: Path) -> Iterator[tuple[int, object]]:
                     yield number, json.loads(line)
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             place = str(path) if path.suffix == ".json" else f"{path}, line {number}"
-            raise ValueError(f"{place}: not valid JSON ({error}); write one JSON object a line.") from error
+            raise ValueError(f"{place}: not valid JSON ({error}); write one JSON object per line.") from error
 
 
 def normalise_sample(

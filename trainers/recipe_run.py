@@ -57,6 +57,7 @@ def run_recipe(recipe: Recipe, name: str | None = None) -> Path:
     output_dir, stages = Path(recipe.output_dir), recipe.stages or [Stage()]
     folders = [output_dir / f"stage-{n}" if len(stages) > 1 else output_dir for n in range(1, len(stages) + 1)]
     arguments = [stage_arguments(recipe, stage, folder) for stage, folder in zip(stages, folders, strict=True)]
+    # Without `resume` a run begins anew, whatever stands in its folder.
     finished = finished_stages(folders) if recipe.resume is not None else 0
     keep_recipe(recipe, output_dir, arguments[0])
     if finished == len(stages):
@@ -135,6 +136,7 @@ def prepare_clips(
     cache, towers = recipe.cache_encoder_states, recipe.tower_pretraining
     in_memory = cache is not None and cache_folder(recipe, cache, args) is None
     clips: dict[tuple, DecodedClip] = {}
+    # The first process trains the towers; the others, which come after it, load what it saved.
     with args.main_process_first(desc="clips and towers"):
         if towers is not None:
             from .from_scratch.preparation import start_towers
@@ -222,6 +224,7 @@ def stage_arguments(recipe: Recipe, stage: Stage, folder: Path) -> FavorSFTConfi
     if recipe.eval_data is not None and "eval_strategy" not in options:
         options["eval_strategy"] = "epoch"
     if stage.words_for_media is not None:
+        # Such a stage reads words, but the evaluation data are media: it is not evaluated.
         options |= {"allow_text_only": True, "eval_strategy": "no", "load_best_model_at_end": False}
     options |= {"output_dir": str(folder), "seed": recipe.seed}
     (args,) = HfArgumentParser(FavorSFTConfig).parse_dict(options, allow_extra_keys=False)
@@ -339,6 +342,7 @@ def keep_recipe(recipe: Recipe, output_dir: Path, args: FavorSFTConfig) -> None:
     if not args.should_save:
         return
     file = output_dir / "recipe.yaml"
+    # As plain values, to compare with what YAML gives back of the earlier run's.
     ours = json.loads(json.dumps({key: value for key, value in recipe.given.items() if key != "resume"}, default=str))
     if recipe.resume is not None and file.is_file():
         before = yaml.safe_load(file.read_text(encoding="utf-8"))

@@ -80,9 +80,9 @@ class ScratchModel:
 
 @dataclass(frozen=True)
 class PictureAugmentation:
-    """
-    How pictures are changed while towers learn. Without it a tower that never saw a red circle takes red as a sign
-    that a shape is no circle.
+    """How pictures are changed while towers learn.
+
+    Without it a tower that never saw a red circle takes red as a sign that a shape is no circle.
 
     Args:
         shift: the most pixels that a picture is moved by.

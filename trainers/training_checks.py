@@ -74,7 +74,7 @@ def check_encoders_frozen(model: TrainedModel) -> None:
         raise ValueError(
             f"{len(trained)} parameters of the encoders would be trained, the first is {trained[0]}, but "
             "freeze_encoders=True keeps them as they are. Give the LoRA target_modules of the language model alone, "
-            "as trainers.lora_config() does, or set freeze_encoders=False."
+            "as favor.lora_config() does, or set freeze_encoders=False."
         )
 
 
@@ -99,7 +99,7 @@ def check_launch(args: TrainingArguments) -> None:
     if args.n_gpu > 1:
         raise ValueError(
             f"{args.n_gpu} GPUs and one process: torch's DataParallel would lose the diversity loss. Start one "
-            f"process a GPU, torchrun --nproc_per_node {args.n_gpu} ..., or show one GPU with CUDA_VISIBLE_DEVICES=0."
+            f"process per GPU, torchrun --nproc_per_node {args.n_gpu} ..., or show one with CUDA_VISIBLE_DEVICES=0."
         )
     asked = int(os.environ.get("WORLD_SIZE", "1"))
     if asked > 1 and args.world_size == 1:

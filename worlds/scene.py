@@ -21,7 +21,7 @@ _SUFFIXES = {"video": ".mp4", "image": ".png", "audio": ".wav"}
 class Scene(ABC):
     """Ground truth of the files of one item; `seed` drives what is left to chance in rendering and in questions.
 
-    A subclass declares `task` and `frame_rate` (pictures a second) and adds its own fields, all of them
+    A subclass declares `task` and `frame_rate` (pictures per second) and adds its own fields, all of them
     JSON-serialisable.
     """
 
@@ -130,8 +130,10 @@ class Scene(ABC):
             }
 
     def annotation_lines(self, every: bool, prompts: Prompts) -> Iterator[dict[str, Any]]:
-        """The fields of an EvalSample for each of the task's own questions; each turn of a dialogue is one, after
-        those before it."""
+        """The fields of an EvalSample for each of the task's own questions.
+
+        Each turn of a dialogue is one, after those before it.
+        """
         asked = [question for question in self.questions(every, prompts) if question.benchmark]
         turns = [(question, number) for question in asked for number in range(len(question.turns))]
         for place, (question, number) in enumerate(turns, start=1):

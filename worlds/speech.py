@@ -86,7 +86,7 @@ Recordings = dict[tuple[str, str, int], list[np.ndarray]]  # (word, voice, pitch
 def speak_all(
     engine: Engine, words: Sequence[str], voices: Sequence[str], pitches: Sequence[int], speeds: Sequence[int]
 ) -> Recordings:
-    """Every word in every voice, pitch (0-100) and speed (words a minute): voice by voice, and in it word by word."""
+    """Every word in every voice, pitch (0-100) and speed (words per minute): voice by voice, in it word by word."""
     return {
         (word, voice, pitch): [engine.speak(word, voice, speed, pitch) for speed in speeds]
         for voice in voices

@@ -36,9 +36,9 @@ def write_scenes(
 ) -> Path:
     """Renders `count` items of each task and writes what is asked about them; the same arguments give the same files.
 
-    Writes `media/*.mp4|.png|.wav`, `{split}.jsonl` (one line a question or dialogue; paths relative to it),
-    `{split}_scenes.jsonl` (one line an item: labels and ground truth) and, but for "train" and for tasks without
-    questions of a benchmark, `{task}.jsonl` (what `favor eval` reads, one line a question).
+    Writes `media/*.mp4|.png|.wav`, `{split}.jsonl` (one line per question or dialogue; paths relative to it),
+    `{split}_scenes.jsonl` (one line per item: labels and ground truth) and, but for "train" and for tasks without
+    questions of a benchmark, `{task}.jsonl` (what `favor eval` reads, one line per question).
 
     Args:
         out_dir: folder to write to; made if missing.

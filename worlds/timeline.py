@@ -31,8 +31,10 @@ def overlap(event: Timed, start: float) -> float:
 
 
 def sound_labels(events: Sequence[Timed], steps: int) -> list[str | None]:
-    """The name of the sound in each half second, or "silence", where every half second is clear-cut: one sound fills
-    more than a quarter of it, or none does."""
+    """The name of the sound in each half second, or "silence".
+
+    Every half second must be clear-cut: one sound fills more than a quarter of it, or none does.
+    """
     labels: list[str | None] = []
     for start in (step * STEP for step in range(steps)):
         heard = [event.name for event in events if overlap(event, start) > STEP / 4]

@@ -1,5 +1,5 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""Writes tasks of AVEB as lmms-eval reads them: samples as JSON lines, a YAML file a task, and their functions.
+"""Writes tasks of AVEB as lmms-eval reads them: samples as JSON lines, a YAML file per task, and their functions.
 
 `python -m favor.evaluation.lmms_eval_plugin.export_tasks OUT_DIR --tasks avm,avsr --annotations DIR --media-root DIR`,
 then `lmms-eval --include_path OUT_DIR --tasks aveb_avm,aveb_avsr --model favor --model_args pretrained=PATH_OR_ID`.

@@ -62,7 +62,7 @@ class Favor(lmms):
         self.load_audio_from_video = str(load_audio_from_video).lower() != "false"
 
     def generate_until(self, requests: "list[Instance]") -> list[str]:
-        """One answer a request, in their order."""
+        """One answer per request, in their order."""
         answers: list[str] = []
         for start in tqdm(range(0, len(requests), self.batch_size), desc="favor"):
             batch = [request.args for request in requests[start : start + self.batch_size]]

@@ -11,7 +11,7 @@ Reader = Callable[[Path, Path | None], list[EvalSample]]
 
 
 def audiocaps(prompt: str) -> Reader:
-    """Reads AudioCaps' csv, one row a caption; the captions of a clip (five in the test set) become one sample.
+    """Reads AudioCaps' csv, one row per caption; the captions of a clip (five in the test set) become one sample.
 
     The sound is sought under the names in use: YOUTUBEID_START, YOUTUBEID, YYOUTUBEID and the caption's number.
     """

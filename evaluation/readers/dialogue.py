@@ -1,5 +1,5 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""Dialogues about a video: AVSD as published and SAVEBench's avsd_textformat_subset.json, one sample a turn."""
+"""Dialogues about a video: AVSD as published and SAVEBench's avsd_textformat_subset.json, one sample per turn."""
 
 from pathlib import Path
 

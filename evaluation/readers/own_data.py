@@ -1,5 +1,5 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""Samples of any origin for any task: `TASK.jsonl`, one JSON object a line with `EvalSample`'s fields.
+"""Samples of any origin for any task: `TASK.jsonl`, one JSON object per line with `EvalSample`'s fields.
 
     {"id": "1", "question": "Which sound is heard?", "references": ["bell"], "media": {"video": "media/1.mp4"}}
 
@@ -53,7 +53,7 @@ def read_samples(
         except ValueError as error:
             raise ValueError(f"{path}, line {number}: {error}") from error
     if not samples:
-        raise ValueError(f"{path} holds no sample; write one JSON object a line.")
+        raise ValueError(f"{path} holds no sample; write one JSON object per line.")
     ids = {sample.id for sample in samples}
     for sample in samples:
         for key in {"pair", "pair_of"} & set(sample.extra):
@@ -145,7 +145,7 @@ def _object(pairs: list[tuple[str, Json]]) -> Record:
 
 def _sample(record: object, finder: MediaFinder, prompt: str | None) -> EvalSample:
     if not isinstance(record, dict):
-        raise ValueError(f"{record!r} is no JSON object; write one sample a line.")
+        raise ValueError(f"{record!r} is no JSON object; write one sample per line.")
     unknown = [key for key in record if key not in (*REQUIRED, *OPTIONAL)]
     if unknown:
         known = ", ".join((*REQUIRED, *OPTIONAL))

@@ -65,7 +65,7 @@ def build_isqa(
             several, each question gets one by lot; its name stands in the file, since scores depend on it.
         textvqa_images: folder of TextVQA's images; None if they lie beside the questions.
         gqa_images: folder of GQA's images; None if they lie beside the questions.
-        count: questions a file.
+        count: questions per file.
         seed: of the choice of questions and voices.
         progress: whether to show a progress bar.
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""The report as Markdown: tables, and one line a task on how its number came about."""
+"""The report as Markdown: tables, and one line per task on how its number came about."""
 
 from collections.abc import Sequence
 

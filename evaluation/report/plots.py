@@ -32,7 +32,7 @@ LIMIT = 120.0  # percent; a word error rate beyond it would press all else toget
 
 
 def score_plot(runs: Sequence[Run], tasks: Sequence[EvalTask]) -> str | None:
-    """Headlines with intervals, one line a task, beside the paper's; None if none is in percent."""
+    """Headlines with intervals, one line per task, beside the paper's; None if none is in percent."""
     shown = _shown(runs, tasks)
     if not shown:
         return None
@@ -105,7 +105,7 @@ def sweep_columns(sweep: Sweep) -> int:
 
 
 def sweep_plot(sweep: Sweep) -> str:
-    """A panel a task, with intervals; along the diversity loss also the mean similarity of the queries (figure 4)."""
+    """A panel per task, with intervals; along the diversity loss also the queries' mean similarity (figure 4)."""
     columns = sweep_columns(sweep)
     rows = -(-len(sweep.lines) // columns)
     with rc_context(STYLE):

@@ -13,8 +13,8 @@ from .runs import Run
 from .tables import Table, TableRow, headline_of, scale_of, shown_interval, shown_value
 
 SWEPT = {  # fact of the model -> axis title
-    "fps": "frames a second",
-    "window_frames": "frames a window, k",
+    "fps": "frames per second",
+    "window_frames": "frames per window, k",
     "diversity_loss_weight": "diversity loss weight, lambda",
 }
 

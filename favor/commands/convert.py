@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     released = parser.add_argument_group("released settings that the file does not hold")
     released.add_argument("--lora-alpha", type=float, default=32.0, help="default: 32")
     released.add_argument("--num-attention-heads", type=int, default=12, help="of the causal Q-Former (default: 12)")
-    released.add_argument("--window-frames", type=int, default=10, help="frames a window (default: 10)")
+    released.add_argument("--window-frames", type=int, default=10, help="frames per window (default: 10)")
 
 
 def run(arguments: argparse.Namespace) -> None:

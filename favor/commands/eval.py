@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--num-processes", type=int, default=1, metavar="N", help="processes, one per GPU where there are"
     )
-    parser.add_argument("--fps", type=float, metavar="HZ", help="frames a second (default: the model's own)")
+    parser.add_argument("--fps", type=float, metavar="HZ", help="frames per second (default: the model's own)")
     parser.add_argument(
         "--generate", action="append", default=[], metavar="KEY=VALUE", help="change a setting of generation"
     )

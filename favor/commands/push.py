@@ -94,7 +94,7 @@ def read_scores(path: Path) -> "ModelScores":
     command = results.measured_with or "favor eval"
     fps = results.settings.fps
     return ModelScores(
-        measured_with=f"`{command}`" + ("" if fps is None else f" at {fps:g} frames a second"),
+        measured_with=f"`{command}`" + ("" if fps is None else f" at {fps:g} frames per second"),
         tasks=tuple(
             TaskScore(
                 task=task,

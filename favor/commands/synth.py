@@ -17,9 +17,9 @@ _EPILOG = """\
 
 files in OUT_DIR:
   media/               .mp4, .png and .wav files
-  SPLIT.jsonl          one line a question or dialogue, as favor sft reads them
-  SPLIT_scenes.jsonl   one line an item: labels of every picture and sound, ground truth
-  TASK.jsonl           one line a question, as favor eval reads them; not for the split train
+  SPLIT.jsonl          one line per question or dialogue, as favor sft reads them
+  SPLIT_scenes.jsonl   one line per item: labels of every picture and sound, ground truth
+  TASK.jsonl           one line per question, as favor eval reads them; not for the split train
 
 docs/aveb-mini.md describes the tasks, the labels and the levels of difficulty.
 """

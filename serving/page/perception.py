@@ -29,14 +29,14 @@ class Perception:
 
     Attributes:
         kind: "video", "image" or "audio".
-        frame_rate: time steps a second, in Hz.
+        frame_rate: time steps per second, in Hz.
         window_steps: time steps of a window; None if the model has no windows.
         tokens: language model tokens that stand for the file, with its sound.
         pictures: (F, h, w, 3) uint8, the distinct pictures, small.
         shown: for each time step the row of `pictures` that shows; empty for a sound.
         drawn_every: only every so many steps' pictures are in `pictures`.
         loudness: (samples,) float32 from 0 to 1; empty without sound.
-        loudness_rate: samples a second.
+        loudness_rate: samples per second.
     """
 
     kind: str

@@ -185,7 +185,7 @@ def test_what_is_not_the_models_score_does_not_pass_into_its_card(options, said,
 def test_what_the_model_scored_passes_into_its_card(benchmark, tmp_path):
     results = evaluate(benchmark, tmp_path / "out", "--tasks", "avm,ac", "--limit", "2", "--fps", "4")
     scores = read_scores(tmp_path / "out")
-    assert scores.measured_with == "`favor eval` at 4 frames a second"
+    assert scores.measured_with == "`favor eval` at 4 frames per second"
     assert [score.task for score in scores.tasks] == ["ac", "avm"]
     for score in scores.tasks:
         entry = results["tasks"][score.task]

@@ -14,7 +14,7 @@ from favor.modeling_favor import FavorCausalQFormer, FavorCausalQFormerConfig
 from .tiny_models import randomized
 
 DIRECTIONS = ("previous", "released", "none")
-P, D = 3, 16  # vectors a frame, feature width
+P, D = 3, 16  # vectors per frame, feature width
 FRAMES = 4  # of a window
 
 

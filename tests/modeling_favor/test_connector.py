@@ -20,7 +20,7 @@ LENGTHS = st.tuples(st.integers(0, 7), st.integers(0, 15))  # pictures, audio ve
 
 
 class Sizes(NamedTuple):
-    visual: int  # vectors a picture
+    visual: int  # vectors per picture
     audio: int  # vectors a synchronised frame
     window: int | None
 
@@ -269,7 +269,7 @@ def test_too_long_a_single_window_says_how_long_it_may_be():
 
 
 def test_another_number_of_vectors_a_picture_is_refused():
-    with pytest.raises(ValueError, match="has 4 vectors a frame.* 3.*num_visual_query_tokens"):
+    with pytest.raises(ValueError, match="has 4 vectors per frame.* 3.*num_visual_query_tokens"):
         run(tiny_connector(), {"visual": torch.randn(1, 2, 4, VISUAL_WIDTH)})
 
 

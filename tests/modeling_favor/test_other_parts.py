@@ -71,7 +71,7 @@ def test_without_visual_qformer_the_towers_states_are_the_pictures_vectors(visio
 def test_a_tower_with_another_number_of_vectors_says_what_to_set():
     model = model_with("siglip_vision_model", qformer_config=None, num_visual_query_tokens=5)
     with pytest.raises(
-        ValueError, match="has 4 vectors a frame.*visual_vectors_per_frame is 5.*num_visual_query_tokens"
+        ValueError, match="has 4 vectors per frame.*visual_vectors_per_frame is 5.*num_visual_query_tokens"
     ):
         logits_of(model, SAMPLES)
 

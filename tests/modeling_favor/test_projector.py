@@ -100,7 +100,7 @@ def test_missing_streams_and_counts_are_filled_in():
     torch.testing.assert_close(torch.cat([heard, seen], 1), whole)
     with pytest.raises(ValueError, match="neither"):
         connector()
-    with pytest.raises(ValueError, match="has 2 vectors a frame.*is 3"):
+    with pytest.raises(ValueError, match="has 2 vectors per frame.*is 3"):
         connector(visual=batch["visual"][:, :, :2])
 
 

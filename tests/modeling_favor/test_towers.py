@@ -1,5 +1,5 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""The encoders are those of the published models: the same vectors a picture, the same states a sound."""
+"""The encoders are those of the published models: the same vectors per picture, the same states per sound."""
 
 import pytest
 import torch

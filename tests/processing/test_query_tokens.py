@@ -19,7 +19,7 @@ def placeholders(processor, **inputs):
 @pytest.mark.parametrize(
     ("values", "tokens"),
     [
-        ({}, 250 + 10 + 9),  # 5 s: 50 audio vectors and 2 pictures a second, 9 patches
+        ({}, 250 + 10 + 9),  # 5 s: 50 audio vectors and 2 pictures per second, 9 patches
         ({"audio_pool_size": 7}, 36 + 10 + 9),
         ({"visual_pooling": "space"}, 250 + 10),
         ({"visual_pooling": "time"}, 250 + 9),

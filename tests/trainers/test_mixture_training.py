@@ -60,7 +60,7 @@ def make_trainer(model_and_processor, training_dir, tmp_path):
 @pytest.mark.parametrize("streaming", [False, True])
 def test_two_epochs_differ_and_resuming_goes_on_with_the_same_samples(make_trainer, tmp_path, streaming):
     whole = make_trainer("whole", streaming, save_strategy="steps", save_steps=4)
-    whole.train()  # 3 steps an epoch: the checkpoint is in the second one
+    whole.train()  # 3 steps per epoch: the checkpoint is in the second one
     seen = whole.data_collator.seen()
     assert len(set(seen[:6]) - set(seen[6:12])) > 0
     resumed = make_trainer("resumed", streaming)

@@ -121,7 +121,7 @@ def second_system(training_dir, tmp_path_factory) -> dict:
 
 @contextmanager
 def logged_steps() -> Iterator[list[dict]]:
-    """Collects what the trainers log meanwhile, one entry a step."""
+    """Collects what the trainers log meanwhile, one entry per step."""
     steps: list[dict] = []
     train = FavorSFTTrainer.train
 

@@ -34,7 +34,7 @@ class Tone:
 
 @dataclass(frozen=True)
 class ToneScene(Scene):
-    """One second of grey at 4 pictures a second, with a tone in one of its halves; every third has no question."""
+    """One second of grey at 4 pictures per second, with a tone in one of its halves; every third has no question."""
 
     task = "asr"
     frame_rate = 4

@@ -1,5 +1,5 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""Teaches the connector of a small model to say what it is shown, a word a query, before both learn from media.
+"""Teaches the connector of a small model to say what it is shown, a word per query, before both learn from media.
 
 The paper's connector learns from a language model that can read already. Learnt together from nothing, its queries
 become alike, and the language model, which has nothing to read yet, does not tell them what to hold.

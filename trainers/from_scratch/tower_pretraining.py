@@ -97,9 +97,7 @@ def train_visual_tower(
     settings: TowerPretraining,
     generator: torch.Generator,
 ) -> dict[str, float]:
-    """
-    Vision tower and visual Q-Former learn every label that a single picture has, read from all Q-Former outputs.
-    """
+    """Vision tower and visual Q-Former learn every label that a single picture has, read from all queries."""
     augmentation = settings.augmentation
     seen = [(s.clip.pictures, s.labels) for s in scenes if s.clip.pictures is not None]
     pictures = torch.from_numpy(np.concatenate([clip for clip, _ in seen]))
@@ -144,7 +142,7 @@ def train_audio_tower(
 ) -> dict[str, float]:
     """The audio tower learns which sound is heard at each of its output vectors."""
     heard = [s for s in scenes if s.clip.log_mel is not None]
-    log_mel = torch.from_numpy(np.concatenate([s.clip.log_mel for s in heard]))  # one chunk a scene
+    log_mel = torch.from_numpy(np.concatenate([s.clip.log_mel for s in heard]))  # one chunk per scene
     tower, rate = model.model.audio_tower, model.config.audio_encoder_rate
     names = sorted({event_name(e) for s in heard for e in s.truth["events"]})
     targets = torch.stack(
@@ -171,11 +169,10 @@ def fit(
     learning_rate: float,
     muon_learning_rate: float | None = None,
 ) -> dict[str, float]:
-    """
-    Trains with a one-cycle rate; returns the accuracies averaged over the last 50 steps.
+    """Trains with a one-cycle rate; returns the accuracies averaged over the last 50 steps.
 
-    `learning_rate` is AdamW's; with `muon_learning_rate`, the weight matrices of `layers`, not those of `heads`, are
-    Muon's.
+    AdamW trains all weights at `learning_rate`. With `muon_learning_rate` the weight matrices of `layers`, but not
+    those of `heads`, are trained by Muon at that rate.
     """
     parameters = [weight for part in (layers, heads) for weight in part.parameters() if weight.requires_grad]
     optimizer: torch.optim.Optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.01)
@@ -234,14 +231,14 @@ def sound_targets(scene: LabelledScene, names: list[str], rate: float, vectors: 
 
 
 def random_batches(count: int, batch_size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
-    """Row indices, epoch after epoch."""
+    """Batches of row indices in random order, epoch after epoch."""
     while True:
         order = torch.randperm(count, generator=generator)
         yield from order.split(batch_size)
 
 
 def balanced_batches(kinds: Sequence[Kind], batch_size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
-    """Row indices, as many of each kind on average."""
+    """Batches of row indices without end, each kind drawn equally often on average."""
     place_of = {kind: place for place, kind in enumerate(sorted(set(kinds)))}
     places, count = torch.tensor([place_of[kind] for kind in kinds]), len(place_of)
     rows_of_kind = [torch.nonzero(places == place)[:, 0] for place in range(count)]
@@ -253,9 +250,14 @@ def balanced_batches(kinds: Sequence[Kind], batch_size: int, generator: torch.Ge
 
 
 def label_scenes(path: str | Path, clips: Mapping[tuple, DecodedClip], names: list[str]) -> list[LabelledScene]:
-    """Joins a scenes file of AVEB-mini with the decoded clips that it describes.
+    """Joins a scenes file of AVEB-mini with the decoded clips that it describes; other scenes are left out.
 
-    Scenes that were not decoded are left out. `names`: of the lists with a label for each picture.
+    Args:
+        path: of the scenes file, one JSON object per line.
+        clips: by the media columns of their samples.
+        names: of the lists that hold a label for each picture.
+
+    Raises `ValueError` if a list has another number of labels than the clip has pictures, or no scene was decoded.
     """
     path = Path(path)
     by_source = {next(source for source in key[:3] if source is not None): clip for key, clip in clips.items()}

@@ -26,7 +26,7 @@ class AcScene(SoundScene):
         rng, level = draw.rng, draw.level
         steps, count = rng.randint(*_STEPS), rng.randint(*level.sounds)
         steps = max(steps, 2 * count - 1)
-        spare = steps - (2 * count - 1)  # half seconds beyond one a sound and one between two
+        spare = steps - (2 * count - 1)  # half seconds beyond one per sound and one between two
         longer = rng.randint(0, min(count, spare))
         lengths = rng.sample([2] * longer + [1] * (count - longer), count)
         gaps = _shares(rng, spare - longer, count + 1)

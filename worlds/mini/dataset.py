@@ -81,8 +81,10 @@ def write_split(
 
 
 def parse_tasks(tasks: str) -> dict[str, Sampler]:
-    """How to sample each task behind names separated by commas: first "moments" with the chosen families of its
-    questions, then the tasks of AVEB in its order."""
+    """How to sample each task that `tasks` names, separated by commas.
+
+    First "moments" with the chosen families of its questions, then the tasks of AVEB in its order.
+    """
     chosen: set[str] = set()
     families: set[str] = set()
     for name in (part.strip() for part in tasks.split(",")):

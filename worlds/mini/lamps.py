@@ -36,7 +36,7 @@ def place_lamp(rng: random.Random, look: Look, cell: int, lit: Sequence[bool]) -
 
 
 def draw_lamps(seed: int, lamps: Sequence[Lamp], steps: int) -> np.ndarray:
-    """All frames, (frames, 128, 128, 3) uint8, at 8 a second."""
+    """All frames, (frames, 128, 128, 3) uint8, at 8 per second."""
     rng = np.random.default_rng([seed, 1])
     still = background(rng)
     looks = {}
@@ -62,8 +62,10 @@ def sounds_when(rng: random.Random, kind: str, sounding: Sequence[bool]) -> tupl
 
 
 def lamp_labels(lamps: Sequence[Lamp], events: Sequence[SoundEvent], steps: int) -> dict[str, list[str | None]]:
-    """`lit_colour` and `lit_shape` of the one lamp that is lit in each half second, or "nothing"; the labels of the
-    cells, and `sound`."""
+    """Labels by name: `lit_colour` and `lit_shape` of the lamp that is lit, those of the cells, and `sound`.
+
+    Each has one value per half second: where no lamp is lit, "nothing".
+    """
     lit = [next((lamp for lamp in lamps if lamp.lit[step]), None) for step in range(steps)]
     return {
         "lit_colour": [lamp.colour if lamp else NOTHING for lamp in lit],
@@ -74,8 +76,11 @@ def lamp_labels(lamps: Sequence[Lamp], events: Sequence[SoundEvent], steps: int)
 
 
 def ask_timelines(task: str, lamps: Sequence[Lamp], kind: str, sounding: Sequence[bool], odd: bool) -> list[Question]:
-    """Half second by half second what is lit and heard ("red circle bell, nothing silence"), what is lit, and what is
-    heard: lessons. `odd`: whether training does not show the sound with that colour."""
+    """Lessons: half second by half second what is lit and heard, what is lit, and what is heard.
+
+    An answer reads "red circle bell, nothing silence". `odd`: whether training does not show the sound with that
+    colour.
+    """
     lit = [next((lamp.name for lamp in lamps if lamp.lit[step]), NOTHING) for step in range(len(sounding))]
     heard = [kind if sounds else SILENCE for sounds in sounding]
     both = [f"{seen} {sound}" for seen, sound in zip(lit, heard, strict=True)]

@@ -1,6 +1,8 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""Moments: clips, about a tenth of them stills and a tenth sounds, asked about in many ways that belong to no task of
-the benchmark."""
+"""Moments: clips that are asked about in many ways, which belong to no task of the benchmark.
+
+About a tenth of them are stills, and a tenth sounds.
+"""
 
 from dataclasses import dataclass, replace
 from typing import Any, Self

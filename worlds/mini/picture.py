@@ -105,7 +105,7 @@ def paint(frame: np.ndarray, centre: tuple[int, int], mask: np.ndarray, colour: 
 
 
 def write_word(frames: np.ndarray, word: ScreenWord) -> None:
-    """Writes the word on those of `frames` (frames, 128, 128, 3), 8 a second, that are shown during its time."""
+    """Writes the word on those of `frames` (frames, 128, 128, 3), 8 per second, that are shown during its time."""
     shown = frames[round(word.start * FRAME_RATE) : round(word.end * FRAME_RATE)]
     mask = text_mask(word.word, word.size)
     height, width = mask.shape[:2]

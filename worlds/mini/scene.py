@@ -43,7 +43,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class MiniScene(Scene):
-    """A scene of this world: pictures are (frames, 128, 128, 3), 8 a second."""
+    """A scene of this world: pictures are (frames, 128, 128, 3), 8 per second."""
 
     frame_rate = FRAME_RATE
 

@@ -11,7 +11,7 @@ from .speech import speak
 
 _RAMP = 0.006  # seconds of fade at both ends of a sound: no clicks
 _PEAK = 0.45  # of a sound of level 1
-_BELL_PARTIALS = ((1.0, 1.0, 3.0), (2.76, 0.55, 4.0), (5.40, 0.3, 6.0))  # frequency ratio, amplitude, decay a second
+_BELL_PARTIALS = ((1.0, 1.0, 3.0), (2.76, 0.55, 4.0), (5.40, 0.3, 6.0))  # frequency ratio, amplitude, decay per second
 _HUM_HARMONICS = 6
 
 

@@ -13,7 +13,7 @@ from ..speech import Recordings, engine, fit, speak_all
 from .vocabulary import OTHER_WORDS
 from .world import SPEECH_PITCHES, VOICES, WORDS
 
-_SPEEDS = (110, 140, 175, 215)  # words a minute
+_SPEEDS = (110, 140, 175, 215)  # words per minute
 _OTHER_SPEEDS = (130, 185)  # of the words beyond WORDS: fewer, for a quick start
 
 
