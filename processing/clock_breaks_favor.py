@@ -151,11 +151,12 @@ def find_breaks(packets: Sequence[PacketTimes], pictures: int | None) -> dict[in
         if ends and (backward or time > max(ends.values()) + FORWARD):
             expected = max(ends.values()) if before is None else before
             lasting = not backward if next_time is None else _lasts(next_time, packet, shift, expected)
-            if lasting:
-                sound_end = max((end for stream, end in ends.items() if stream != pictures), default=0.0)
-                end = common_end(ends.get(pictures) if pictures is not None else None, sound_end)
-                shift = end - _origin_from(packets, place, pictures, shift)
-                ends = {stream: min(value, end) for stream, value in ends.items()}
+            if not lasting:
+                continue
+            sound_end = max((end for stream, end in ends.items() if stream != pictures), default=0.0)
+            end = common_end(ends.get(pictures) if pictures is not None else None, sound_end)
+            shift = end - _origin_from(packets, place, pictures, shift)
+            ends = {stream: min(value, end) for stream, value in ends.items()}
         noted = shifts.setdefault(packet.stream, [])
         if shift != (noted[-1][1] if noted else 0.0):
             noted.append((packet.number, shift))

@@ -21,6 +21,7 @@ FORMATS = (
 )
 ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: cover art, which is no video
 DEFAULT_TRACK = 0x1  # AV_DISPOSITION_DEFAULT
+HEIF_SEQUENCES = ("msf1", "hevc", "hevx")
 TRACK_HEADERS = 1 << 20  # bytes at the start of a Matroska file in which its tracks are described
 READABLE = "mp4, mov, mkv, webm, avi, ts, flv, ogg, gif, wav, mp3, flac, m4a, png, jpeg, webp, avif or heic"
 
@@ -131,8 +132,8 @@ def unknown_codec(container: av.container.InputContainer, kind: str, file: Binar
     if tag is None and container.format.name == "matroska,webm":
         letter = b"V" if kind == "video" else b"A"
         file.seek(0)
-        element = re.search(rb"\x86[\x81-\xff](" + letter + rb"_[\x21-\x7e]+)", file.read(TRACK_HEADERS))
-        tag = element[1].decode("ascii") if element else None
+        element = re.search(rb"\x86([\x81-\xbf])(" + letter + rb"_[\x21-\x7e]+)", file.read(TRACK_HEADERS))
+        tag = element[2][: element[1][0] & 0x7F].decode("ascii") if element else None
     return tag or "unknown"
 
 
@@ -149,4 +150,7 @@ def _description(container: av.container.InputContainer) -> list[str]:
 def _streams(container: av.container.InputContainer, kind: str) -> list[Any]:
     """The streams of a kind, whether they can be decoded or not; cover art is none."""
     streams = container.streams.video if kind == "video" else container.streams.audio
-    return [stream for stream in streams if not int(stream.disposition) & ATTACHED_PICTURE]
+    streams = [stream for stream in streams if not int(stream.disposition) & ATTACHED_PICTURE]
+    # A sequence of HEIF pictures may hold stills beside its tracks, which FFmpeg shows as streams of their own.
+    tracks = [stream for stream in streams if stream.duration is not None or stream.frames != 1]
+    return tracks if container.metadata.get("major_brand") in HEIF_SEQUENCES and tracks else streams

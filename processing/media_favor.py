@@ -234,7 +234,8 @@ def _iterate(source: MediaSource, request: _Request, chunk_seconds: float) -> It
                 yield _load_still(file, name, request)
                 return
             missing = missing_bytes(file)
-            damage.joined_films = joined_films(file)
+            films = joined_films(file)
+            damage.unread = f"only the first of {films} is read" if films > 1 else ""
         with media_errors(name, missing):
             done = 0
             for selective in (True, False):

@@ -98,7 +98,7 @@ class DamageReport:
         self.junk_frames = 0  # of streams without a container: what looked like sound and was none
         self.silenced = 0  # samples that are no numbers
         self.unknown_codecs: list[str] = []
-        self.joined_films = 0  # MP4 files in this one, if it is a row of them
+        self.unread = ""  # what of the file no demuxer reads
         self.truncated_at: float | None = None
         self._started = time.monotonic()
 
@@ -176,9 +176,9 @@ class DamageReport:
         if self.packets:
             packets = "1 packet" if self.packets == 1 else f"{self.packets} packets"
             warnings.warn(f"{self.name} is damaged: {packets} could not be decoded and were left out.", stacklevel=2)
-        if self.joined_films > 1:
-            what = f"{self.name} is {self.joined_films} films joined byte by byte, of which only the first can be read"
-            warnings.warn(f"{what}. Give each as a file of its own, or join them with ffmpeg.", stacklevel=2)
+        if self.unread:
+            remedy = "Give each as a file of its own, or join them with ffmpeg."
+            warnings.warn(f"{self.name} is joined of several recordings: {self.unread}. {remedy}", stacklevel=2)
         for unknown in self.unknown_codecs:
             warnings.warn(f"{unknown}; it was left out.", stacklevel=2)
         if self.junk_frames:

@@ -29,6 +29,9 @@ FRAME_STARTS = {
     "aac": (b"\xff\xf6", b"\xff\xf0"),
     "ac3": (b"\xff\xff", b"\x0b\x77"),
 }
+# How another file of the kind begins, of which FFmpeg does not read a second (FLV) or a third.
+BEGINNINGS = {"flv": b"FLV\x01", "matroska,webm": b"\x1a\x45\xdf\xa3"}
+BEGINNING_WITHIN = 1 << 20  # bytes after a stream's last packet in which it is looked for
 RESYNCHRONISING = (*FRAME_STARTS, "flac", "amr")
 
 
@@ -81,6 +84,7 @@ class StreamCursor:
 
     def __init__(self, source: MediaFile, kind: str, threads: int = 1):
         self._arguments = (source, kind, threads)
+        self._source = source
         self.damage, self.missing = source.damage, source.missing
         self.container = source.opened()
         self.stream = pick_stream(self.container, kind, source.tracks[kind], self.damage.name)
@@ -221,6 +225,7 @@ class StreamCursor:
         count, name = 0, self.damage.name
         self._last: tuple[float, float] | None = None  # decoding time of the last packet as it was, and its length
         self._shift = 0.0
+        self._place = -1  # of the last packet, in bytes
         while True:
             self.damage.check_time()
             try:
@@ -230,7 +235,9 @@ class StreamCursor:
                     self.damage.add_packet(self.time - self.origin, error.strerror)
                 packet = None
             if packet is None:
+                self._look_behind()
                 return
+            self._place = packet.pos if packet.pos is not None else self._place
             if self._breaks.joinable and packet.size:
                 self._mend_stamps(packet, count)
             count += 1
@@ -240,6 +247,15 @@ class StreamCursor:
             if stamp is not None:
                 self.time = self._seconds(stamp)
             yield packet
+
+    def _look_behind(self) -> None:
+        """Notes whether another recording follows the last packet, which the demuxer has passed over."""
+        beginning = BEGINNINGS.get(self.container.format.name)
+        if beginning is None or self._place < 0 or not self._breaks.joinable:
+            return
+        self._source.file.seek(self._place)
+        if beginning in self._source.file.read(BEGINNING_WITHIN):
+            self.damage.unread = f"what follows {self.time - self.origin:.2f} s cannot be read"
 
     def _mend_stamps(self, packet: av.Packet, number: int) -> None:
         """Puts a packet on the clock that goes on where the file's own begins again."""
