@@ -24,12 +24,12 @@ def full(kind, *contents, version=0, flags=0):
     return box(kind, struct.pack(">I", version << 24 | flags), *contents)
 
 
-def coded(pixels):
+def coded(pixels, pixel_format="yuv420p"):
     """One (H, W, 3) picture as a HEVC sample, and its decoder's configuration, both as Matroska and HEIF hold them."""
     file = io.BytesIO()
     with av.open(file, "w", format="matroska") as container:
         stream = container.add_stream("libx265", rate=1)
-        stream.height, stream.width, stream.pix_fmt = *pixels.shape[:2], "yuv420p"
+        stream.height, stream.width, stream.pix_fmt = *pixels.shape[:2], pixel_format
         stream.options = {"x265-params": "log-level=none:qp=4", "preset": "ultrafast"}
         container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
         container.mux(stream.encode(None))
@@ -64,7 +64,7 @@ def heic(tiles, layout=None, size=None, properties=(), alpha=None):
         shared.append(prop)
         of_item[primary - 1].append(len(shared))
     if alpha is not None:
-        sample, configuration = coded(alpha)
+        sample, configuration = coded(alpha, "yuvj420p")  # alpha has the full range
         kinds.append(b"hvc1")
         data.append(sample)
         urn = full(b"auxC", b"urn:mpeg:hevc:2015:auxid:1\0")
