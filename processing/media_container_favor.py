@@ -1,32 +1,29 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""Opens media files safely and decodes one stream of them, packet by packet, within bounds.
+"""Opens media files safely, and picks streams in them.
 
 Containers are opened as file objects with the demuxers that we accept and no protocol, so that a playlist dressed as a
-video opens nothing else. Pictures and sound are read by a cursor each: whichever is behind in time goes on, so memory
-stays flat however a file interleaves its streams.
+video opens nothing else.
 """
 
-import math
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 import av
-from av.stream import Discard
 
-from .media_limits_favor import DamagedMediaError, DamageReport, MediaError, MediaLimits
-from .packet_selection_favor import DECODE, DROP, PacketSelection
+from .media_limits_favor import DamagedMediaError, MediaError, MediaLimits
 
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,mpegvideo,flv,avi,asf,ogg,gif,h264,hevc,ivf,m4v,"
     "wav,w64,mp3,flac,aac,ac3,aiff,au,caf,amr,wv"
 )
-# Recordings that may begin anywhere: what cannot be decoded at their start belongs to what was cut off.
-CUT_STARTS = ("mpegts", "mpeg", "mpegvideo", "flv", "avi", "mp3", "aac", "ac3", "h264", "hevc", "m4v")
 ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: cover art, which is no video
 DEFAULT_TRACK = 0x1  # AV_DISPOSITION_DEFAULT
-READABLE = "mp4, mov, mkv, webm, avi, ts, flv, ogg, gif, wav, mp3, flac, m4a, png, jpeg or webp"
+HEIF_SEQUENCES = ("msf1", "hevc", "hevx")
+TRACK_HEADERS = 1 << 20  # bytes at the start of a Matroska file in which its tracks are described
+READABLE = "mp4, mov, mkv, webm, avi, ts, flv, ogg, gif, wav, mp3, flac, m4a, png, jpeg, webp, avif or heic"
 
 
 class FileView:
@@ -60,7 +57,7 @@ class FileView:
 
 @contextmanager
 def media_errors(name: str, missing: int = 0) -> Iterator[None]:
-    """The one place where PyAV's many exceptions become a `MediaError` that names the file.
+    """The one place where the exceptions of PyAV, Pillow and a caller's file object become a `MediaError`.
 
     Args:
         name (`str`): of the file.
@@ -68,9 +65,9 @@ def media_errors(name: str, missing: int = 0) -> Iterator[None]:
     """
     try:
         yield
-    except MediaError:
+    except (MediaError, Warning):
         raise
-    except (av.FFmpegError, OSError, EOFError, ValueError, ArithmeticError, LookupError, MemoryError) as error:
+    except Exception as error:  # whatever a caller's file object, or a broken header, leads to
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         if missing:
             raise DamagedMediaError(
@@ -108,10 +105,10 @@ def pick_stream(container: av.container.InputContainer, kind: str, track: int | 
     """The stream to use: number `track` of its kind, else the default one, else the first; None if there is none.
 
     Raises:
-        ValueError: if there is no such track.
+        MediaError: if there is no such track.
     """
-    streams = container.streams.video if kind == "video" else container.streams.audio
-    usable = [stream for stream in streams if not int(stream.disposition) & ATTACHED_PICTURE and stream.codec_context]
+    streams = _streams(container, kind)
+    usable = [stream for stream in streams if stream.codec_context]
     if track is not None:
         if not 0 <= track < len(usable):
             raise MediaError(f"{name} has {len(usable)} {kind} tracks, but {kind}_track={track} was asked for.")
@@ -119,180 +116,41 @@ def pick_stream(container: av.container.InputContainer, kind: str, track: int | 
     return next((stream for stream in usable if int(stream.disposition) & DEFAULT_TRACK), next(iter(usable), None))
 
 
-class StreamCursor:
-    """Decodes one stream of a file from its beginning, or from a point in time.
+def unknown_codec(container: av.container.InputContainer, kind: str, file: BinaryIO) -> str | None:
+    """The name of the codec that hides a file's pictures or sound, where none of its tracks of that kind is decoded.
 
-    Args:
-        file (binary file): shared with other cursors.
-        kind (`"video"` or `"audio"`), track (`int`, *optional*): which stream.
-        damage (`DamageReport`): takes what cannot be decoded; knows the file's name and limits.
-        missing (`int`): bytes that the file announces but does not have.
-        threads (`int`): of the decoder.
-
-    Attributes:
-        stream: the stream, or None if the file has none of that kind; then there is nothing else to do with it.
-        time (`float`): of the last packet, in the stream's own seconds.
+    None if there is no such track, or one can be decoded.
     """
-
-    def __init__(
-        self, file: BinaryIO, kind: str, track: int | None, damage: DamageReport, missing: int = 0, threads: int = 1
-    ):
-        self._arguments = (file, kind, track, damage, missing, threads)
-        self.damage, self.missing = damage, missing
-        self.container = open_container(file, damage.name, damage.limits)
-        self.stream = pick_stream(self.container, kind, track, damage.name)
-        self.time = 0.0
-        self.origin = 0.0  # the file's zero in the stream's own time, and
-        self.zero = 0.0  # the clip's start
-        self.quiet_until = -math.inf  # damage before this time is none of the clip's
-        self.selection: PacketSelection | None = None
-        self._early: list[Any] = []  # frames decoded to learn the first timestamp
-        self._stamps: list[int] = []  # of packets whose pictures have not come out, with `_sorted_stamps`
-        self._decoded = False
-        if self.stream is None:
-            return
-        for other in self.container.streams:
-            if other.index != self.stream.index:
-                other.discard = Discard.all
-        self._time_base = self.stream.time_base
-        self.codec = self.stream.codec_context
-        self.codec.thread_count = threads
-        if threads > 1:
-            self.codec.thread_type = "FRAME"
-        if kind == "video":
-            self.codec.options = {"max_pixels": str(damage.limits.max_pixels)}
-        # AVI tells when a picture is decoded, not when it is shown: the earliest time goes to what comes out next.
-        self._sorted_stamps = kind == "video" and self.container.format.name == "avi" and self.codec.has_b_frames
-        self._packets = self._read_packets()
-
-    def close(self) -> None:
-        """Closes the file's container; the file itself stays open."""
-        self.container.close()
-
-    def reopened(self) -> "StreamCursor":
-        """The same stream from its beginning."""
-        self.close()
-        return StreamCursor(*self._arguments)
-
-    def first_time(self) -> float | None:
-        """The timestamp of the first frame, in seconds; nothing is lost by asking."""
-        if self.stream is None:
-            return None
-        while not self._early:
-            packet = next(self._packets, None)
-            if packet is None:
-                return None
-            self._early += self._decode(packet, DECODE)
-        return next((self._seconds(frame.pts) for frame in self._early if frame.pts is not None), None)
-
-    def seek(self, seconds: float) -> bool:
-        """Goes to the last restart before `seconds` of the stream's own time; False if the container cannot."""
-        try:
-            self.container.seek(int(seconds / self.stream.time_base), stream=self.stream)
-        except av.FFmpegError:
-            return False
-        self._early, self._stamps, self._packets = [], [], self._read_packets()
-        return True
-
-    def frames(self) -> Iterator[tuple[Any, float | None]]:
-        """Decoded frames in order, each with its time in seconds from `zero`."""
-        for frame in self._early:
-            yield frame, self._since_zero(frame)
-        self._early = []
-        chosen = (
-            self.selection.choose(self._packets)
-            if self.selection is not None
-            else ((packet, DECODE) for packet in self._packets)
-        )
-        for packet, effort in chosen:
-            if effort is DROP:
-                continue
-            for frame in self._decode(packet, effort):
-                if self.selection is not None:
-                    self.selection.check(frame)
-                yield frame, self._since_zero(frame)
-        for frame in self._flush():
-            yield frame, self._since_zero(frame)
-        if self.selection is not None:
-            self.selection.check_end()
-        if self.missing:
-            self.damage.add_truncation(self.time - self.origin, self.missing)
-
-    def _since_zero(self, frame: Any) -> float | None:
-        return None if frame.pts is None else self._seconds(frame.pts) - self.zero
-
-    def _seconds(self, stamp: int) -> float:
-        """A timestamp of the stream, correctly rounded; the fraction itself is slow to compute with."""
-        return stamp * self._time_base.numerator / self._time_base.denominator
-
-    def _read_packets(self) -> Iterator[av.Packet]:
-        packets = self.container.demux(self.stream)
-        count, name = 0, self.damage.name
-        while True:
-            self.damage.check_time()
-            try:
-                packet = next(packets, None)
-            except av.FFmpegError as error:
-                if not self.missing:  # a truncated file is reported as such, once
-                    self.damage.add_packet(self.time - self.origin, error.strerror)
-                packet = None
-            if packet is None:
-                return
-            count += 1
-            if self.stream.type == "video":
-                self.damage.limits.check("max_source_frames", count, f"{name} has more than {count - 1} pictures")
-            stamp = packet.pts if packet.pts is not None else packet.dts
-            if stamp is not None:
-                self.time = self._seconds(stamp)
-            yield packet
-
-    def _decode(self, packet: av.Packet, effort: str) -> list[Any]:
-        """A packet's frames; none, and a report, if it is damaged."""
-        if self.selection is not None:
-            self.codec.skip_frame = effort
-        stamp = packet.pts if packet.pts is not None else packet.dts
-        try:
-            frames = packet.decode()
-        except av.EOFError:
-            return []
-        except av.FFmpegError as error:
-            self._report(packet, error)
-            return []
-        if self._sorted_stamps:
-            self._stamps += [] if stamp is None else [stamp]
-            self._stamps.sort(reverse=True)
-            for frame in frames:
-                frame.pts = self._stamps.pop() if self._stamps else None
-        self._decoded = self._decoded or bool(frames)
-        return frames
-
-    def _report(self, packet: av.Packet, error: av.FFmpegError) -> None:
-        if self.selection is not None:
-            self.selection.stop_choosing()
-        cut_off = not self._decoded and self.container.format.name in CUT_STARTS
-        if not (cut_off or self.time < self.quiet_until or (self.missing and packet.is_corrupt)):
-            if isinstance(error, av.ArgumentError) and self.stream.type == "video":
-                self.damage.add_refused_picture(self.time - self.origin)
-            else:
-                self.damage.add_packet(self.time - self.origin, error.strerror)
-
-    def _flush(self) -> list[Any]:
-        """What the decoder still holds after a container that broke off; a whole one has handed it out."""
-        try:
-            return self.codec.decode(None)
-        except av.FFmpegError:
-            return []
+    streams = _streams(container, kind)
+    if not streams or any(stream.codec_context for stream in streams):
+        return None
+    line = next((line for line in _description(container) if f"Stream #0:{streams[0].index}" in line), "")
+    match = re.search(r": (?:Video|Audio): (\w+)(?:[^(,]*\((\S+) / 0x)?", line)
+    codec, tag = match.groups() if match else ("none", None)
+    if codec != "none":
+        return codec
+    if tag is None and container.format.name == "matroska,webm":
+        letter = b"V" if kind == "video" else b"A"
+        file.seek(0)
+        element = re.search(rb"\x86([\x81-\xbf])(" + letter + rb"_[\x21-\x7e]+)", file.read(TRACK_HEADERS))
+        tag = element[2][: element[1][0] & 0x7F].decode("ascii") if element else None
+    return tag or "unknown"
 
 
-def packets_end(file: BinaryIO, kind: str, track: int | None, damage: DamageReport) -> float:
-    """Where a stream ends, in its own seconds, by its packets' timestamps; nothing is decoded."""
-    cursor = StreamCursor(file, kind, track, damage)
+def _description(container: av.container.InputContainer) -> list[str]:
+    """FFmpeg's own lines about a container; PyAV gets them from its log, so that must let them through."""
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.INFO)
     try:
-        end = 0.0
-        for packet in cursor._packets if cursor.stream is not None else ():
-            stamp = packet.pts if packet.pts is not None else packet.dts
-            if stamp is not None:
-                end = max(end, float((stamp + (packet.duration or 0)) * packet.time_base))
-        return end
+        return container.dumps_format().splitlines()
     finally:
-        cursor.close()
+        av.logging.set_level(level)
+
+
+def _streams(container: av.container.InputContainer, kind: str) -> list[Any]:
+    """The streams of a kind, whether they can be decoded or not; cover art is none."""
+    streams = container.streams.video if kind == "video" else container.streams.audio
+    streams = [stream for stream in streams if not int(stream.disposition) & ATTACHED_PICTURE]
+    # A sequence of HEIF pictures may hold stills beside its tracks, which FFmpeg shows as streams of their own.
+    tracks = [stream for stream in streams if stream.duration is not None or stream.frames != 1]
+    return tracks if container.metadata.get("major_brand") in HEIF_SEQUENCES and tracks else streams

@@ -13,17 +13,19 @@ from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
-from .media_container_favor import StreamCursor, media_errors, packets_end
+from .animations_favor import AnimationCursor
+from .clock_breaks_favor import common_end, common_origin
+from .media_container_favor import media_errors
 from .media_limits_favor import DamageReport, MediaError, MediaLimits, to_limits
-from .media_sources_favor import MediaSource, is_image, load_image, open_source
-from .media_truncation_favor import missing_bytes
-from .packet_selection_favor import PacketSelection, UntrustedTimestamps
+from .media_sources_favor import MediaSource, open_source
+from .media_truncation_favor import joined_films, missing_bytes
+from .packet_selection_favor import UntrustedTimestamps
 from .picture_track_favor import ROUNDING, PictureTrack, TimeGrid, resized
-from .sound_track_favor import SoundTrack
+from .pictures_favor import animation_format, is_picture_file, load_image
+from .sound_track_favor import JITTER, SoundTrack
+from .stream_cursor_favor import MediaFile, StreamCursor
 
-CODEC_PADDING = 0.1  # seconds of sound before and after the pictures that come from the codec, not from the scene
 SETTLED = 0.2  # seconds beyond a piece's end that must be decoded before it is final; above CODEC_PADDING
-SEEK_MARGIN = 2.0  # seconds decoded before `start`, so that the sound decoder has settled
 COLLECT_SECONDS = 10.0
 PROBE_SECONDS = 1.0  # of a file whose kind is asked
 
@@ -225,17 +227,22 @@ def iterate_media(
 
 def _iterate(source: MediaSource, request: _Request, chunk_seconds: float) -> Iterator[MediaClip]:
     with open_source(source, request.limits) as (file, name):
-        if is_image(file, name, request.limits):
-            yield _load_still(file, name, request)
-            return
         damage = DamageReport(name, request.on_error, request.limits)
-        missing = missing_bytes(file)
+        with media_errors(name):
+            animation = animation_format(file, name, request.limits) if is_picture_file(file) else None
+            if animation is None and is_picture_file(file):
+                yield _load_still(file, name, request)
+                return
+            missing = missing_bytes(file)
+            films = joined_films(file)
+            damage.unread = f"only the first of {films} is read" if films > 1 else ""
         with media_errors(name, missing):
             done = 0
             # First only what is shown is decoded; should timestamps prove wrong in doing so, everything.
             for selective in (True, False):
+                video, audio = _open_cursors(file, request, damage, missing, animation)
                 try:
-                    pieces = _Decoding(file, request, damage, missing, selective).pieces(chunk_seconds)
+                    pieces = _Decoding(video, audio, request, damage, selective).pieces(chunk_seconds)
                     for number, piece in enumerate(pieces):
                         if number >= done:  # the others were handed out the first time, and are the same
                             done = number + 1
@@ -244,8 +251,25 @@ def _iterate(source: MediaSource, request: _Request, chunk_seconds: float) -> It
                                 yield piece
                     break
                 except UntrustedTimestamps:  # once more from the start, every picture decoded
-                    damage.packets, damage.truncated_at = 0, None
+                    damage.reset()
         damage.warn()
+
+
+def _open_cursors(
+    file: BinaryIO, request: _Request, damage: DamageReport, missing: int, animation: str | None
+) -> tuple[StreamCursor | AnimationCursor, StreamCursor | None]:
+    """One cursor for the pictures, and one for the sound; `animation` is Pillow's name of a format without any."""
+    if animation is not None and animation != "GIF":  # FFmpeg reads GIF, and its decoder keeps to our bounds
+        if request.video_track or request.audio_track is not None:
+            raise MediaError(f"{damage.name} is an animation with one video track, 0, and no audio track.")
+        return AnimationCursor(file, damage), None
+    source = MediaFile(file, damage, missing, request.video_track, request.audio_track)
+    video = StreamCursor(source, "video", request.decode_threads)
+    try:
+        return video, StreamCursor(source, "audio")
+    except BaseException:
+        video.close()
+        raise
 
 
 def _load_still(file: BinaryIO, name: str, request: _Request) -> MediaClip:
@@ -259,16 +283,23 @@ class _Decoding:
     """One file being decoded: a cursor and a track for pictures, another pair for sound.
 
     Args:
-        file (binary file), request (`_Request`), damage (`DamageReport`): what to read, how, and where to report.
-        missing (`int`): bytes that the file announces but does not have.
+        video (`StreamCursor` or `AnimationCursor`), audio (`StreamCursor`, *optional*): closed at the end.
+        request (`_Request`), damage (`DamageReport`): how to read them, and where to report.
         selective (`bool`): skip pictures that are not shown.
     """
 
-    def __init__(self, file: BinaryIO, request: _Request, damage: DamageReport, missing: int, selective: bool):
-        self.file, self.request, self.damage, self.selective = file, request, damage, selective
+    def __init__(
+        self,
+        video: StreamCursor | AnimationCursor,
+        audio: StreamCursor | None,
+        request: _Request,
+        damage: DamageReport,
+        selective: bool,
+    ):
+        self.video, self.request, self.damage, self.selective = video, request, damage, selective
+        self.audio = audio if audio is not None and audio.found else None
+        self._cursors = [cursor for cursor in (video, audio) if cursor is not None]
         self.name = damage.name
-        self.video = StreamCursor(file, "video", request.video_track, damage, missing, request.decode_threads)
-        self.audio = StreamCursor(file, "audio", request.audio_track, damage, missing)
         self.origin = 0.0
         self.grid = TimeGrid(request.fps)
         self.pictures: PictureTrack | None = None
@@ -297,31 +328,33 @@ class _Decoding:
             count = max(1, self.grid.before(duration)) if self.grid.times is None else len(self.grid.times)
             yield self._piece(number * chunk_seconds, duration, count)
         finally:
-            self.video.close()
-            self.audio.close()
+            for cursor in (*self._cursors, self.video, self.audio):
+                if cursor is not None:
+                    cursor.close()
 
     def _check_streams(self) -> None:
         request = self.request
-        if self.video.stream is None and self.audio.stream is None:
+        for cursor, kind in zip(self._cursors, ("picture", "sound"), strict=False):
+            wanted = request.with_frames if kind == "picture" else request.with_audio
+            if wanted and cursor.unknown_codec is not None:
+                self.damage.add_unknown_codec(kind, cursor.unknown_codec)
+        if not self.video.found and self.audio is None:
             raise MediaError(
-                f"{self.name} has neither a picture nor a sound stream. Give a video, sound or picture file."
+                f"{self.name} has neither a picture nor a sound stream that can be decoded. "
+                "Give a video, sound or picture file."
             )
-        seen = self.video.stream is not None and request.with_frames
-        heard = self.audio.stream is not None and request.with_audio
+        seen = self.video.found and request.with_frames
+        heard = self.audio is not None and request.with_audio
         if not seen and not heard:
             missing = "picture" if request.with_frames else "sound"
             raise MediaError(f"{self.name} has no {missing} stream, and the other one was not asked for.")
 
     def _find_origin(self) -> float:
-        """The file's time zero: the timestamp of the first picture or the first sound, whichever is earlier.
+        """The file's time zero, of its first picture and its first sound.
 
-        Sound that leads the picture by less than `CODEC_PADDING` is an encoder's priming: then it is the first
-        picture. Both streams count even if one is not wanted, so that muting moves nothing.
+        Both streams count even if one is not wanted, so that muting moves nothing.
         """
-        picture, sound = self.video.first_time(), self.audio.first_time()
-        earliest = min((time for time in (picture, sound) if time is not None), default=0.0)
-        picture = earliest if picture is None else picture
-        return picture if picture - earliest < CODEC_PADDING else earliest
+        return common_origin(self.video.first_time(), self.audio.first_time() if self.audio is not None else None)
 
     def _planned_duration(self) -> float | None:
         """The clip's length by the packets' timestamps, where the pictures to show depend on it."""
@@ -330,11 +363,11 @@ class _Decoding:
             return None
         zero = self.origin + request.start
         picture_end = sound_end = 0.0
-        seen = self.video.stream is not None and request.with_frames
+        seen = self.video.found and request.with_frames
         if seen:
-            picture_end = packets_end(self.file, "video", request.video_track, self.damage) - zero
-        if self.audio.stream is not None and request.with_audio:
-            sound_end = packets_end(self.file, "audio", request.audio_track, self.damage) - zero
+            picture_end = self.video.end() - zero
+        if self.audio is not None and request.with_audio:
+            sound_end = self.audio.end() - zero
         return _clip_duration(picture_end, sound_end, seen, request)
 
     def _make_tracks(self, duration: float | None) -> None:
@@ -351,51 +384,41 @@ class _Decoding:
                 self.kept_steps = np.arange(limits.max_frames) * steps // limits.max_frames
                 self.grid = TimeGrid(request.fps, self.kept_steps / request.fps)
                 max_seconds = limits.max_duration
-        if self.video.stream is not None and request.with_frames:
-            rate = self.video.stream.average_rate
-            frame_seconds = float(1 / rate) if rate else 0.0
-            self.pictures = PictureTrack(self.grid, request.size, request.stop, frame_seconds, self.name, limits)
-        if self.audio.stream is not None and request.with_audio:
-            self.sound = SoundTrack(request.sampling_rate, request.stop, max_seconds, self.name, limits)
+        if self.video.found and request.with_frames:
+            seconds = self.video.frame_seconds
+            self.pictures = PictureTrack(self.grid, request.size, request.stop, seconds, self.name, limits)
+        if self.audio is not None and request.with_audio:
+            self.sound = SoundTrack(
+                request.sampling_rate, request.stop, max_seconds, self.damage, alone=not self.video.found
+            )
 
     def _start_cursors(self) -> dict[Any, Iterator]:
         """Places the cursors at the clip's start; each track with its decoded frames."""
-        zero = self.origin + self.request.start
+        running: dict[Any, Iterator] = {}
         if self.pictures is not None:
-            self.video = self._started(self.video, zero)
+            self.video = self.video.started(self.origin, self.request.start)
             if self.selective:
-                self.video.selection = PacketSelection(
-                    self.video.stream, self.grid, zero, self.request.stop, tolerance=ROUNDING
-                )
-        if self.sound is not None:
-            self.audio = self._started(self.audio, zero)
-        pairs = ((self.pictures, self.video), (self.sound, self.audio))
-        return {track: cursor.frames() for track, cursor in pairs if track is not None}
-
-    def _started(self, cursor: StreamCursor, zero: float) -> StreamCursor:
-        # Nearer to the beginning a seek saves nothing and may go wrong.
-        if self.request.start > 2 * SEEK_MARGIN:
-            cursor.origin, cursor.quiet_until = self.origin, zero
-            first = cursor.first_time() if cursor.seek(zero - SEEK_MARGIN) else None
-            if first is None or first > zero:  # the seek went too far, as it may where a container has no index
-                cursor = cursor.reopened()
-        cursor.origin, cursor.zero = self.origin, zero
-        cursor.quiet_until = zero if self.request.start > 0 else -math.inf
-        return cursor
+                self.video.choose(self.grid, self.request.stop)
+            running[self.pictures] = self.video.frames()
+        if self.sound is not None and self.audio is not None:
+            self.audio = self.audio.started(self.origin, self.request.start)
+            running[self.sound] = self.audio.frames()
+        return running
 
     def _advance(self, track: PictureTrack | SoundTrack, frames: Iterator, until: float) -> bool:
         """Decodes one stream until its track has passed `until`; False at the end of the stream or clip."""
+        late = JITTER if isinstance(track, SoundTrack) else 0.0
         for frame, time in frames:
             if time is not None and time < self.request.stop:
                 what = f"{self.name} goes on after {time:.1f} s"
                 self.request.limits.check("max_duration", time, what, "Choose a part by start and end,")
             track.add(frame, time)
-            if time is not None and time >= self.request.stop:
+            if time is not None and time >= self.request.stop + late:
                 break
             if track.time >= until:
                 return True
         if isinstance(track, SoundTrack):
-            track.close_segment()
+            track.finish()
         return False
 
     def _duration(self) -> float:
@@ -440,10 +463,7 @@ def _steps_sound(audio: np.ndarray, begin: int, steps: np.ndarray, step_samples:
 
 def _clip_duration(picture_end: float, sound_end: float, seen: bool, request: _Request) -> float:
     """The clip's length, of where its streams end: see `load_media`."""
-    duration = max(picture_end, sound_end)
-    # Sound comes in whole codec frames, the last of which is padded; it may add a time step without picture.
-    if seen and duration - picture_end < CODEC_PADDING:
-        duration = picture_end
+    duration = common_end(picture_end, sound_end) if seen else sound_end
     # Rounded timestamps may end a hair after the grid, and add a time step, too.
     if seen and 0 < duration % (1 / request.fps) < ROUNDING:
         duration -= duration % (1 / request.fps)

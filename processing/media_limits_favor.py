@@ -95,13 +95,17 @@ class DamageReport:
     def __init__(self, name: str, on_error: str, limits: MediaLimits):
         self.name, self.on_error, self.limits = name, on_error, limits
         self.packets = 0
+        self.junk_frames = 0  # of streams without a container: what looked like sound and was none
+        self.silenced = 0  # samples that are no numbers
+        self.unknown_codecs: list[str] = []
+        self.unread = ""  # what of the file no demuxer reads
         self.truncated_at: float | None = None
         self._started = time.monotonic()
 
     @property
     def found(self) -> bool:
         """Something was damaged."""
-        return self.packets > 0 or self.truncated_at is not None
+        return self.packets > 0 or self.silenced > 0 or self.truncated_at is not None
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -125,6 +129,32 @@ class DamageReport:
             )
         self.limits.check("max_damaged_packets", self.packets, f"{self.name} has {self.packets} damaged packets")
 
+    def reset(self) -> None:
+        """Forgets what was found, before the file is read once more."""
+        self.packets = self.junk_frames = self.silenced = 0
+        self.unknown_codecs = []
+        self.truncated_at = None
+
+    def add_junk(self, frame: bool) -> None:
+        """Bytes of a stream without a container are no sound: tags or filling, or (`frame`) they look like sound."""
+        self.junk_frames += frame
+
+    def add_samples(self, count: int, reason: str) -> None:
+        """`count` samples of sound are no numbers; they will be silent."""
+        self.silenced += count
+        if self.on_error == "raise":
+            raise DamagedMediaError(f'{reason} Or use on_error="warn", to hear silence there.')
+
+    def add_unknown_codec(self, kind: str, codec: str) -> None:
+        """The file's pictures or sound (`kind`) have a codec that cannot be decoded."""
+        self.unknown_codecs.append(f"{self.name} has a {kind} stream of codec {codec!r}, which cannot be decoded")
+        if self.on_error == "raise":
+            other = "sound" if kind == "picture" else "pictures"
+            raise MediaError(
+                f"{self.unknown_codecs[-1]}. Convert it, for instance to H.264 and AAC in mp4, "
+                f'or use on_error="warn" to take the {other} alone.'
+            )
+
     def add_refused_picture(self, seconds: float) -> None:
         """The decoder refused a picture's size, as it does beyond `max_pixels`; damage to a header looks the same."""
         if self.on_error == "raise":
@@ -146,5 +176,19 @@ class DamageReport:
         if self.packets:
             packets = "1 packet" if self.packets == 1 else f"{self.packets} packets"
             warnings.warn(f"{self.name} is damaged: {packets} could not be decoded and were left out.", stacklevel=2)
+        if self.unread:
+            remedy = "Give each as a file of its own, or join them with ffmpeg."
+            warnings.warn(f"{self.name} is joined of several recordings: {self.unread}. {remedy}", stacklevel=2)
+        for unknown in self.unknown_codecs:
+            warnings.warn(f"{unknown}; it was left out.", stacklevel=2)
+        if self.junk_frames:
+            warnings.warn(
+                f"{self.name} has bytes between its frames of sound: {self.junk_frames} times they looked like "
+                "a frame and could not be decoded. They were left out.",
+                stacklevel=2,
+            )
+        if self.silenced:
+            samples = f"{self.silenced} samples that are not finite"
+            warnings.warn(f"{self.name} holds {samples}; they are silent.", stacklevel=2)
         if self.truncated_at is not None:
             warnings.warn(f"{self.name} is truncated: it ends at {self.truncated_at:.2f} s.", stacklevel=2)

@@ -1,5 +1,5 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""Where media come from: paths, bytes, file objects and `data:` URLs; pictures by Pillow; resizing and resampling.
+"""Where media come from: paths, bytes, file objects and `data:` URLs; resizing of pictures and resampling of arrays.
 
 Nothing here opens a network connection: `http(s)` addresses are refused, so that no prompt makes a server fetch them.
 """
@@ -7,29 +7,29 @@ Nothing here opens a network connection: `http(s)` addresses are refused, so tha
 import base64
 import binascii
 import io
-import math
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
-from urllib.parse import unquote, urlparse
+from urllib.parse import unquote
 
 import av
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps
 
 from .media_limits_favor import MediaError, MediaLimits
 
-IMAGE_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM", b"II*\x00", b"MM\x00*")
-MediaSource = str | os.PathLike | bytes | bytearray | BinaryIO
+SHOWN_CHARACTERS = 100  # of a source in messages
+LONGEST_NAME = 1024  # characters; what is longer, and is not there, was not meant as a path
+MediaSource = str | os.PathLike | bytes | bytearray | memoryview | BinaryIO
 
 
 def is_media_source(value: Any) -> bool:
     """Tells whether `value` is something that `open_source` opens: a path, bytes or a binary file object."""
-    return isinstance(value, (str, os.PathLike, bytes, bytearray)) or hasattr(value, "read")
+    return isinstance(value, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(value, "read")
 
 
 @contextmanager
@@ -41,19 +41,20 @@ def open_source(source: MediaSource, limits: MediaLimits) -> Iterator[tuple[Bina
 
     Raises:
         FileNotFoundError: if the path does not exist.
-        ValueError: for URLs, folders, empty, too large or undecodable sources and other types.
+        MediaError: for URLs, folders, text, empty, too large or undecodable sources and other types.
     """
-    if isinstance(source, (bytes, bytearray)):
-        yield _checked(io.BytesIO(source), f"{len(source)} bytes of media", limits)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        data = bytes(source)
+        yield _checked(io.BytesIO(data), f"{len(data)} bytes of media", limits)
     elif hasattr(source, "read"):
-        name = str(getattr(source, "name", "the file object"))
-        file = cast(BinaryIO, source) if _seekable(source) else io.BytesIO(source.read(limits.max_file_bytes + 1))
-        yield _checked(file, name, limits)
-    elif isinstance(source, str) and source.startswith("data:"):
-        yield _checked(io.BytesIO(_decode_data_url(source)), "the data: URL", limits)
+        yield _file_object(source, limits)
     elif isinstance(source, (str, os.PathLike)):
-        path = _local_path(source)
-        with open(path, "rb") as file:
+        text = _path_text(source)
+        if is_data_url(text) and not _exists(text):
+            yield _checked(io.BytesIO(_decode_data_url(text)), "the data: URL", limits)
+            return
+        path = _local_path(text)
+        with _opened(path) as file:
             yield _checked(file, str(path), limits)
     else:
         raise MediaError(
@@ -62,9 +63,30 @@ def open_source(source: MediaSource, limits: MediaLimits) -> Iterator[tuple[Bina
         )
 
 
-def _seekable(file: Any) -> bool:
-    seekable = getattr(file, "seekable", None)
-    return seekable is not None and seekable()
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return open(path, "rb")
+    except OSError as error:
+        raise MediaError(f"{path} cannot be opened ({error.strerror}). Check its permissions.") from error
+
+
+def _file_object(source: Any, limits: MediaLimits) -> tuple[BinaryIO, str]:
+    """A caller's file object, in memory if it cannot seek."""
+    name = str(getattr(source, "name", "the file object"))
+    remedy = 'Give a binary file object, as open(path, "rb") makes.'
+    try:
+        seekable = getattr(source, "seekable", None)
+        if seekable is not None and seekable():
+            source.seek(0)
+            probe, file = source.read(1), source
+        else:
+            probe = source.read(limits.max_file_bytes + 1)
+            file = None if isinstance(probe, str) else io.BytesIO(probe)
+    except Exception as error:  # whatever a caller's object raises
+        raise MediaError(f"{name} cannot be read ({error or type(error).__name__}). {remedy}") from error
+    if not isinstance(probe, (bytes, bytearray, memoryview)):
+        raise MediaError(f"{name} gives {type(probe).__name__} instead of bytes. {remedy}")
+    return _checked(cast(BinaryIO, file), name, limits)
 
 
 def _checked(file: BinaryIO, name: str, limits: MediaLimits) -> tuple[BinaryIO, str]:
@@ -76,93 +98,74 @@ def _checked(file: BinaryIO, name: str, limits: MediaLimits) -> tuple[BinaryIO, 
     return file, name
 
 
+def is_data_url(text: str) -> bool:
+    """Tells whether `text` is a `data:` URL, in capitals or after white space, too."""
+    return text[:100].lstrip()[:5].lower() == "data:"
+
+
 def _decode_data_url(url: str) -> bytes:
-    header, comma, payload = url.partition(",")
-    if not comma or not header.endswith(";base64"):
+    """The bytes of a base64 `data:` URL, as browsers, mail and scripts write them.
+
+    The media type may hold commas; the payload white space, either alphabet, no padding, or percent escapes.
+    """
+    mark = re.search(r";\s*base64\s*,", url, re.IGNORECASE)
+    if mark is None:
         raise MediaError(f"Only base64 data: URLs are read; this one starts with {url[:40]!r}.")
+    payload = url[mark.end() :]
+    payload = "".join((unquote(payload) if "%" in payload else payload).split()).rstrip("=")
+    payload = payload.translate({ord("-"): "+", ord("_"): "/"})
     try:
-        return base64.b64decode(payload, validate=True)
-    except binascii.Error as error:
+        return base64.b64decode(payload + "=" * (-len(payload) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
         raise MediaError(f"The data: URL that starts with {url[:40]!r} is not valid base64: {error}.") from error
 
 
-def _local_path(source: str | os.PathLike) -> Path:
+def _path_text(source: str | os.PathLike) -> str:
     text = os.fspath(source)
-    if "://" in text:
-        if not text.startswith("file://"):
+    return os.fsdecode(text) if isinstance(text, bytes) else text
+
+
+def _shown(text: str) -> str:
+    """A source as messages show it."""
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}... ({len(text)} characters)"
+
+
+def _exists(text: str) -> bool:
+    """Whether there is such a path; what no path can be named (too long, with zero bytes) does not exist."""
+    try:
+        return os.path.exists(text)
+    except (OSError, ValueError):
+        return False
+
+
+def _local_path(text: str) -> Path:
+    """The file that a path or `file:` URL names; the name as it stands comes first."""
+    names = [text]
+    if text[:5].lower() == "file:":
+        local = re.sub(r"^file:(//(localhost(?=/))?)?", "", text, flags=re.IGNORECASE)
+        names += [local, unquote(local), unquote(local.partition("#")[0].partition("?")[0])]
+    if text.startswith("~/"):
+        names.append(os.path.expanduser(text))
+    found = next((name for name in names if name and _exists(name)), None)
+    if found is None:
+        if not text:
+            raise MediaError("The path of the media file is empty.")
+        if "://" in text and text[:5].lower() != "file:":
             raise MediaError(
-                f"{text} is a URL, and nothing is downloaded here. Download the file first and give its path or bytes."
+                f"{_shown(text)} is a URL, and nothing is downloaded here. "
+                "Download the file first and give its path or bytes."
             )
-        text = unquote(urlparse(text).path)
-    path = Path(text).expanduser()
+        if len(text) > LONGEST_NAME or "\0" in text:
+            raise MediaError(
+                f"{_shown(text)!r} is no path. Give base64 text as a data: URL (data:;base64,...) or as decoded bytes."
+            )
+        raise FileNotFoundError(f"No such media file: {_shown(names[-1])} (looked from {Path.cwd()}).")
+    path = Path(found)
     if path.is_dir():
         raise MediaError(f"{path} is a folder. Give one media file.")
     if not path.is_file():
-        raise FileNotFoundError(f"No such media file: {path} (looked from {Path.cwd()}).")
+        raise MediaError(f"{path} is no regular file. Read it first, and give its bytes.")
     return path
-
-
-def is_image(file: BinaryIO, name: str, limits: MediaLimits) -> bool:
-    """Tells by its first bytes whether `file` is one still picture; an animated GIF is a video.
-
-    Raises:
-        MediaLimitError: if a GIF has too many pixels.
-    """
-    head = file.read(16)
-    file.seek(0)
-    if not (head.startswith(IMAGE_SIGNATURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")):
-        return False
-    if not head.startswith(b"GIF"):
-        return True
-    try:
-        with Image.open(file) as image:
-            _check_pixels(image, name, limits)
-            return not getattr(image, "is_animated", False)
-    except MediaError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise _too_large(name, limits) from error
-    except Exception:  # whatever Pillow's parser met: FFmpeg is to say what is wrong
-        return False
-    finally:
-        file.seek(0)
-
-
-def load_image(file: BinaryIO, name: str, limits: MediaLimits) -> np.ndarray:
-    """Reads one picture, turned upright by its EXIF orientation: (H, W, 3) uint8.
-
-    Raises:
-        ValueError: if the file is damaged or has too many pixels.
-    """
-    try:
-        with Image.open(file) as image:
-            _check_pixels(image, name, limits)
-            return image_to_array(image)
-    except MediaError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise _too_large(name, limits) from error
-    except Exception as error:  # Pillow's decoders raise whatever their parsing meets
-        raise MediaError(f"{name} looks like a picture but cannot be read: {error}. Save it again as PNG.") from error
-
-
-def _check_pixels(image: Image.Image, name: str, limits: MediaLimits) -> None:
-    pixels = image.width * image.height
-    limits.check("max_pixels", pixels, f"{name} is {image.width} x {image.height} = {pixels} pixels")
-
-
-def _too_large(name: str, limits: MediaLimits) -> MediaError:
-    """The error for a picture beyond Pillow's own bound, which comes before ours."""
-    try:
-        limits.check("max_pixels", math.inf, f"{name} is a picture beyond {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels")
-    except MediaError as error:
-        return error
-    return MediaError(f"{name} is too large a picture. Raise PIL.Image.MAX_IMAGE_PIXELS, too.")
-
-
-def image_to_array(image: Image.Image) -> np.ndarray:
-    """Turns a Pillow picture of any mode into upright (H, W, 3) uint8 RGB."""
-    return np.array(ImageOps.exif_transpose(image).convert("RGB"))
 
 
 def resize_frames(frames: torch.Tensor, height: int, width: int) -> torch.Tensor:
@@ -177,16 +180,16 @@ def resize_frames(frames: torch.Tensor, height: int, width: int) -> torch.Tensor
 def resample_audio(audio: np.ndarray, rate: int, target_rate: int) -> np.ndarray:
     """Mixes (S,), (channels, S) or (S, channels) sound down to mono and resamples it: (S',) float32.
 
-    Integer samples are scaled to [-1, 1).
+    Integers are scaled to [-1, 1): by their type, unsigned ones about its middle. Integers of 64 bits, as Python's
+    lists become, are samples of 16 bits.
 
     Raises:
-        ValueError: if the array is not one- or two-dimensional, or the rate is not positive.
+        MediaError: if the array is not one- or two-dimensional, holds no real numbers, or the rate is not positive.
     """
     audio = np.asarray(audio)
-    if rate <= 0:
+    if not rate > 0:
         raise MediaError(f"A sampling rate must be positive, but {rate} was given.")
-    if np.issubdtype(audio.dtype, np.integer):
-        audio = audio.astype(np.float32) / -float(np.iinfo(audio.dtype).min or -1)
+    audio = _scaled(audio)
     if audio.ndim == 2:
         audio = audio.mean(axis=0 if audio.shape[0] <= audio.shape[1] else 1)
     if audio.ndim != 1:
@@ -197,5 +200,26 @@ def resample_audio(audio: np.ndarray, rate: int, target_rate: int) -> np.ndarray
     resampler = av.AudioResampler(format="flt", layout="mono", rate=target_rate)
     frame = av.AudioFrame.from_ndarray(audio[None], format="flt", layout="mono")
     frame.sample_rate = int(rate)
+    if not np.isfinite(audio).all():  # it stays so, but the resampler would spread it
+        return audio
     pieces = [piece.to_ndarray()[0] for piece in [*resampler.resample(frame), *resampler.resample(None)]]
     return np.concatenate(pieces)[: round(audio.size * target_rate / rate)]
+
+
+def _scaled(audio: np.ndarray) -> np.ndarray:
+    """Samples of any type as floats, full scale at 1."""
+    if audio.dtype.kind == "f":
+        return audio
+    if audio.dtype.kind not in "iu":
+        raise MediaError(f"Sound must be an array of floats or integers, but its dtype is {audio.dtype}.")
+    if audio.dtype.itemsize == 8:
+        largest = max(int(audio.max(initial=0)), -int(audio.min(initial=0)))
+        if largest > 1 << 15:
+            raise MediaError(
+                f"Sound of 64-bit integers must be samples of 16 bits, but one is {largest}. "
+                "Give int16, int32, or floats in [-1, 1]."
+            )
+        audio = audio.clip(-(1 << 15), (1 << 15) - 1).astype(np.int16)
+    full = float(1 << (8 * audio.dtype.itemsize - 1))
+    samples: np.ndarray = audio.astype(np.float64 if audio.dtype.itemsize > 2 else np.float32)
+    return (samples - full if audio.dtype.kind == "u" else samples) / full

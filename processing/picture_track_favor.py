@@ -1,17 +1,27 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Puts decoded pictures on the time grid, and converts and resizes only those that the grid shows."""
 
+import functools
 import math
+import struct
 
 import av
 import numpy as np
 import torch
+from av.sidedata.sidedata import Type as SideDataType
 from av.video.reformatter import VideoReformatter
 
 from .media_limits_favor import MediaError, MediaLimits
 from .media_sources_favor import resize_frames
+from .pictures_favor import on_white
 
+OPAQUE = ("yuv420p", "rgb24")  # pixel formats that need not be asked
 ROUNDING = 0.002  # seconds; mkv and webm keep milliseconds, so that times and durations are a little off
+
+
+@functools.cache
+def _has_alpha(pixel_format: str) -> bool:
+    return any(component.is_alpha for component in av.VideoFormat(pixel_format).components)
 
 
 class TimeGrid:
@@ -103,6 +113,12 @@ class PictureTrack:
             return np.empty((0, *(self.size or (0, 0)), 3), dtype=np.uint8)
         return np.stack(taken)
 
+    def _to_rgb(self, frame: av.VideoFrame) -> np.ndarray:
+        """(H, W, 3) uint8 as stored; what is transparent lies on white."""
+        if frame.format.name in OPAQUE or not (frame.format.has_palette or _has_alpha(frame.format.name)):
+            return self._converter.reformat(frame, format="rgb24").to_ndarray()
+        return on_white(self._converter.reformat(frame, format="rgba").to_ndarray())
+
     def _show_until(self, time: float) -> None:
         time = min(time, self.stop)
         while self.grid.time(self.shown) < time - ROUNDING:
@@ -110,9 +126,8 @@ class PictureTrack:
 
     def _show(self) -> None:
         if self._pixels is None and self.current is not None:
-            rgb = self._converter.reformat(self.current, format="rgb24").to_ndarray()
             # As the file says (phones do): FFmpeg's libraries hand pictures out as they are stored.
-            pixels = np.rot90(rgb, k=round(self.current.rotation / 90) % 4)
+            pixels = upright(self._to_rgb(self.current), display_matrix(self.current))
             self._pixels = np.ascontiguousarray(resized(pixels, self.size))
             self.size = self._pixels.shape[:2]
         if self._pixels is None:
@@ -125,6 +140,26 @@ class PictureTrack:
         self.limits.check("max_clip_bytes", size, f"{self.name} has pictures of {size} bytes or more", remedy)
         self._waiting.append(self._pixels)
         self.shown += 1
+
+
+def display_matrix(frame: av.VideoFrame) -> tuple[float, float, float, float] | None:
+    """How a picture is to be turned and mirrored: (a, b, c, d), where (x, y) is shown at (ax + cy, bx + dy)."""
+    side_data = frame.side_data.get(SideDataType.DISPLAYMATRIX) if frame.side_data else None
+    if side_data is None:
+        return None
+    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(side_data)[:36])
+    return a, b, c, d
+
+
+def upright(pixels: np.ndarray, matrix: tuple[float, float, float, float] | None) -> np.ndarray:
+    """Turns and mirrors (H, W, C) pixels by a display matrix, to the nearest of the eight ways."""
+    if matrix is None:
+        return pixels
+    a, b, c, d = matrix
+    if abs(b) + abs(c) > abs(a) + abs(d):  # x is shown downwards or upwards, and y across
+        pixels = pixels.transpose(1, 0, 2)
+        a, d = c, b
+    return pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
 
 
 def resized(pixels: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:

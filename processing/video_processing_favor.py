@@ -18,7 +18,8 @@ from transformers.utils import TensorType
 from transformers.video_processing_utils import VideoProcessorMixin
 from transformers.video_utils import VideoMetadata
 
-from .media_sources_favor import image_to_array, resize_frames
+from .media_sources_favor import resize_frames
+from .pictures_favor import image_to_array, on_white
 
 BICUBIC = 3  # PIL.Image.Resampling.BICUBIC
 CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073]
@@ -186,4 +187,4 @@ def _channels_last(pixels: np.ndarray) -> np.ndarray:
         )
     if pixels.shape[-1] == 1:
         pixels = np.repeat(pixels, 3, axis=-1)
-    return np.ascontiguousarray(pixels[..., :3])
+    return on_white(pixels) if pixels.shape[-1] == 4 else np.ascontiguousarray(pixels)

@@ -33,7 +33,8 @@ def _write_media(
             video = container.add_stream(video_codec, rate=Fraction(1 / seconds).limit_denominator(100))
             video.height, video.width = pictures.shape[1:3]
             video.pix_fmt = "yuvj420p" if video_codec == "mjpeg" else "yuv420p"
-            video.codec_context.time_base = MILLISECOND
+            if video_codec != "mpeg1video":  # which knows a few rates only
+                video.codec_context.time_base = MILLISECOND
             if video_codec == "libx264":
                 video.options = {"preset": "ultrafast", "qp": "10"}
             streams.append((video, list(_video_frames(pictures, picture_times))))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import favor.processing.media_favor as media_favor
+import favor.processing.stream_cursor_favor as stream_cursor_favor
 from benchmarks.media_fuzz import at_normal_priority
 from favor.processing import load_media
 from favor.processing.packet_selection_favor import (
@@ -74,7 +75,7 @@ def test_pictures_are_those_of_a_full_decode(monkeypatch, encoder):
     data = encode(*encoder)
     options = [{}, {"fps": 0.5}, {"fps": 12.5}, {"start": 4.6, "end": 5.3}, {"start": 1.0}, {"num_frames": 3}]
     chosen = [load_media(data, **arguments) for arguments in options]
-    monkeypatch.setattr(media_favor, "PacketSelection", Everything)
+    monkeypatch.setattr(stream_cursor_favor, "PacketSelection", Everything)
     for arguments, clip in zip(options, chosen, strict=True):
         full = load_media(data, **arguments)
         np.testing.assert_array_equal(clip.frames, full.frames)
@@ -92,7 +93,7 @@ def test_fewer_pictures_are_decoded_in_one_pass(monkeypatch, encoder):
                 efforts.append(effort)
                 yield packet, effort
 
-    monkeypatch.setattr(media_favor, "PacketSelection", Counting)
+    monkeypatch.setattr(stream_cursor_favor, "PacketSelection", Counting)
     load_media(encode(*encoder), fps=1.0)
     assert len(passes) == 1 and passes[0].trusted
     assert efforts.count(DECODE) < len(efforts) / 2 or encoder[1] in ("libvpx-vp9", "libsvtav1")
@@ -115,7 +116,7 @@ def test_timestamps_that_lie_lead_to_a_full_decode(monkeypatch):
 
     def counted(*arguments):
         passes.append(arguments[-1])
-        monkeypatch.setattr(media_favor, "PacketSelection", Lying if arguments[-1] else PacketSelection)
+        monkeypatch.setattr(stream_cursor_favor, "PacketSelection", Lying if arguments[-1] else PacketSelection)
         return original(*arguments)
 
     monkeypatch.setattr(media_favor, "_Decoding", counted)

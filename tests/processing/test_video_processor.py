@@ -55,9 +55,12 @@ def test_gray_and_transparent_pictures_become_rgb():
     processor = FavorVideoProcessor(size={"height": 8, "width": 8})
     gray = np.full((8, 8), 77, np.uint8)
     expected = processor([np.stack([gray] * 3, -1)[None]])["pixel_values_videos"][0]
-    transparent = np.dstack([gray, gray, gray, np.full_like(gray, 9)])
-    for same in ([gray], [Image.fromarray(gray)], [transparent]):
+    opaque = np.dstack([gray, gray, gray, np.full_like(gray, 255)])
+    for same in ([gray], [Image.fromarray(gray)], [opaque]):
         torch.testing.assert_close(processor([same])["pixel_values_videos"][0], expected, rtol=0, atol=0)
+    invisible = np.dstack([gray, gray, gray, np.zeros_like(gray)])
+    white = processor([np.full((1, 8, 8, 3), 255, np.uint8)])["pixel_values_videos"][0]
+    torch.testing.assert_close(processor([[invisible]])["pixel_values_videos"][0], white, rtol=0, atol=0)
 
 
 def test_settings_survive_saving(tmp_path):

@@ -1,0 +1,1 @@
+../../processing/animations_favor.py

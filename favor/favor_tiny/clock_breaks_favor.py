@@ -1,0 +1,1 @@
+../../processing/clock_breaks_favor.py

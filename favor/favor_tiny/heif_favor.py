@@ -1,0 +1,1 @@
+../../processing/heif_favor.py

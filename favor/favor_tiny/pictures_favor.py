@@ -1,0 +1,1 @@
+../../processing/pictures_favor.py

@@ -1,0 +1,1 @@
+../../processing/stream_cursor_favor.py
