@@ -23,8 +23,8 @@ from favor.serving.encoded_clips import EncodedClips
 from favor.trainers import FavorDataCollator
 from favor.trainers.decoded_clips import decode_clips
 from favor.trainers.encoder_cache import encode_dataset
-from favor.trainers.sample_tokens import media_messages
 from favor.trainers.from_scratch.scratch_model import build_from_scratch
+from favor.trainers.sample_tokens import media_messages
 from tests.conftest import tiny_settings
 
 TEXT_INPUTS = ("input_ids", "attention_mask", "labels")
