@@ -25,7 +25,8 @@ def assemble_processor(
     chat_template: str | None = None,
     **counts,
 ) -> FavorProcessor:
-    """
+    """Makes the processor of an assembled model from the files of its parts.
+
     Args:
         llm: where the language model's tokenizer is.
         whisper: where the feature extractor is.

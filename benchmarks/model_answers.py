@@ -93,7 +93,9 @@ def measure_answers(sizes: Sizes, seconds: int, repetitions: int, decoded: int) 
             {name: decoding_step(name, model, inputs[name]) for name, model in models.items()}, decoded, "FAVOR", 8
         ),
         "FAVOR's prefill": prefill_stages(favor, inputs["FAVOR"], repetitions),
-        "generate, a token": measure_generate({name: models[name] for name in LAST_LOGITS_ONLY}, inputs, repetitions),
+        "generate, per token": measure_generate(
+            {name: models[name] for name in LAST_LOGITS_ONLY}, inputs, repetitions
+        ),
     }
     del models[AGAIN]
     everything = {name: training_step(model, inputs[name]) for name, model in models.items()}
@@ -174,9 +176,9 @@ def measure_slopes(sizes: Sizes, lengths: tuple[int, ...] = LENGTHS) -> dict[str
 
 def answers_table(results: dict[str, Any]) -> str:
     rows = []
-    phases = ("prefill", "decode", "generate, a token", "step, encoders frozen", "step, everything trained")
+    phases = ("prefill", "decode", "generate, per token", "step, encoders frozen", "step, everything trained")
     for phase in phases:
-        digits = 2 if phase in ("decode", "generate, a token") else 0
+        digits = 2 if phase in ("decode", "generate, per token") else 0
         for name, timing in results[phase].items():
             rows.append(
                 [

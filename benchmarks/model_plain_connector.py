@@ -10,7 +10,7 @@ Three ways to read the windows:
 - `"padded batch"`: every clip of the batch is padded to the longest, all windows go through together, as in the
   released code.
 - `"window by window"`: one window at a time, and only those that hold a frame.
-- `"one mask a clip"`: all of a clip's vectors in one attention; a mask says which window and frame may be seen.
+- `"one mask per clip"`: all of a clip's vectors in one attention; a mask says which window and frame may be seen.
 """
 
 import math
@@ -20,7 +20,7 @@ from torch import nn
 
 from favor.modeling_favor import FavorConnector
 
-READINGS = ("padded batch", "window by window", "one mask a clip")
+READINGS = ("padded batch", "window by window", "one mask per clip")
 HIDDEN = -1e9
 
 

@@ -41,13 +41,18 @@ class JudgeReply:
 
 
 class Judge(Protocol):
-    """Attributes: `name`, for the results; `batch_size`, prompts asked together."""
+    """A model that judges answers.
+
+    Attributes:
+        name: for the results.
+        batch_size: prompts asked together.
+    """
 
     name: str
     batch_size: int
 
     def ask(self, prompts: Sequence[str], system: str | None) -> list[JudgeReply]:
-        """One reply a prompt, in their order. Failures are replies, too; only what no prompt can pass is raised."""
+        """One reply per prompt, in their order. Failures are replies, too; only what no prompt can pass is raised."""
         ...
 
 

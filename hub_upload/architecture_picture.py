@@ -35,7 +35,7 @@ def _boxes(parts: ModelParts) -> dict[str, tuple[Box, str, str, list[str]]]:
     pixels = [f"{parts.image_size} px"] if parts.image_size else []
     rate = f"{parts.audio_encoder_rate:g} vectors per second"
     boxes: dict[str, tuple[Box, str, str, list[str]]] = {
-        "frames": ((14, 30, 134, 100), INPUT, "frames", [f"{parts.frame_rate:g} a second"]),
+        "frames": ((14, 30, 134, 100), INPUT, "frames", [f"{parts.frame_rate:g} per second"]),
         "sound": ((14, 190, 134, 260), INPUT, "sound", ["log-mel"]),
         "vision": ((170, 30, 320, 100), ENCODER, "vision tower", [*_sizes(parts.vision), *pixels]),
         "audio": ((170, 190, 320, 260), ENCODER, "audio tower", [*_sizes(parts.audio), rate]),

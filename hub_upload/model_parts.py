@@ -32,7 +32,8 @@ class Part:
 
 @dataclass(frozen=True)
 class ModelParts:
-    """
+    """What a model's config says of its parts, for cards and pictures.
+
     Attributes:
         vision, audio, text, connector: every model has them.
         qformer: the visual Q-Former; None if the tower's patches are a frame's vectors.

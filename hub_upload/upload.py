@@ -35,7 +35,8 @@ class UploadError(OSError):
 
 @dataclass(frozen=True)
 class Destination:
-    """
+    """Where an upload goes.
+
     Args:
         repo_id: "org/name".
         kind: "model" or "dataset".

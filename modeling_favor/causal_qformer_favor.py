@@ -186,7 +186,8 @@ class FavorCausalQFormer(FavorBlockCausalModel):
         frame_mask: torch.Tensor,
         **kwargs: Unpack[TransformersKwargs],
     ) -> BaseModelOutput:
-        """
+        """Reads windows of frames: the queries' states after the last block.
+
         Args:
             features: (b, t, p, D) synchronised frames of each window, zero where padded.
             frame_mask: (b, t) boolean, True for real frames.

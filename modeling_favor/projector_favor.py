@@ -47,7 +47,8 @@ class FavorProjector(PreTrainedModel):
         num_visual_frames: torch.Tensor | None = None,
         num_audio_vectors: torch.Tensor | None = None,
     ) -> FavorConnectorOutput:
-        """
+        """Turns both streams into embeddings for the language model.
+
         Args:
             visual: (B, T, visual_vectors_per_frame, visual_hidden_size) vectors of each picture, or None.
             audio: (B, S, audio_hidden_size) audio encoder states, or None.

@@ -164,7 +164,8 @@ class ChatRequest(Strict):
 
 
 def parse_chat_request(body: bytes) -> ChatRequest:
-    """
+    """Reads and checks the body of a request.
+
     Raises:
         RequestError: with the place in the body and what is wrong there.
     """

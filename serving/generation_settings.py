@@ -9,7 +9,8 @@ LOWEST_TEMPERATURE = 0.001
 
 @dataclass(frozen=True)
 class GenerationSettings:
-    """
+    """How one answer is generated.
+
     Attributes:
         max_new_tokens: longest answer; None: the model's own bound, or 256.
         do_sample: draw tokens instead of taking the likeliest; None: as the model does.

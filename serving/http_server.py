@@ -38,7 +38,8 @@ RETRY_SECONDS = 1
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """
+    """What the server is called, whom it serves and within which bounds.
+
     Attributes:
         model_name: what clients call the model.
         api_key: what they must send; None: nothing, and only requests to this machine's own name are answered.

@@ -38,7 +38,8 @@ def load_training_data(
     check_files: bool = True,
     repeat_streams: bool = True,
 ) -> SampleDataset:
-    """
+    """Opens what a recipe names as training data.
+
     Args:
         data: a recipe's `train_data`: the path of a manifest or folder, the id of a dataset on the Hub
             (`ORG/NAME[@REVISION]`, its split "train"; a path that exists wins), a list of sources, or a mapping with

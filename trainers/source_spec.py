@@ -67,7 +67,8 @@ class SourceSpec:
 
 @dataclass(frozen=True)
 class MixtureSpec:
-    """
+    """Sources of training data that are mixed.
+
     Args:
         sources: at least one.
         epoch_samples: see [`DataMixture`].

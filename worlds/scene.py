@@ -70,7 +70,7 @@ class Scene(ABC):
         raise NotImplementedError(f"{self.task} has no sound; its media are {', '.join(self.media)}.")
 
     def labels(self) -> dict[str, list[str | None]]:
-        """Label lists by name, one value a half second, or one for a still; what is not labelled has no list."""
+        """Label lists by name, one value per half second, or one for a still; what is not labelled has no list."""
         return {}
 
     def is_asked(self) -> bool:

@@ -85,7 +85,7 @@ def words_of_samples(path: str | Path, dataset: Dataset, config: FavorCausalQFor
         wrong = next((row for row in said if len(row) != share), None)
         if wrong is not None or config.window_frames is None:
             raise ValueError(
-                f"{path}: {labels.get('scene')} has {len(wrong or said[0])} words a half second, but the connector "
+                f"{path}: {labels.get('scene')} has {len(wrong or said[0])} words per half second, but the connector "
                 f"has {config.num_query_tokens} queries for a window of {config.window_frames} frames; set "
                 "num_query_tokens to as many as a window's words."
             )

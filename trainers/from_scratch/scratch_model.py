@@ -29,7 +29,8 @@ from ..recipe_sections import ScratchModel
 def build_from_scratch(
     settings: ScratchModel, texts: Iterable[str], seed: int, tokenizer_dir: Path | None = None
 ) -> tuple[FavorForConditionalGeneration, FavorProcessor]:
-    """
+    """Makes a model with random weights, and its processor with tokenisers of its own.
+
     Args:
         settings: the recipe's `from_scratch` section.
         texts: what the tokenisers learn from.

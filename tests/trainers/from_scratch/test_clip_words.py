@@ -117,7 +117,7 @@ def test_words_that_do_not_fit_are_named(encoded, training_dir, tmp_path):
     model, processor, dataset, *_ = encoded
     config = copy.deepcopy(model.config.connector_config)
     config.num_query_tokens = 7
-    with pytest.raises(ValueError, match="4 words a half second, but the connector has 7 queries"):
+    with pytest.raises(ValueError, match="4 words per half second, but the connector has 7 queries"):
         words_of_samples(training_dir / "train_scenes.jsonl", dataset, config)
     with pytest.raises(ValueError, match="'antidisestablishment' is more than one token"):
         word_tokens(processor.tokenizer, ["red", "antidisestablishment"])
