@@ -39,6 +39,7 @@ DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 SAMPLE_FORMAT, UNSIGNED = 339, 1  # the TIFF tag, and its value for unsigned integers
 BITS_PER_SAMPLE = 258  # the TIFF tag
 WHITE = 255
+MAX_MENDED_BYTES = 1 << 28  # of a PNG whose metadata are left out
 
 
 def is_picture_file(file: BinaryIO) -> bool:
@@ -58,9 +59,11 @@ def animation_format(file: BinaryIO, name: str, limits: MediaLimits) -> str | No
     try:
         with Image.open(file) as image:
             check_pixels(image, name, limits)
-            # A PNG may hold a still that is no part of its animation.
-            pictures = getattr(image, "n_frames", 1) - getattr(image, "default_image", False)
-            return image.format if image.format in ANIMATED and pictures > 1 else None
+            if image.format not in ANIMATED or not getattr(image, "is_animated", False):
+                return None
+            if getattr(image, "default_image", False) and getattr(image, "n_frames", 1) == 2:
+                return None  # a PNG's still, and an animation of one picture
+            return image.format
     except MediaError:
         raise
     except Image.DecompressionBombError as error:
@@ -104,8 +107,8 @@ def _opened(file: BinaryIO) -> Image.Image:
         raise
     except Exception:  # whatever Pillow's parser met
         file.seek(0)
-        data = file.read()
-        if not data.startswith(SIGNATURES[0]):
+        data = file.read(MAX_MENDED_BYTES + 1)
+        if not data.startswith(SIGNATURES[0]) or len(data) > MAX_MENDED_BYTES:
             raise
         return Image.open(io.BytesIO(_essential_chunks(data)))
 
