@@ -61,9 +61,7 @@ def animation_format(file: BinaryIO, name: str, limits: MediaLimits) -> str | No
             check_pixels(image, name, limits)
             if image.format not in ANIMATED or not getattr(image, "is_animated", False):
                 return None
-            if getattr(image, "default_image", False) and getattr(image, "n_frames", 1) == 2:
-                return None  # a PNG's still, and an animation of one picture
-            return image.format
+            return None if _is_hidden_still(image) else image.format
     except MediaError:
         raise
     except Image.DecompressionBombError as error:
@@ -90,6 +88,8 @@ def load_image(file: BinaryIO, name: str, limits: MediaLimits) -> np.ndarray:
             pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
             if pages > 1:
                 warnings.warn(f"{name} has {pages} pages; the first one is read.", stacklevel=2)
+            if _is_hidden_still(image):
+                image.seek(1)
             return image_to_array(image)
     except (MediaError, Warning):
         raise
@@ -97,6 +97,11 @@ def load_image(file: BinaryIO, name: str, limits: MediaLimits) -> np.ndarray:
         raise too_large(name, limits) from error
     except Exception as error:  # Pillow's decoders raise whatever their parsing meets
         raise MediaError(f"{name} looks like a picture but cannot be read: {error}. Save it again as PNG.") from error
+
+
+def _is_hidden_still(image: Image.Image) -> bool:
+    """Whether a PNG holds an animation of one picture, which is shown, and a still for those who show none."""
+    return getattr(image, "default_image", False) and getattr(image, "n_frames", 1) == 2
 
 
 def _opened(file: BinaryIO) -> Image.Image:
