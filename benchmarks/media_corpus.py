@@ -112,7 +112,11 @@ def probe(path: str) -> dict[str, dict]:
     command = ["ffprobe", "-v", "quiet", "-print_format", "json", "-show_streams", path]
     output = subprocess.run(command, capture_output=True, timeout=60).stdout
     found: dict[str, dict] = {}
-    for stream in json.loads(output or "{}").get("streams", []):
+    try:
+        streams = json.loads(output or "{}").get("streams", [])
+    except json.JSONDecodeError:  # ffprobe failed while it wrote
+        return found
+    for stream in streams:
         kind, known = stream.get("codec_type"), stream.get("codec_name", "unknown") != "unknown"
         if kind in ("video", "audio") and known and not stream.get("disposition", {}).get("attached_pic"):
             best = stream.get("disposition", {}).get("default") and not found.get(kind, {}).get("favoured")

@@ -117,6 +117,7 @@ class _Item:
 class _HeifFile:
     def __init__(self, file: BinaryIO, name: str, limits: MediaLimits):
         self.file, self.name, self.limits = file, name, limits
+        self.size = file.seek(0, os.SEEK_END)
         self.items: dict[int, _Item] = {}
         self.alpha_of: dict[int, int] = {}  # picture: the item that holds its alpha
         self.primary = 0
@@ -153,16 +154,18 @@ class _HeifFile:
                 color = _cropped(color, content)
         return np.ascontiguousarray(color)
 
-    def _decoded(self, number: int, alpha: bool, depth: int = 0) -> np.ndarray:
-        """One item's (H, W, 3) pixels, before it is cropped and turned; of alpha (H, W, 1)."""
+    def _decoded(self, number: int, alpha: bool, tile: bool = False) -> np.ndarray:
+        """One item's (H, W, 3) pixels, before it is cropped and turned; of alpha (H, W, 1).
+
+        A `tile` is no grid itself, so that a small file cannot stand for endless work.
+        """
         item = self.items.get(number, _Item())
+        for _ in range(MAX_DEPTH):
+            if item.kind == "iden":  # the same picture again, turned another way
+                item = self.items.get(item.made_of[0], _Item())
         self._check_size(item)
-        if depth > MAX_DEPTH:
-            raise MediaError(f"{self.name} has pictures derived from each other in a circle. {REMEDY}")
-        if item.kind == "iden":
-            return self._decoded(item.made_of[0], alpha, depth + 1)
-        if item.kind == "grid":
-            return self._grid(item, alpha, depth)
+        if item.kind == "grid" and not tile:
+            return self._grid(item, alpha)
         if item.kind not in CODECS:
             raise MediaError(f'{self.name} is a HEIF picture of kind "{item.kind}", which is not read. {REMEDY}')
         return self._coded(item, alpha)
@@ -174,7 +177,7 @@ class _HeifFile:
             what = f"{self.name} is {width} x {height} = {width * height} pixels"
             self.limits.check("max_pixels", width * height, what)
 
-    def _grid(self, item: _Item, alpha: bool, depth: int) -> np.ndarray:
+    def _grid(self, item: _Item, alpha: bool) -> np.ndarray:
         numbers = _Numbers(self._data(item), 1)
         size = 4 if numbers.take(1) & 1 else 2
         rows, columns = numbers.take(1) + 1, numbers.take(1) + 1
@@ -186,7 +189,9 @@ class _HeifFile:
             )
         canvas = np.zeros((height, width, 1 if alpha else 3), dtype=np.uint8)
         for place, number in enumerate(item.made_of):
-            tile = self._decoded(number, alpha, depth + 1)
+            tile = self._decoded(number, alpha, tile=True)
+            if (rows - 1) * tile.shape[0] >= height or (columns - 1) * tile.shape[1] >= width:
+                raise MediaError(f"{self.name} has tiles that lie outside of its {width} x {height} pixels. {REMEDY}")
             top, left = place // columns * tile.shape[0], place % columns * tile.shape[1]
             part = canvas[top : top + tile.shape[0], left : left + tile.shape[1]]
             part[:] = tile[: part.shape[0], : part.shape[1]]
@@ -213,21 +218,25 @@ class _HeifFile:
         return frame.reformat(format="rgb24", **given).to_ndarray()
 
     def _data(self, item: _Item) -> bytes:
-        pieces = []
+        pieces: list[bytes] = []
+        size = len(self.idat) if item.from_idat else self.size
+        announced = sum(length for _, length in item.extents)
+        end = max((offset + length for offset, length in item.extents), default=0)
+        if end > size or announced > size:
+            raise MediaError(
+                f"{self.name} is truncated: a picture of {announced} bytes ends after {end} of {size}. {REMEDY}"
+            )
         for offset, length in item.extents:
             if item.from_idat:
-                piece = self.idat[offset : offset + length]
+                pieces.append(self.idat[offset : offset + length])
             else:
                 self.file.seek(offset)
-                piece = self.file.read(min(length, self.limits.max_file_bytes))
-            if len(piece) < length:
-                raise MediaError(f"{self.name} is truncated: a picture of {length} bytes has {len(piece)}. {REMEDY}")
-            pieces.append(piece)
+                pieces.append(self.file.read(length))
         return b"".join(pieces)
 
     def _meta(self) -> bytes:
         """The content of the file's `meta` box."""
-        size, position = self.file.seek(0, os.SEEK_END), 0
+        size, position = self.size, 0
         while position + 8 <= size:
             self.file.seek(position)
             head = self.file.read(16)

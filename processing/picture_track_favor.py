@@ -15,6 +15,7 @@ from .media_limits_favor import MediaError, MediaLimits
 from .media_sources_favor import resize_frames
 from .pictures_favor import on_white
 
+Matrix = tuple[float, float, float, float]  # (a, b, c, d): (x, y) is shown at (ax + cy, bx + dy)
 OPAQUE = ("yuv420p", "rgb24")  # pixel formats that need not be asked
 ROUNDING = 0.002  # seconds; mkv and webm keep milliseconds, so that times and durations are a little off
 
@@ -88,6 +89,7 @@ class PictureTrack:
         self.shown = 0
         self._pixels: np.ndarray | None = None  # of `current`, once it is shown
         self._waiting: list[np.ndarray] = []
+        self._matrices: dict[tuple[int, int, int], Matrix | None] = {}
         self._converter = VideoReformatter()  # one for all pictures: setting it up costs more than a small picture
 
     def add(self, frame: av.VideoFrame, time: float | None) -> None:
@@ -113,6 +115,17 @@ class PictureTrack:
             return np.empty((0, *(self.size or (0, 0)), 3), dtype=np.uint8)
         return np.stack(taken)
 
+    def _display_matrix(self, frame: av.VideoFrame) -> Matrix | None:
+        """How a picture is to be turned and mirrored.
+
+        A frame whose side data were looked at lives until Python collects its cycles, so that is done once for all
+        pictures of one size and rotation.
+        """
+        kind = (frame.rotation, frame.width, frame.height)
+        if kind not in self._matrices:
+            self._matrices[kind] = display_matrix(frame)
+        return self._matrices[kind]
+
     def _to_rgb(self, frame: av.VideoFrame) -> np.ndarray:
         """(H, W, 3) uint8 as stored; what is transparent lies on white."""
         if frame.format.name in OPAQUE or not (frame.format.has_palette or _has_alpha(frame.format.name)):
@@ -127,7 +140,7 @@ class PictureTrack:
     def _show(self) -> None:
         if self._pixels is None and self.current is not None:
             # As the file says (phones do): FFmpeg's libraries hand pictures out as they are stored.
-            pixels = upright(self._to_rgb(self.current), display_matrix(self.current))
+            pixels = upright(self._to_rgb(self.current), self._display_matrix(self.current))
             self._pixels = np.ascontiguousarray(resized(pixels, self.size))
             self.size = self._pixels.shape[:2]
         if self._pixels is None:
@@ -142,8 +155,8 @@ class PictureTrack:
         self.shown += 1
 
 
-def display_matrix(frame: av.VideoFrame) -> tuple[float, float, float, float] | None:
-    """How a picture is to be turned and mirrored: (a, b, c, d), where (x, y) is shown at (ax + cy, bx + dy)."""
+def display_matrix(frame: av.VideoFrame) -> Matrix | None:
+    """How a picture is to be turned and mirrored, by its own side data."""
     side_data = frame.side_data.get(SideDataType.DISPLAYMATRIX) if frame.side_data else None
     if side_data is None:
         return None
@@ -151,7 +164,7 @@ def display_matrix(frame: av.VideoFrame) -> tuple[float, float, float, float] | 
     return a, b, c, d
 
 
-def upright(pixels: np.ndarray, matrix: tuple[float, float, float, float] | None) -> np.ndarray:
+def upright(pixels: np.ndarray, matrix: Matrix | None) -> np.ndarray:
     """Turns and mirrors (H, W, C) pixels by a display matrix, to the nearest of the eight ways."""
     if matrix is None:
         return pixels

@@ -39,6 +39,7 @@ DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 SAMPLE_FORMAT, UNSIGNED = 339, 1  # the TIFF tag, and its value for unsigned integers
 BITS_PER_SAMPLE = 258  # the TIFF tag
 WHITE = 255
+MAX_MENDED_BYTES = 1 << 28  # of a PNG whose metadata are left out
 
 
 def is_picture_file(file: BinaryIO) -> bool:
@@ -58,9 +59,9 @@ def animation_format(file: BinaryIO, name: str, limits: MediaLimits) -> str | No
     try:
         with Image.open(file) as image:
             check_pixels(image, name, limits)
-            # A PNG may hold a still that is no part of its animation.
-            pictures = getattr(image, "n_frames", 1) - getattr(image, "default_image", False)
-            return image.format if image.format in ANIMATED and pictures > 1 else None
+            if image.format not in ANIMATED or not getattr(image, "is_animated", False):
+                return None
+            return None if _is_hidden_still(image) else image.format
     except MediaError:
         raise
     except Image.DecompressionBombError as error:
@@ -87,6 +88,8 @@ def load_image(file: BinaryIO, name: str, limits: MediaLimits) -> np.ndarray:
             pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
             if pages > 1:
                 warnings.warn(f"{name} has {pages} pages; the first one is read.", stacklevel=2)
+            if _is_hidden_still(image):
+                image.seek(1)
             return image_to_array(image)
     except (MediaError, Warning):
         raise
@@ -94,6 +97,11 @@ def load_image(file: BinaryIO, name: str, limits: MediaLimits) -> np.ndarray:
         raise too_large(name, limits) from error
     except Exception as error:  # Pillow's decoders raise whatever their parsing meets
         raise MediaError(f"{name} looks like a picture but cannot be read: {error}. Save it again as PNG.") from error
+
+
+def _is_hidden_still(image: Image.Image) -> bool:
+    """Whether a PNG holds an animation of one picture, which is shown, and a still for those who show none."""
+    return getattr(image, "default_image", False) and getattr(image, "n_frames", 1) == 2
 
 
 def _opened(file: BinaryIO) -> Image.Image:
@@ -104,8 +112,8 @@ def _opened(file: BinaryIO) -> Image.Image:
         raise
     except Exception:  # whatever Pillow's parser met
         file.seek(0)
-        data = file.read()
-        if not data.startswith(SIGNATURES[0]):
+        data = file.read(MAX_MENDED_BYTES + 1)
+        if not data.startswith(SIGNATURES[0]) or len(data) > MAX_MENDED_BYTES:
             raise
         return Image.open(io.BytesIO(_essential_chunks(data)))
 

@@ -2,8 +2,8 @@
 """HEIF pictures: tiles, turns, mirrors, crops and alpha, in files put together here."""
 
 import contextlib
-import io
 import struct
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -25,17 +25,19 @@ def full(kind, *contents, version=0, flags=0):
 
 
 def coded(pixels, pixel_format="yuv420p"):
-    """One (H, W, 3) picture as a HEVC sample, and its decoder's configuration, both as Matroska and HEIF hold them."""
-    file = io.BytesIO()
-    with av.open(file, "w", format="matroska") as container:
-        stream = container.add_stream("libx265", rate=1)
-        stream.height, stream.width, stream.pix_fmt = *pixels.shape[:2], pixel_format
-        stream.options = {"x265-params": "log-level=none:qp=4", "preset": "ultrafast"}
-        container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
-        container.mux(stream.encode(None))
-    with av.open(io.BytesIO(file.getvalue())) as container:
-        configuration = bytes(container.streams.video[0].codec_context.extradata)
-        return bytes(next(packet for packet in container.demux(video=0) if packet.size)), configuration
+    """One (H, W, 3) picture as a HEVC sample, and its decoder's configuration, both as HEIF holds them."""
+    encoder = av.CodecContext.create("libx265", "w")
+    encoder.height, encoder.width, encoder.pix_fmt = *pixels.shape[:2], pixel_format
+    encoder.time_base = Fraction(1, 1)
+    encoder.options = {"x265-params": "log-level=none:qp=4", "preset": "ultrafast"}
+    frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format=pixel_format)
+    stream = b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
+    units = [unit.rstrip(b"\0") for unit in stream.split(b"\0\0\1")[1:]]
+    sets = [unit for unit in units if unit[0] >> 1 in (32, 33, 34)]  # of parameters: video, sequence, picture
+    arrays = [bytes([unit[0] >> 1]) + struct.pack(">HH", 1, len(unit)) + unit for unit in sets]
+    configuration = b"\1" + bytes(20) + bytes([0xFC | 3, len(arrays)]) + b"".join(arrays)
+    slices = [unit for unit in units if unit[0] >> 1 < 32]
+    return b"".join(struct.pack(">I", len(unit)) + unit for unit in slices), configuration
 
 
 def heic(tiles, layout=None, size=None, properties=(), alpha=None):

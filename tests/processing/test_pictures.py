@@ -220,6 +220,9 @@ def test_a_png_may_hold_a_still_that_is_no_part_of_its_animation():
     data = saved(pictures[0], "PNG", save_all=True, append_images=pictures[1:], duration=1000, default_image=True)
     clip = load_media(data)
     assert clip.frames[:, 20, 30].tolist() == [[255, 0, 0]] * 2 + [[0, 0, 255]] * 2
+    data = saved(pictures[0], "PNG", save_all=True, append_images=pictures[1:2], duration=1000, default_image=True)
+    alone = load_media(data)
+    assert alone.still and alone.frames[0, 20, 30].tolist() == [255, 0, 0]
 
 
 def test_an_animation_that_is_cut_is_damaged():
