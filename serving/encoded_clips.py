@@ -85,6 +85,16 @@ class EncodedClips:
         """Forgets everything."""
         self._cache.clear()
 
+    def known(self, item: ChatItem) -> EncodedClip | None:
+        """The item's clip if nothing need be read for it.
+
+        Raises `OSError` if there is no such file.
+        """
+        clip = self._cache.known(item.clip())
+        with self._counting:
+            self.hits += clip is not None
+        return clip
+
     def clip(self, item: ChatItem, processor: Any) -> EncodedClip:
         """The item's clip, read and encoded if it is not known.
 
