@@ -158,9 +158,7 @@ def client_of(request: Request) -> str:
 def check_model(asked_for: str | None, name: str) -> None:
     """Raises `RequestError` if a request is for another model."""
     if asked_for is not None and asked_for != name:
-        message = (
-            f"The model {shortened(asked_for, LONGEST_NAME)!r} is not here; this server has {name!r}."
-        )
+        message = f"The model {shortened(asked_for, LONGEST_NAME)!r} is not here; this server has {name!r}."
         raise RequestError(404, message, code="model_not_found", param="model")
 
 
