@@ -23,7 +23,7 @@ from huggingface_hub import get_token
 
 from .dataset_card import DatasetFacts, write_dataset_card
 from .dataset_shards import SHARD_BYTES, write_parquet, write_webdataset
-from .outgoing_files import Outgoing, OutgoingFile, check_contents, write_changed
+from .outgoing_files import Outgoing, OutgoingFile, check_contents, check_inside, write_changed
 from .upload import Destination
 
 FORMS = ("folder", "webdataset", "parquet")
@@ -79,7 +79,8 @@ def dataset_repository(
         shard_bytes: bytes of media after which the next shard begins.
 
     Raises:
-        ValueError: no manifest, a sample without messages, media that are missing or lie outside the folder.
+        ValueError: no manifest, a sample without messages, media that are missing, or that lie outside the folder by
+            their path or by a link.
     """
     destination.check()
     if form not in FORMS:
@@ -105,6 +106,7 @@ def read_splits(folder: Path) -> list[Split]:
         raise FileNotFoundError(f"Data set folder {str(folder)!r} does not exist.")
     splits = []
     for manifest in sorted(folder.glob("*.jsonl"), key=lambda file: (file.stem != "train", file.name)):
+        check_inside(manifest, folder)
         rows = _rows(manifest)
         if rows and ("messages" not in rows[0] or "references" in rows[0]):
             continue
@@ -145,6 +147,7 @@ def _media(folder: Path, manifest: Path, rows: list[dict[str, Any]]) -> dict[str
                 raise ValueError(f"{where}: {name} lies outside the folder; media paths must be relative to it.")
             if not (folder / path).is_file():
                 raise ValueError(f"{where}: {name} does not exist in {folder}.")
+            check_inside(folder / path, folder)
             media[path.as_posix()] = folder / path
     return media
 
@@ -156,6 +159,7 @@ def _contents(
     outgoing = Outgoing()
     for name in ("README.md", "LICENSE"):
         if (folder / name).is_file():
+            check_inside(folder / name, folder)
             outgoing.put(name, folder / name)
     if form == "folder":
         return _as_it_is(folder, splits, outgoing)
