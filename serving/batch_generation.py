@@ -40,6 +40,7 @@ class Question:
         settings, answer: how to generate, and where the pieces go.
         text: of the tokens so far.
         said: these tokens.
+        begun: it was in a call.
         suspect: a call with it has failed; it goes on without newcomers.
         random_states: of its own chance, where the call before was broken off; one a device.
     """
@@ -51,6 +52,7 @@ class Question:
     answer: Answer
     text: AnswerText
     said: list[int] = field(default_factory=list)
+    begun: bool = False
     suspect: bool = False
     random_states: list[torch.Tensor] = field(default_factory=list)
 

@@ -354,9 +354,11 @@ class ChatEngine:
                 return []
             if not self._turns:  # all were cancelled meanwhile
                 return self._next_batch()
-            batch, newcomers = self._turns.next()
-            self._generating += newcomers
-            self.batched_questions += newcomers
+            batch = self._turns.next()
+            for question in batch:
+                self._generating += not question.begun
+                self.batched_questions += not question.begun
+                question.begun = True
             return batch
 
     def _does_somebody_wait(self) -> bool:

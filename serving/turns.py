@@ -2,7 +2,8 @@
 """Who is answered next: questions that go together share a batch, and batches share the time.
 
 A batch runs for a while, and is set aside if others wait: a long answer, or one that needs a batch of its own, keeps
-nobody waiting for its end.
+nobody waiting for its end. Newcomers that can share a batch have every other turn, so that none of them waits for more
+than one of those that cannot.
 """
 
 from collections import deque
@@ -23,41 +24,39 @@ class Turns:
     def __init__(self, max_batch_size: int, max_batch_tokens: int):
         self.max_batch_size, self.max_batch_tokens = max_batch_size, max_batch_tokens
         self._new: deque[Question] = deque()
-        self._begun: deque[list[Question]] = deque()
+        self._aside: deque[list[Question]] = deque()
         self._newcomers_turn = True
 
     def __bool__(self) -> bool:
-        return bool(self._new or self._begun)
+        return bool(self._new or self._aside)
 
     @property
     def new(self) -> int:
         """Questions of which nothing has been generated."""
-        return len(self._new)
+        return len(self._new) + sum(not question.begun for batch in self._aside for question in batch)
 
     def add(self, question: Question) -> None:
         """A question that is ready."""
-        self._new.append(question)
+        if question.settings.seed is None:
+            self._new.append(question)
+        else:
+            self._aside.append([question])
 
     def set_aside(self, batch: list[Question]) -> None:
         """A batch that goes on later."""
-        self._begun.append(batch)
+        self._aside.append(batch)
 
-    def next(self) -> tuple[list[Question], int]:
-        """The batch whose turn it is, and how many of its questions are new.
-
-        Newcomers and begun batches alternate, so that neither waits for all of the others. Newcomers join a begun
-        batch if they can.
-        """
-        newcomers = bool(self._new) and (self._newcomers_turn or not self._begun)
+    def next(self) -> list[Question]:
+        """The batch whose turn it is; newcomers have joined one that was begun if they can."""
+        newcomers = bool(self._new) and (self._newcomers_turn or not self._aside)
         self._newcomers_turn = not newcomers
-        batch = self._joined_by(self._new[0]) if newcomers else self._begun.popleft()
-        before = len(batch)
+        batch = self._joined_by(self._new[0]) if newcomers else self._aside.popleft()
         passed_over: deque[Question] = deque()
         while self._new:
             question = self._new.popleft()
             (batch if self.fits(question, batch) else passed_over).append(question)
         self._new = passed_over
-        return batch, len(batch) - before
+        return batch
 
     def fits(self, question: Question, batch: list[Question]) -> bool:
         """Whether a question can join a batch."""
@@ -70,20 +69,20 @@ class Turns:
         return within and batch[0].settings.may_share_a_batch(question.settings)
 
     def withdraw(self, answer: Answer) -> Question | None:
-        """Forgets the question of an answer; returns it if it was begun and set aside."""
+        """Forgets the question of an answer; returns it if it was begun."""
         self._new = deque(question for question in self._new if question.answer is not answer)
-        for batch in self._begun:
+        for batch in self._aside:
             for question in batch:
                 if question.answer is answer:
                     batch.remove(question)
-                    self._begun = deque(batch for batch in self._begun if batch)
-                    return question
+                    self._aside = deque(batch for batch in self._aside if batch)
+                    return question if question.begun else None
         return None
 
     def _joined_by(self, question: Question) -> list[Question]:
         """Takes out the begun batch that a newcomer can join, or begins one."""
-        found = next((batch for batch in self._begun if self.fits(question, batch)), None)
+        found = next((batch for batch in self._aside if self.fits(question, batch)), None)
         if found is None:
             return []
-        self._begun = deque(batch for batch in self._begun if batch is not found)
+        self._aside = deque(batch for batch in self._aside if batch is not found)
         return found

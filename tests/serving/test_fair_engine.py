@@ -116,6 +116,16 @@ def test_seeded_and_long_answers_share_the_time(talkative_pipe):
         assert engine.pending == engine.generating == 0
 
 
+def test_nobody_waits_for_many_who_need_batches_of_their_own(talkative_pipe):
+    with ChatEngine(talkative_pipe) as engine:
+        answers = [engine.ask(TEXT, GenerationSettings(300, True, 2.0, seed=seed)) for seed in range(12)]
+        next(answers[0])
+        before = engine.batches
+        assert "".join(engine.ask(TEXT, GenerationSettings(1)))
+        assert engine.batches - before <= 4  # calls that ran meanwhile, not twelve
+        assert not any(answer.ended for answer in answers)
+
+
 @pytest.mark.parametrize(
     "messages, what",
     [
