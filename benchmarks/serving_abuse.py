@@ -140,7 +140,7 @@ async def hostile(target: Target, source: str, attack: Attack, until: float, don
         if time.monotonic() >= until:
             return
         with suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(min(PATIENCE, until - time.monotonic())):
                 await attack.act(target, source, number)
         done[attack.name] += 1
         await asyncio.sleep(attack.pause)
