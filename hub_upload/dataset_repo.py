@@ -25,7 +25,7 @@ from favor.processing.media_names_favor import MEDIA_KINDS
 from .dataset_card import DatasetFacts, write_dataset_card
 from .dataset_shards import SHARD_BYTES, write_parquet, write_webdataset
 from .json_values import JsonObject, text
-from .outgoing_files import Outgoing, OutgoingFile, check_contents, write_changed
+from .outgoing_files import Outgoing, OutgoingFile, check_contents, check_inside, write_changed
 from .upload import Destination
 
 FORMS = ("folder", "webdataset", "parquet")
@@ -80,7 +80,8 @@ def dataset_repository(
         shard_bytes: bytes of media after which the next shard begins.
 
     Raises:
-        ValueError: no manifest, a sample without messages, media that are missing or lie outside the folder.
+        ValueError: no manifest, a sample without messages, media that are missing, or that lie outside the folder by
+            their path or by a link.
     """
     destination.check()
     if form not in FORMS:
@@ -106,6 +107,7 @@ def read_splits(folder: Path) -> list[Split]:
         raise FileNotFoundError(f"Data set folder {str(folder)!r} does not exist.")
     splits = []
     for manifest in sorted(folder.glob("*.jsonl"), key=lambda file: (file.stem != "train", file.name)):
+        check_inside(manifest, folder)
         rows = _rows(manifest)
         if rows and ("messages" not in rows[0] or "references" in rows[0]):
             continue
@@ -151,6 +153,7 @@ def _media(folder: Path, manifest: Path, rows: list[JsonObject]) -> dict[str, Pa
                 raise ValueError(f"{where}: {name} lies outside the folder; media paths must be relative to it.")
             if not (folder / path).is_file():
                 raise ValueError(f"{where}: {name} does not exist in {folder}.")
+            check_inside(folder / path, folder)
             media[path.as_posix()] = folder / path
     return media
 
@@ -162,6 +165,7 @@ def _contents(
     outgoing = Outgoing()
     for name in ("README.md", "LICENSE"):
         if (folder / name).is_file():
+            check_inside(folder / name, folder)
             outgoing.put(name, folder / name)
     if form == "folder":
         return _as_it_is(folder, splits, outgoing)

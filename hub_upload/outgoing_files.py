@@ -12,8 +12,12 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from .json_values import Json
+from favor import modeling_favor, processing
 
+from .json_values import Json
+from .secrets_in_text import secret_in
+
+OWN_CODE = [Path(str(room.__file__)).resolve().parent for room in (modeling_favor, processing)]
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -45,13 +49,6 @@ MODEL_FILES = (
     *(f"qformer_tokenizer/{name}" for name in TOKENIZER_FILES),
 )
 TEXT_SUFFIXES = {".json", ".jsonl", ".md", ".py", ".jinja", ".txt", ".yaml", ".yml", ".csv", ".model", ""}
-SECRETS = {
-    "a Hugging Face token": re.compile(r"\bhf_[A-Za-z0-9]{16,}"),
-    "an AWS access key": re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
-    "a GitHub token": re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{20,})"),
-    "an API key": re.compile(r"\bsk-[A-Za-z0-9_-]{32,}"),
-    "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
-}
 HOME_OF_SOMEONE = re.compile(r"/(?:home|Users)/[\w.-]+/")
 ORIGIN_FIELDS = ("_name_or_path", "name_or_path")  # where a part was loaded from: no use to others
 
@@ -100,7 +97,10 @@ def is_allowed(path: str, allowed: Iterable[str]) -> bool:
 
 
 def outgoing_files(folder: Path, allowed: Iterable[str]) -> Outgoing:
-    """The files of `folder` that match `allowed`. Folders none of whose files go are named once."""
+    """The files of `folder` that match `allowed`. Folders none of whose files go are named once.
+
+    Raises `ValueError` if one of them is a link out of the folder.
+    """
     allowed = tuple(allowed)
     outgoing = Outgoing()
     skipped: set[str] = set()
@@ -109,6 +109,7 @@ def outgoing_files(folder: Path, allowed: Iterable[str]) -> Outgoing:
             source = Path(root) / name
             path = source.relative_to(folder).as_posix()
             if is_allowed(path, allowed) and source.is_file():
+                check_inside(source, folder)
                 outgoing.files.append(OutgoingFile(path, source))
             else:
                 skipped.add(path)
@@ -117,6 +118,16 @@ def outgoing_files(folder: Path, allowed: Iterable[str]) -> Outgoing:
     named = {path if (top := path.partition("/")[0]) in parents or top == path else f"{top}/" for path in skipped}
     outgoing.left_out = sorted(named)
     return outgoing
+
+
+def check_inside(source: Path, folder: Path) -> None:
+    """Raises `ValueError` if a file is a link out of its folder, except to this package's own code."""
+    target = source.resolve()
+    if not any(target.is_relative_to(place) for place in (folder.resolve(), *OWN_CODE)):
+        raise ValueError(
+            f"{source} is a link to a file outside {folder}: nothing was uploaded. If it is to be published, put a "
+            "copy in its place."
+        )
 
 
 def forget_origins(outgoing: Outgoing, scratch: Path) -> None:
@@ -174,9 +185,9 @@ def read_json(file: Path) -> dict[str, Json]:
 def _found_in(line: str, token: str | None, machine: re.Pattern) -> str | None:
     if token and token in line:
         return "your own token"
-    for name, pattern in SECRETS.items():
-        if pattern.search(line):
-            return name
+    secret = secret_in(line)
+    if secret is not None:
+        return secret
     match = machine.search(line) or HOME_OF_SOMEONE.search(line)
     return f"a path of a machine ({match[0]}...)" if match else None
 

@@ -96,6 +96,11 @@ class FavorConfig(PreTrainedConfig):
             self.qformer_config.encoder_hidden_size = picture_width(self.vision_config)
         self.fill_connector_config()
 
+    @classmethod
+    def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Any:
+        """As inherited; a file may not name attention code to be downloaded (`kernels-community/...`), callers may."""
+        return super().from_dict(_without_downloads(config_dict), **kwargs)
+
     def fill_connector_config(self) -> None:
         """Hands the connector what follows from the parts around it: widths, and vectors per frame."""
         connector: Any = self.connector_config
@@ -167,6 +172,17 @@ class FavorConfig(PreTrainedConfig):
                 f"frame_rate {self.frame_rate} Hz."
             )
         return int(vectors)
+
+
+def _without_downloads(values: Any) -> Any:
+    """Of all parts: the names of attention implementations that are repositories of the Hub are left out."""
+    if not isinstance(values, dict):
+        return values
+    return {
+        key: _without_downloads(value)
+        for key, value in values.items()
+        if not (key.endswith("attn_implementation") and "/" in str(value))
+    }
 
 
 __all__ = ["FavorCausalQFormerConfig", "FavorConfig", "FavorProjectorConfig"]

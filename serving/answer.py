@@ -23,9 +23,15 @@ class Answer:
             "error"; None until it has ended.
     """
 
-    def __init__(self, sink: Callable[[Event], None] | None = None):
+    def __init__(self, sink: Callable[[Event], None] | None = None, left: Callable[["Answer"], None] | None = None):
+        """
+        Args:
+            sink: called with every event; by default they are kept for the iteration.
+            left: called once, before the last event, whoever ends the answer.
+        """
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._sink = self._events.put if sink is None else sink
+        self._left = left
         self._lock = threading.Lock()
         self.text = ""
         self.media: dict[str, Any] | None = None
@@ -73,6 +79,9 @@ class Answer:
             if self.ended:
                 return
             self.finish_reason = reason
+        if self._left is not None:  # first: who sees the end may ask again. Not within the lock: it takes the engine's
+            self._left(self)
+        with self._lock:
             self._send(error)
 
     def _send(self, event: Event) -> None:

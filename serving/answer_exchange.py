@@ -12,11 +12,12 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from .answer import Answer
-from .completions import Completion
-from .request_errors import RequestError, failed, timed_out
+from .completions import END_OF_STREAM, Completion
+from .request_errors import RequestError, failed, timed_out, traced
 
 LOG = logging.getLogger("favor.serving")
 CLIENT_GONE = 499  # nginx' number for it
+LAST_EVENT_SECONDS = 1.0  # to send that the time is over
 
 
 class ClientGone(Exception):
@@ -91,9 +92,12 @@ class StreamedAnswer(StreamingResponse):
         super().__init__(self._events(first), media_type="text/event-stream", headers={"cache-control": "no-cache"})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """As inherited; the answer is given up when the client has gone, even before the first event."""
+        """As inherited; the answer is given up when the client has gone, at any time, or does not read."""
         try:
-            await super().__call__(scope, receive, send)
+            async with asyncio.timeout(self.seconds + LAST_EVENT_SECONDS):
+                await super().__call__(scope, receive, send)
+        except TimeoutError:
+            self.status = 504
         finally:
             self.exchange.close()
             self.closed(self.status)
@@ -112,14 +116,16 @@ class StreamedAnswer(StreamingResponse):
             yield self._error_event(timed_out(self.seconds))
         except ClientGone:
             return
-        except Exception:
-            LOG.exception("Request %s failed.", self.completion.id)
+        except RequestError as error:
+            yield self._error_event(error)
+        except Exception as error:
+            LOG.error("Request %s failed.\n%s", self.completion.id, traced(error))
             yield self._error_event(failed(self.completion.id))
 
     def _error_event(self, error: RequestError) -> str:
         """The status 200 has been sent, so that an event must tell; the `openai` client raises it."""
         self.status = error.status
-        return f"data: {json.dumps(error.body())}\n\n"
+        return f"data: {json.dumps(error.body())}\n\n{END_OF_STREAM}"
 
 
 async def _disconnected(request: Request) -> None:

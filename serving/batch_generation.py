@@ -1,12 +1,13 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """One call of `generate` for several questions: padded on the left, each row with its own text, bounds and end.
 
-So that newcomers need not wait for the longest answer, a call can be broken off: its unfinished rows go on in the next
-call, with what they have said so far as part of their prompts.
+So that nobody need wait for the longest answer, a call can be broken off: its unfinished rows go on in another call,
+with what they have said so far as part of their prompts. When a call fails, its rows are tried again in halves, until
+the one whose numbers end a call is alone.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +40,9 @@ class Question:
         settings, answer: how to generate, and where the pieces go.
         text: of the tokens so far.
         said: these tokens.
+        begun: it was in a call.
+        suspect: a call with it has failed; it goes on without newcomers.
+        random_states: of its own chance, where the call before was broken off; one a device.
     """
 
     input_ids: list[int]
@@ -48,6 +52,9 @@ class Question:
     answer: Answer
     text: AnswerText
     said: list[int] = field(default_factory=list)
+    begun: bool = False
+    suspect: bool = False
+    random_states: list[torch.Tensor] = field(default_factory=list)
 
     @property
     def tokens(self) -> int:
@@ -63,6 +70,9 @@ class BatchGenerator:
         model: a `FavorForConditionalGeneration`.
         tokenizer: the language model's.
         never: token ids that no answer may contain.
+
+    Attributes:
+        moved: when a call last began or made a token, by `time.monotonic`.
     """
 
     def __init__(self, model: Any, tokenizer: PreTrainedTokenizerBase, never: Sequence[int]):
@@ -73,23 +83,32 @@ class BatchGenerator:
         self.pad_token_id = next(token for token in padding if token is not None)
         # That bound is counted from the beginning of a call.
         self.can_be_broken_off = not model.generation_config.min_new_tokens
+        self.moved = time.monotonic()
 
     def __call__(
         self, questions: Sequence[Question], ended: Callable[[Question], None], wanted: Callable[[], bool]
-    ) -> list[Question]:
-        """Generates until every answer has ended, or somebody wants to join.
+    ) -> list[list[Question]]:
+        """Generates until every answer has ended, or somebody wants the model.
 
         Args:
             questions: whose settings are ones that share a batch.
             ended: called for each as soon as its row is free.
-            wanted: whether somebody waits who could join.
+            wanted: whether somebody waits.
 
-        Returns the questions that are to go on. An error ends all answers that are not complete with
-        [`GenerationFailed`].
+        Returns the batches that are to go on: one if the call was broken off, two halves if it failed. A question that
+        fails alone ends with [`GenerationFailed`].
         """
-        watch = _RowWatch(questions, self.end_ids, ended, wanted if self.can_be_broken_off else lambda: False)
+
+        def moved() -> None:
+            self.moved = time.monotonic()
+
+        moved()
+        # Other devices' chance cannot be taken up again.
+        goes_on = questions[0].settings.seed is None or self.model.device.type in ("cpu", "cuda")
+        wanted = wanted if self.can_be_broken_off and goes_on else lambda: False
+        watch = _RowWatch(questions, self.end_ids, ended, wanted, moved)
         try:
-            with _seeded(questions[0].settings.seed, self.model.device):
+            with _chance_of(questions[0], self.model.device):
                 self.model.generate(
                     **self._inputs(questions),
                     **questions[0].settings.sampling(),
@@ -102,10 +121,9 @@ class BatchGenerator:
                     stopping_criteria=StoppingCriteriaList([_RowsDone(watch)]),
                 )
         except Exception as error:
-            failure = GenerationFailed(f"Generation failed: {error}")
-            failure.__cause__ = error
-            watch.fail(failure)
-        return watch.left_over()
+            return watch.after_failure(error)
+        left_over = watch.left_over()
+        return [left_over] if left_over else []
 
     def _inputs(self, questions: Sequence[Question]) -> dict[str, Any]:
         prompts = [question.input_ids + question.said for question in questions]
@@ -130,8 +148,9 @@ class _RowWatch(BaseStreamer):
         end_ids: set[int],
         ended: Callable[[Question], None],
         wanted: Callable[[], bool],
+        moved: Callable[[], None],
     ):
-        self.questions, self.end_ids, self.ended, self.wanted = questions, end_ids, ended, wanted
+        self.questions, self.end_ids, self.ended, self.wanted, self.moved = questions, end_ids, ended, wanted, moved
         self.done = [False] * len(questions)
         self.broken_off = False
         self._is_prompt = True
@@ -143,6 +162,7 @@ class _RowWatch(BaseStreamer):
         if self._is_prompt:
             self._is_prompt = False
             return
+        self.moved()
         for row, token in enumerate(value.tolist()):
             if not self.done[row]:
                 self._take(row, token)
@@ -170,13 +190,20 @@ class _RowWatch(BaseStreamer):
             self._finish(row, "length")
         return []
 
-    def fail(self, error: Exception) -> None:
-        """Ends the rows that are not done with an error."""
-        for row, question in enumerate(self.questions):
-            if not self.done[row]:
-                self.done[row] = True
-                self.ended(question)
-                question.answer.fail(error)
+    def after_failure(self, error: Exception) -> list[list[Question]]:
+        """The unfinished questions in two batches; a question that was alone ends with the error."""
+        unfinished = [question for question, done in zip(self.questions, self.done, strict=True) if not done]
+        if len(self.questions) > 1:
+            for question in unfinished:
+                question.suspect = True
+            half = (len(unfinished) + 1) // 2
+            return [batch for batch in (unfinished[:half], unfinished[half:]) if batch]
+        failure = GenerationFailed(f"Generation failed: {error}")
+        failure.__cause__ = error
+        for question in unfinished:
+            self.ended(question)
+            question.answer.fail(failure)
+        return []
 
     def _take(self, row: int, token: int) -> None:
         question = self.questions[row]
@@ -213,14 +240,22 @@ class _RowsDone(StoppingCriteria):
 
 
 @contextmanager
-def _seeded(seed: int | None, device: torch.device):
-    """Chance that `seed` decides, or nothing does; the process's own random state is left as it was.
+def _chance_of(question: Question, device: torch.device) -> Iterator[None]:
+    """Chance that a question's seed decides, or nothing does; the process's own random state is left as it was.
 
-    That state is one for all threads: a second engine in the process would disturb the first one's.
+    A seeded question's chance goes on where it was broken off. The process's state is one for all threads: a second
+    engine in the process would disturb the first one's.
     """
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        if seed is None:
+        if question.settings.seed is None:
             torch.seed()
+        elif question.random_states:
+            torch.set_rng_state(question.random_states[0])
+            for state in question.random_states[1:]:
+                torch.cuda.set_rng_state(state, device)
         else:
-            torch.manual_seed(seed)
+            torch.manual_seed(question.settings.seed)
         yield
+        if question.settings.seed is not None:
+            on_device = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
+            question.random_states = [torch.get_rng_state(), *on_device]

@@ -39,6 +39,15 @@ class ByteCache:
     def __len__(self) -> int:
         return len(self._values)
 
+    def known(self, key: Hashable) -> Any:
+        """The value of `key`, None if it is not there; never waits."""
+        with self._lock:
+            if key not in self._values:
+                return None
+            self.hits += 1
+            self._values.move_to_end(key)
+            return self._values[key]
+
     def get(self, key: Hashable, compute: Callable[[], Any]) -> Any:
         """The value of `key`, computed if it is not there; what `compute` raises, everybody who waits for it gets."""
         with self._lock:

@@ -1,36 +1,55 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""Answers many users' chats about media: a pool of threads reads the media, questions are answered in batches.
+"""Answers many users' chats about media: files are read in a lane of their own, questions are answered in batches.
 
-A question goes through three places: a few threads that read and encode its clips (or find them in the cache), a
-queue, and the one thread that generates. That thread answers what waits together; who comes later joins in.
+A question goes through three lanes: "prompts", threads that check it and find its clips in the cache; "media", only if
+a clip must be read, threads that read and encode it; and "answers", the one thread that generates, batch by batch in
+turn. So nobody who asks about text or a known clip waits for the decoding of others.
 """
 
 import copy
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
 from favor.processing import MediaSummary
+from favor.processing.items_favor import ItemSource
 
 from .answer import Answer, Event
 from .answer_text import AnswerText
 from .batch_generation import BatchGenerator, Question
 from .chat_items import Chat, checked_chat, prompt_ids, text_length
-from .encoded_clips import EncodedClips
+from .encoded_clips import EncodedClip, EncodedClips
 from .generation_settings import GenerationSettings
+from .lanes import Lane, LaneState
+from .turns import Turns
 
 DEFAULT_NEW_TOKENS = 256
 LONGEST_TOKEN = 128  # characters
+PROMPT_WORKERS = 2
+STANDS_STILL = 10.0  # seconds without progress while others wait
 
 
 class TooManyRequests(RuntimeError):
     """As many answers are being made as the engine takes; ask again later."""
+
+
+class EngineStopped(RuntimeError):
+    """The engine was closed, or its thread has ended: it answers nothing any more."""
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A question as it came, and whose it is."""
+
+    answer: Answer
+    chat: Chat
+    settings: GenerationSettings
+    own_sound: bool
+    client: str
 
 
 class ChatEngine:
@@ -72,7 +91,6 @@ class ChatEngine:
         batch_wait: float = 0.01,
     ):
         self.model, self.max_pending, self.batch_wait = pipe.model, max_pending, batch_wait
-        self.max_batch_size, self.max_batch_tokens = max_batch_size, max_batch_tokens
         options = {} if media_limits is None else {"media_limits": dict(media_limits)}
         self.clips = EncodedClips(pipe.model, cache_bytes, options)
         self._processor = copy.deepcopy(pipe.processor)
@@ -81,14 +99,16 @@ class ChatEngine:
         self._positions = getattr(pipe.model.config.text_config, "max_position_embeddings", None) or 1 << 40
         self._generate = BatchGenerator(pipe.model, copy.deepcopy(self._processor.tokenizer), never)
         self.batches = self.batched_questions = self.prompt_tokens = self.completion_tokens = 0
-        self._preparing = self._generating = 0
-        self._queue: deque[Question] = deque()
+        self._generating = 0
+        self._turns = Turns(max_batch_size, max_batch_tokens)
         self._pending: set[Answer] = set()
+        self._preparing: set[Answer] = set()  # those that are not ready
         self._changed = threading.Condition()
         self._closed = False
         self._own = threading.local()
         workers = media_workers or min(8, max(4, os.cpu_count() or 1))
-        self._readers = ThreadPoolExecutor(workers, "favor-media", self._take_own_processor)
+        self._prompts = Lane("prompts", PROMPT_WORKERS, self._take_own_processor)
+        self._media = Lane("media", workers, self._take_own_processor)
         self._thread = threading.Thread(target=self._run, name="favor-generate", daemon=True)
         self._thread.start()
 
@@ -98,6 +118,7 @@ class ChatEngine:
         settings: GenerationSettings | None = None,
         load_audio_from_video: bool = True,
         sink: Callable[[Event], None] | None = None,
+        client: str = "",
     ) -> Answer:
         """Takes a question; returns at once.
 
@@ -107,21 +128,21 @@ class ChatEngine:
             load_audio_from_video: hear a video's own sound.
             sink: called with each piece, and at the end with None or an error, from the engine's threads; instead of
                 the iteration.
+            client: whose question it is; the files of different clients are read in turn.
 
-        Raises `TooManyRequests`. What is wrong with the question, its media or its length (`ValueError`, `OSError`)
-        is raised from the iteration.
+        Raises `TooManyRequests`, and `EngineStopped`. What is wrong with the question, its media or its length
+        (`ValueError`, `OSError`) is raised from the iteration.
         """
-        answer = Answer(sink)
+        answer = Answer(sink, self._left)
         with self._changed:
-            if self._closed:
-                raise RuntimeError("The engine is closed.")
-            if len(self._pending) >= self.max_pending:
-                self._forget_cancelled()
+            if not self.alive:
+                raise EngineStopped("The engine is closed.")
             if len(self._pending) >= self.max_pending:
                 raise TooManyRequests(f"{len(self._pending)} answers are being made; the bound is {self.max_pending}.")
             self._pending.add(answer)
-            self._preparing += 1
-        self._readers.submit(self._read, answer, chat, settings or GenerationSettings(), load_audio_from_video)
+            self._preparing.add(answer)
+        asked = _Asked(answer, chat, settings or GenerationSettings(), load_audio_from_video, client)
+        self._prompts.submit(client, answer, partial(self._prepare, asked))
         return answer
 
     @property
@@ -132,12 +153,24 @@ class ChatEngine:
     @property
     def waiting(self) -> int:
         """Those that wait for a batch."""
-        return len(self._queue)
+        return self._turns.new
 
     @property
     def generating(self) -> int:
-        """Those whose answer is being generated."""
+        """Those whose answer has begun, whether it is their turn or not."""
         return self._generating
+
+    @property
+    def lanes(self) -> list[LaneState]:
+        """How the lanes get on."""
+        still = time.monotonic() - self._generate.moved if self._generating else 0.0
+        answers = LaneState("answers", self.waiting, self._generating, still)
+        return [self._prompts.state, self._media.state, answers]
+
+    @property
+    def standing_still(self) -> list[str]:
+        """The lanes in which nothing has moved for `STANDS_STILL` seconds while questions wait."""
+        return [lane.name for lane in self.lanes if lane.still_seconds > STANDS_STILL]
 
     @property
     def default_new_tokens(self) -> int:
@@ -157,7 +190,8 @@ class ChatEngine:
             self._changed.notify_all()
         for answer in answers:
             answer.cancel()
-        self._readers.shutdown(cancel_futures=True)
+        self._prompts.close()
+        self._media.close()
         self._thread.join()
 
     def __enter__(self) -> "ChatEngine":
@@ -173,38 +207,71 @@ class ChatEngine:
         with self._changed:
             self._own.processor = copy.deepcopy(self._processor)
 
-    def _read(self, answer: Answer, chat: Chat, settings: GenerationSettings, load_audio_from_video: bool) -> None:
+    def _prepare(self, asked: _Asked) -> None:
+        """In the lane of prompts: what needs no reading is made ready, anything else goes to the lane of media."""
         question, failure = None, None
         try:
-            if not answer.ended:
-                question = self._question(answer, chat, settings, load_audio_from_video)
+            chat, items = self._items(asked)
+            clips = [clip for clip in map(self.clips.known, items) if clip is not None]
+            if len(clips) < len(items):
+                self._media.submit(asked.client, asked.answer, partial(self._read, asked, chat, items))
+                return
+            question = self._question(asked, chat, items, clips)
         except Exception as error:
             failure = error
+        self._ready(asked.answer, question, failure)
+
+    def _read(self, asked: _Asked, chat: Chat, items: list[ItemSource]) -> None:
+        """In the lane of media."""
+        question, failure, clips = None, None, []
+        try:
+            for item in items:
+                if asked.answer.ended:  # cancelled
+                    return
+                clips.append(self.clips.clip(item, self._own.processor))
+            question = self._question(asked, chat, items, clips)
+        except Exception as error:
+            failure = error
+        self._ready(asked.answer, question, failure)
+
+    def _ready(self, answer: Answer, question: Question | None, failure: Exception | None) -> None:
         with self._changed:
-            self._preparing -= 1
-            if question is None or self._closed:
-                self._pending.discard(answer)
-            else:
-                self._queue.append(question)
+            self._preparing.discard(answer)
+            if question is not None and not answer.ended and not self._closed:
+                self._turns.add(question)
             self._changed.notify_all()
         # Outside of the lock: a sink may call the engine.
         if failure is not None:
             answer.fail(failure)
 
-    def _question(
-        self, answer: Answer, chat: Chat, settings: GenerationSettings, load_audio_from_video: bool
-    ) -> Question | None:
-        processor = self._own.processor
-        turns = checked_chat(chat)
-        self._check_text(turns)
-        items = processor.chat_items(turns, load_audio_from_video)
-        clips = []
-        for item in items:
-            if answer.ended:  # cancelled
-                return None
-            clips.append(self.clips.clip(item, processor))
+    def _left(self, answer: Answer) -> None:
+        """An answer has ended, perhaps since nobody waits for it: its place is free at once, wherever it is."""
+        self._prompts.withdraw(answer)
+        self._media.withdraw(answer)
+        with self._changed:
+            self._preparing.discard(answer)
+            self._pending.discard(answer)
+            set_aside = self._turns.withdraw(answer)
+            if set_aside is not None:
+                self._ended(set_aside)
+            self._changed.notify_all()
+
+    def _items(self, asked: _Asked) -> tuple[Chat, list[ItemSource]]:
+        """The checked chat, and its media.
+
+        Raises `ValueError` for what cannot fit, before any work is done over it.
+        """
+        self._check_count(len(asked.chat), "messages")
+        chat = checked_chat(asked.chat)
+        self._check_text(chat)
+        items = self._own.processor.chat_items(chat, asked.own_sound)
+        self._check_count(len(items), "media")
+        return chat, items
+
+    def _question(self, asked: _Asked, chat: Chat, items: list[ItemSource], clips: list[EncodedClip]) -> Question:
+        processor, answer, settings = self._own.processor, asked.answer, asked.settings
         seen = [clip.summary for clip in clips]
-        tokens = prompt_ids(turns, processor, [summary.query_tokens for summary in seen])
+        tokens = prompt_ids(chat, processor, [summary.query_tokens for summary in seen])
         room = self._room(len(tokens), settings)
         # As in the pipeline: what the connector leaves out is no item.
         answer.media = asdict(MediaSummary.of_items([summary for summary in seen if summary.query_tokens]))
@@ -216,6 +283,13 @@ class ChatEngine:
         ]
         text = AnswerText(self._generate.tokenizer, settings.stop)
         return Question(tokens, embeddings, room, settings, answer, text)
+
+    def _check_count(self, count: int, what: str) -> None:
+        """Raises `ValueError` for more messages or media than there are tokens, of which each takes one at least."""
+        if count > self._positions:
+            raise ValueError(
+                f"The chat holds {count} {what}; the language model takes {self._positions} tokens. Send fewer."
+            )
 
     def _check_text(self, chat: Chat) -> None:
         """Refuses a text that cannot fit before the tokeniser takes minutes over it.
@@ -248,66 +322,53 @@ class ChatEngine:
     # Generating
 
     def _run(self) -> None:
-        left_over: list[Question] = []
-        while batch := left_over + self._next_batch(left_over):
-            self.batches += 1
-            left_over = self._generate(batch, self._ended, partial(self._can_somebody_join, batch))
+        try:
+            while batch := self._next_batch():
+                self.batches += 1
+                for left_over in self._generate(batch, self._ended, self._does_somebody_wait):
+                    self._set_aside(left_over)
+        finally:  # whatever happened, nobody is to wait for what does not come
+            with self._changed:
+                self._closed = True
+                answers = list(self._pending)
+            for answer in answers:
+                answer.fail(EngineStopped("The engine has stopped."))
 
-    def _next_batch(self, left_over: list[Question]) -> list[Question]:
-        """Takes questions that go together, the oldest first; waits for them unless there are some left over.
+    def _next_batch(self) -> list[Question]:
+        """The batch whose turn it is; waits for one, and for others that may soon share it.
 
         Empty when the engine is closed.
         """
         with self._changed:
-            if left_over:
-                return self._take_batch(left_over)
-            while True:
-                while not self._queue and not self._closed:
-                    self._changed.wait()
-                if self._closed:
-                    return []
-                # A short wait for those whose media are being read: one prefill for all is cheaper than two.
-                deadline = time.monotonic() + self.batch_wait
-                while len(self._queue) < self.max_batch_size and self._preparing and not self._closed:
-                    if not self._changed.wait(deadline - time.monotonic()) and time.monotonic() >= deadline:
-                        break
-                batch = self._take_batch([])
-                if batch:
-                    return batch
+            idle = not self._turns
+            while not self._turns and not self._closed:
+                self._changed.wait()
+            # A short wait for those whose media are being read: one prefill for all is cheaper than two.
+            deadline = time.monotonic() + self.batch_wait
+            while idle and self._turns.new < self._turns.max_batch_size and self._preparing and not self._closed:
+                if not self._changed.wait(deadline - time.monotonic()) and time.monotonic() >= deadline:
+                    break
+            if self._closed:
+                return []
+            if not self._turns:  # all were cancelled meanwhile
+                return self._next_batch()
+            batch = self._turns.next()
+            for question in batch:
+                self._generating += not question.begun
+                self.batched_questions += not question.begun
+                question.begun = True
+            return batch
 
-    def _take_batch(self, left_over: list[Question]) -> list[Question]:
-        """Newcomers; beside rows that are left over, only those with no other question before them."""
-        self._forget_cancelled()
-        batch: list[Question] = []
-        passed_over: deque[Question] = deque()
-        while self._queue and not (left_over and passed_over):
-            question = self._queue.popleft()
-            (batch if self._fits(question, left_over + batch) else passed_over).append(question)
-        self._queue.extendleft(reversed(passed_over))
-        self._generating = len(left_over) + len(batch)
-        self.batched_questions += len(batch)
-        return batch
+    def _does_somebody_wait(self) -> bool:
+        return bool(self._turns)
 
-    def _fits(self, question: Question, batch: list[Question]) -> bool:
-        if not batch:
-            return True
-        tokens = max(one.tokens for one in [*batch, question]) * (len(batch) + 1)
-        within = len(batch) < self.max_batch_size and tokens <= self.max_batch_tokens
-        return within and batch[0].settings.may_share_a_batch(question.settings)
-
-    def _can_somebody_join(self, batch: list[Question]) -> bool:
-        # Asked token after token, so first without the lock: who is overlooked is seen a token later.
-        if not self._queue:
-            return False
+    def _set_aside(self, batch: list[Question]) -> None:
         with self._changed:
-            self._forget_cancelled()
-            running = [question for question in batch if not question.answer.ended]
-            return bool(self._queue and running) and self._fits(self._queue[0], running)
-
-    def _forget_cancelled(self) -> None:
-        for question in [question for question in self._queue if question.answer.ended]:
-            self._queue.remove(question)
-            self._pending.discard(question.answer)
+            cancelled = [question for question in batch if question.answer.ended]
+            for question in cancelled:
+                self._ended(question)
+            if len(cancelled) < len(batch):
+                self._turns.set_aside([question for question in batch if question not in cancelled])
 
     def _ended(self, question: Question) -> None:
         with self._changed:

@@ -4,20 +4,25 @@
 What this server cannot do is refused, not ignored: an answer that leaves out what was asked for is a wrong one.
 """
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import jiter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from transformers.cli.serving.utils import BaseHandler, Modality
 
 from .generation_settings import LOWEST_TEMPERATURE, GenerationSettings
-from .media_access import MediaAccess
+from .media_access import MediaAccess, base64_bytes
 from .request_errors import RequestError
+
+MAX_VALUES = 1 << 15  # of a body's JSON, strings that hold a whole file included
+MAX_MESSAGES = 1024
+MAX_BLOCKS = 1024  # of all messages
 
 
 class Strict(BaseModel):
-    """A mapping without unknown keys."""
+    """A mapping without unknown keys, whose values are of the types that they are said to be."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Address(Strict):
@@ -40,12 +45,20 @@ class TextPart(Strict):
     type: Literal["text"]
     text: str
 
+    def block(self, access: MediaAccess) -> dict[str, Any]:
+        """The part as the engine takes it; this and the others raise `RequestError`."""
+        return {"type": "text", "text": self.text}
+
 
 class ImagePart(Strict):
     """A picture."""
 
     type: Literal["image_url"]
     image_url: Address
+
+    def block(self, access: MediaAccess) -> dict[str, Any]:
+        """The picture."""
+        return _media("image", access.source(self.image_url.url))
 
 
 class VideoPart(Strict):
@@ -54,6 +67,10 @@ class VideoPart(Strict):
     type: Literal["video_url"]
     video_url: Address
 
+    def block(self, access: MediaAccess) -> dict[str, Any]:
+        """The video."""
+        return _media("video", access.source(self.video_url.url))
+
 
 class AudioPart(Strict):
     """A sound, by its address."""
@@ -61,12 +78,20 @@ class AudioPart(Strict):
     type: Literal["audio_url"]
     audio_url: Address
 
+    def block(self, access: MediaAccess) -> dict[str, Any]:
+        """The sound."""
+        return _media("audio", access.source(self.audio_url.url))
+
 
 class InputAudioPart(Strict):
     """A sound, as OpenAI's clients send it."""
 
     type: Literal["input_audio"]
     input_audio: Sound
+
+    def block(self, access: MediaAccess) -> dict[str, Any]:
+        """The sound."""
+        return _media("audio", base64_bytes(self.input_audio.data))
 
 
 Part = Annotated[TextPart | ImagePart | VideoPart | AudioPart | InputAudioPart, Field(discriminator="type")]
@@ -76,7 +101,7 @@ class Message(Strict):
     """One turn. The media of one turn belong together: its first sound is heard with its first picture or video."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[Part]
+    content: str | Annotated[list[Part], Field(max_length=MAX_BLOCKS, fail_fast=True)]
     name: str | None = None
 
 
@@ -97,7 +122,7 @@ class ChatRequest(Strict):
     """OpenAI's request, as far as this model can do it, and `load_audio_from_video`."""
 
     model: str | None = None
-    messages: list[Message] = Field(min_length=1)
+    messages: list[Message] = Field(min_length=1, max_length=MAX_MESSAGES, fail_fast=True)
     stream: bool = False
     stream_options: StreamOptions | None = None
     max_tokens: int | None = Field(None, ge=1)
@@ -153,13 +178,17 @@ class ChatRequest(Strict):
 
         Raises `RequestError`.
         """
-        messages = [message.model_dump(exclude={"name"}) for message in self.messages]
-        for message in messages:
-            if message["role"] == "developer":
-                message["role"] = "system"
-        turns = BaseHandler.get_processor_inputs_from_messages(messages, Modality.MULTIMODAL)
-        for turn in turns:
-            turn["content"] = [_opened(block, access) for block in turn["content"]]
+        turns = []
+        while self.messages:  # taken out, so that no file is held twice
+            message = self.messages.pop(0)
+            content = message.content
+            parts = [TextPart(type="text", text=content)] if isinstance(content, str) else content[::-1]
+            message.content = ""
+            del content
+            blocks = []
+            while parts:
+                blocks.append(parts.pop().block(access))
+            turns.append({"role": "system" if message.role == "developer" else message.role, "content": blocks})
         return turns
 
 
@@ -170,17 +199,21 @@ def parse_chat_request(body: bytes) -> ChatRequest:
         RequestError: with the place in the body and what is wrong there.
     """
     try:
-        return ChatRequest.model_validate_json(body)
+        # Not by pydantic alone, which takes the last of two equal keys.
+        request = ChatRequest.model_validate(jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True))
     except ValidationError as error:
         found = error.errors(include_input=False, include_url=False, include_context=False)
         first = found[0]
         place = ".".join(str(part) for part in first["loc"])
         reason = "is unknown, or not supported" if first["type"] == "extra_forbidden" else first["msg"]
         raise RequestError(400, f"{place or 'body'}: {reason}", param=place or None) from None
+    except ValueError as error:
+        raise RequestError(400, f"body: invalid JSON: {error}") from None
+    blocks = sum(1 if isinstance(message.content, str) else len(message.content) for message in request.messages)
+    if blocks > MAX_BLOCKS:
+        raise RequestError(400, f"messages: hold {blocks} blocks; the bound is {MAX_BLOCKS}.", param="messages")
+    return request
 
 
-def _opened(block: dict[str, Any], access: MediaAccess) -> dict[str, Any]:
-    if block["type"] == "text":
-        return block
-    source = access.source(block["url"])
-    return {"type": block["type"], "bytes" if isinstance(source, bytes) else "path": source}
+def _media(kind: str, source: Path | bytes) -> dict[str, Any]:
+    return {"type": kind, "bytes" if isinstance(source, bytes) else "path": source}

@@ -84,6 +84,16 @@ class EncodedClips:
         """Forgets everything."""
         self._cache.clear()
 
+    def known(self, item: ItemSource) -> EncodedClip | None:
+        """The item's clip if nothing need be read for it.
+
+        Raises `OSError` if there is no such file.
+        """
+        clip = self._cache.known(item_identity(item))
+        with self._counting:
+            self.hits += clip is not None
+        return clip
+
     def clip(self, item: ItemSource, processor: FavorProcessor) -> EncodedClip:
         """The item's clip, read and encoded if it is not known.
 

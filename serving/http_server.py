@@ -6,9 +6,11 @@ A request is refused as early as it can be: host, key and queue before its body 
 
 import asyncio
 import hmac
+import ipaddress
 import logging
 import time
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,12 +26,26 @@ from starlette.requests import ClientDisconnect
 
 from .answer import Answer
 from .answer_exchange import CLIENT_GONE, AnswerExchange, ClientGone, StreamedAnswer
-from .chat_engine import ChatEngine, TooManyRequests
-from .chat_request import ChatRequest, parse_chat_request
+from .body_values import ValueCounter
+from .chat_engine import ChatEngine, EngineStopped, TooManyRequests
+from .chat_request import MAX_VALUES, ChatRequest, parse_chat_request
 from .completions import Completion, model_entry
 from .media_access import MediaAccess
 from .metrics import Metrics
-from .request_errors import RequestError, failed, timed_out, too_busy, too_large, unauthorised
+from .request_errors import (
+    LONGEST_NAME,
+    RequestError,
+    failed,
+    shortened,
+    stopping,
+    timed_out,
+    too_busy,
+    too_large,
+    too_many_of_one,
+    too_many_values,
+    traced,
+    unauthorised,
+)
 
 LOG = logging.getLogger("favor.serving")
 LOCAL_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
@@ -46,8 +62,11 @@ class ServerSettings:
         media_folder: the only one whose files they may name.
         max_body_bytes: of a request.
         max_pending: requests that may be read, wait or be answered at a time.
+        max_per_client: of them, those of one address; None: no bound.
         max_tokens: of an answer.
         timeout: seconds from a request's arrival to its answer's end.
+
+    Raises `ValueError` for a key that no client could send.
     """
 
     model_name: str
@@ -55,8 +74,15 @@ class ServerSettings:
     media_folder: Path | None = None
     max_body_bytes: int = 64 << 20
     max_pending: int = 64
+    max_per_client: int | None = None
     max_tokens: int = 1024
     timeout: float = 300.0
+
+    def __post_init__(self) -> None:
+        if self.api_key is not None and not (self.api_key.isascii() and self.api_key.isprintable() and self.api_key):
+            raise ValueError("The API key must be made of printable ASCII characters: HTTP headers carry no others.")
+        if self.api_key is not None and self.api_key != self.api_key.strip():
+            raise ValueError("The API key begins or ends with a blank, which HTTP headers do not carry: take it away.")
 
 
 def build_app(engine: ChatEngine, settings: ServerSettings) -> FastAPI:
@@ -68,7 +94,7 @@ def build_app(engine: ChatEngine, settings: ServerSettings) -> FastAPI:
         await run_in_threadpool(engine.close)
 
     app = FastAPI(title="FAVOR", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    chats = ChatEndpoint(engine, settings)
+    chats = app.state.chats = ChatEndpoint(engine, settings)
     started = int(time.time())
     if settings.api_key is None:  # a web page must not reach a server without a key by a name of its own
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=LOCAL_HOSTS)
@@ -90,7 +116,10 @@ def build_app(engine: ChatEngine, settings: ServerSettings) -> FastAPI:
 
     @app.get("/health")
     async def health() -> JSONResponse:
-        return JSONResponse({"status": "ok" if engine.alive else "stopped"}, 200 if engine.alive else 503)
+        if not engine.alive:
+            return JSONResponse({"status": "stopped"}, 503)
+        still = engine.standing_still
+        return JSONResponse({"status": "degraded", "standing_still": still} if still else {"status": "ok"})
 
     @app.get("/metrics")
     async def metrics(request: Request) -> Response:
@@ -117,10 +146,20 @@ def check_key(request: Request, api_key: str | None) -> None:
         raise unauthorised()
 
 
+def client_of(request: Request) -> str:
+    """Whose request it is: the address; of IPv6 the network, of which one client has all addresses."""
+    host = request.client.host if request.client else ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else str(address)
+
+
 def check_model(asked_for: str | None, name: str) -> None:
     """Raises `RequestError` if a request is for another model."""
-    if asked_for not in (None, name):
-        message = f"The model {asked_for!r} is not here; this server answers with {name!r}."
+    if asked_for is not None and asked_for != name:
+        message = f"The model {shortened(asked_for, LONGEST_NAME)!r} is not here; this server has {name!r}."
         raise RequestError(404, message, code="model_not_found", param="model")
 
 
@@ -131,24 +170,37 @@ class ChatEndpoint:
         self.engine, self.settings = engine, settings
         self.access = MediaAccess(settings.media_folder)
         self.metrics = Metrics(engine)
-        self.open_requests = 0
+        self.open_requests: Counter[str] = Counter()  # by client
+        self._deadlines: set[asyncio.Timeout] = set()
+        self._answers: set[Answer] = set()
+        self._stopping = False
+
+    def end_all(self) -> None:
+        """Tells everybody who still waits that the server is about to end."""
+        self._stopping = True
+        for answer in list(self._answers):
+            answer.fail(stopping())
+        for deadline in self._deadlines:
+            deadline.reschedule(asyncio.get_running_loop().time())
 
     async def answer(self, request: Request) -> Response:
         """The response to one request; every way out is counted."""
         arrived = time.monotonic()
         completion = Completion(f"chatcmpl-{uuid.uuid4().hex}", self.settings.model_name)
+        client = client_of(request)
         try:
             check_key(request, self.settings.api_key)
-            if self.open_requests >= self.settings.max_pending:
-                raise too_busy(self.open_requests, RETRY_SECONDS)
+            self._check_room(client)
         except RequestError as error:
             self._count(error.status, arrived)
             raise
-        self.open_requests += 1
+        self.open_requests[client] += 1
         status, streamed = 500, False
+        deadline = asyncio.timeout(self.settings.timeout)
         try:
-            async with asyncio.timeout(self.settings.timeout):
-                response = await self._respond(request, completion, arrived)
+            async with deadline:
+                self._deadlines.add(deadline)
+                response = await self._respond(request, client, completion, arrived)
             status, streamed = 200, isinstance(response, StreamedAnswer)
             response.headers["x-request-id"] = completion.id
             return response
@@ -156,22 +208,37 @@ class ChatEndpoint:
             status = error.status
             raise
         except TimeoutError:
-            status = 504
-            raise timed_out(self.settings.timeout) from None
+            refusal = stopping() if self._stopping else timed_out(self.settings.timeout)
+            status = refusal.status
+            raise refusal from None
         except (ClientGone, ClientDisconnect):
             status = CLIENT_GONE
             return Response(status_code=CLIENT_GONE)  # nobody reads it
         except Exception as error:
-            LOG.exception("Request %s failed.", completion.id)
-            raise failed(completion.id) from error
+            LOG.error("Request %s failed.\n%s", completion.id, traced(error))
+            raise failed(completion.id) from None
         finally:
+            self._deadlines.discard(deadline)
             if not streamed:
-                self._close(status, arrived)
+                self._close(client, status, arrived)
 
-    async def _respond(self, request: Request, completion: Completion, arrived: float) -> Response:
-        asked = await run_in_threadpool(parse_chat_request, await self._body(request))
+    def _check_room(self, client: str) -> None:
+        """Raises `RequestError` if there are as many requests as there may be."""
+        if self._stopping:
+            raise stopping()
+        total, most = self.open_requests.total(), self.settings.max_per_client
+        if total >= self.settings.max_pending:
+            raise too_busy(total, RETRY_SECONDS)
+        if most is not None and self.open_requests[client] >= most:
+            raise too_many_of_one(most, RETRY_SECONDS)
+
+    async def _respond(self, request: Request, client: str, completion: Completion, arrived: float) -> Response:
+        body = [await self._body(request)]
+        # The thread takes it out: idle threads keep their last arguments.
+        asked = await run_in_threadpool(lambda: parse_chat_request(body.pop()))
         check_model(asked.model, self.settings.model_name)
-        answer, events = await self._ask(asked)
+        answer, events = await self._ask(asked, client)
+        self._answers.add(answer)
         exchange = AnswerExchange(request, answer, events)
         try:
             # What is wrong with the question shows here, before the status is sent.
@@ -181,19 +248,25 @@ class ChatEndpoint:
             while piece is not None and not asked.stream:
                 piece = await self._next(exchange)
         except BaseException:
+            self._answers.discard(answer)
             exchange.close()
             raise
         if asked.stream:
             usage = asked.stream_options is not None and asked.stream_options.include_usage
             seconds = self.settings.timeout - (time.monotonic() - arrived)
-            return StreamedAnswer(exchange, completion, first, usage, seconds, lambda code: self._close(code, arrived))
+
+            def closed(code: int) -> None:
+                self._answers.discard(answer)
+                self._close(client, code, arrived)
+
+            return StreamedAnswer(exchange, completion, first, usage, seconds, closed)
+        self._answers.discard(answer)
         exchange.close()
         return JSONResponse(completion.whole(answer))
 
-    async def _ask(self, asked: ChatRequest) -> tuple[Answer, asyncio.Queue]:
+    async def _ask(self, asked: ChatRequest, client: str) -> tuple[Answer, asyncio.Queue]:
         settings = asked.settings(self.settings.max_tokens, self.engine.default_new_tokens)
         chat = await run_in_threadpool(asked.chat, self.access)
-        asked.messages.clear()  # base64 of all media
         loop = asyncio.get_running_loop()
         events: asyncio.Queue = asyncio.Queue()
 
@@ -201,14 +274,18 @@ class ChatEndpoint:
             loop.call_soon_threadsafe(events.put_nowait, event)
 
         try:
-            return self.engine.ask(chat, settings, asked.load_audio_from_video, sink), events
+            return self.engine.ask(chat, settings, asked.load_audio_from_video, sink, client), events
         except TooManyRequests:
             raise too_busy(self.engine.pending, RETRY_SECONDS) from None
+        except EngineStopped:
+            raise stopping() from None
 
     async def _next(self, exchange: AnswerExchange) -> str | None:
         """The next piece; what the engine found wrong with the question is the client's mistake."""
         try:
             return await exchange.next()
+        except EngineStopped:
+            raise stopping() from None
         except (ValueError, OSError) as error:
             message = self.access.without_folder(" ".join(str(error).split()))
             # By name: the processor may be a model folder's own code, whose classes are not this package's.
@@ -228,15 +305,24 @@ class ChatEndpoint:
         announced = request.headers.get("content-length", "0")
         if not announced.isdigit() or int(announced) > limit:
             raise too_large(limit)
-        body = bytearray()
+        body, size, counter = bytearray(), 0, ValueCounter()
         async for piece in request.stream():
-            body += piece
-            if len(body) > limit:
+            size += len(piece)
+            if size > limit:
                 raise too_large(limit)
+            if counter.values <= MAX_VALUES:
+                counter.feed(piece)
+                body += piece
+            else:  # the rest is read, not kept: who still sends would not see the refusal
+                body.clear()
+        if counter.values > MAX_VALUES:
+            raise too_many_values(MAX_VALUES)
         return bytes(body)
 
-    def _close(self, status: int, arrived: float) -> None:
-        self.open_requests -= 1
+    def _close(self, client: str, status: int, arrived: float) -> None:
+        self.open_requests[client] -= 1
+        if not self.open_requests[client]:
+            del self.open_requests[client]
         self._count(status, arrived)
 
     def _count(self, status: int, arrived: float) -> None:

@@ -1,14 +1,14 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Which media a request may name: `data:` URLs, and files of one folder. Nothing is ever fetched from a network."""
 
-import base64
 import binascii
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from .request_errors import RequestError
+from .request_errors import RequestError, shortened
 
 SHOWN = 80  # characters of an address in messages
+SLICE = 1 << 22  # characters of base64 decoded in one go: others may run in between, and no copy of all is needed
 
 
 class MediaAccess:
@@ -31,9 +31,12 @@ class MediaAccess:
 
         Raises `RequestError` for one that is refused; a file outside the folder is not told from a missing one.
         """
-        scheme = urlsplit(address[:SHOWN]).scheme.lower() if "://" in address[:SHOWN] else ""
         if address[:5].lower() == "data:":
             return _data(address)
+        try:
+            scheme = urlsplit(address).scheme.lower() if "://" in address[:SHOWN] else ""
+        except ValueError:  # such as "http://["
+            raise _refused(f"{_shown(address)} is no address.", "invalid_address") from None
         if scheme not in ("", "file"):
             raise _refused(
                 f"{_shown(address)} is not fetched: this server opens no connections. Send the file as a base64 data: "
@@ -71,25 +74,31 @@ class MediaAccess:
 
 
 def _data(address: str) -> bytes:
-    header, comma, payload = address.partition(",")
-    if not comma or not header.lower().endswith(";base64"):
+    comma = address.find(",")
+    if comma < 0 or not address[:comma].lower().endswith(";base64"):
         raise _refused(f"{_shown(address)} is refused: only base64 data: URLs are read.", "invalid_data_url")
-    return base64_bytes(payload)
+    return base64_bytes(address, comma + 1)
 
 
-def base64_bytes(payload: str) -> bytes:
-    """The bytes that base64 text stands for.
+def base64_bytes(text: str, start: int = 0) -> bytes:
+    """The bytes that base64 text stands for, from its character `start` on.
 
     Raises `RequestError`.
     """
+    found = bytearray()
     try:
-        return base64.b64decode(payload, validate=True)
+        for begin in range(start, len(text), SLICE):
+            part = text[begin : begin + SLICE]
+            if part.endswith("=") and begin + SLICE < len(text):
+                raise binascii.Error("Excess data after padding")
+            found += binascii.a2b_base64(part, strict_mode=True)
     except (binascii.Error, ValueError) as error:
-        raise _refused(f"Media are not valid base64: {error}.", "invalid_base64") from error
+        raise _refused(f"Media are not valid base64: {error}.", "invalid_base64") from None
+    return bytes(found)
 
 
 def _shown(address: str) -> str:
-    return repr(address if len(address) <= SHOWN else f"{address[:SHOWN]}...")
+    return repr(shortened(address, SHOWN))
 
 
 def _refused(message: str, code: str) -> RequestError:

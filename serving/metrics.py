@@ -49,6 +49,15 @@ class Metrics:
             ("favor_cache_max_bytes", clips.max_bytes, "Bound of favor_cache_bytes."),
         ):
             yield GaugeMetricFamily(name, about, value)
+        for name, attribute, about in (
+            ("favor_lane_waiting", "waiting", "Questions that wait in a lane."),
+            ("favor_lane_working", "working", "Questions that a lane works on."),
+            ("favor_lane_still_seconds", "still_seconds", "Since anything moved in a lane while questions wait."),
+        ):
+            lanes = GaugeMetricFamily(name, about, labels=["lane"])
+            for lane in engine.lanes:
+                lanes.add_metric([lane.name], getattr(lane, attribute))
+            yield lanes
         for name, value, about in (
             ("favor_prompt_tokens", engine.prompt_tokens, "Tokens of prompts, query tokens included."),
             ("favor_completion_tokens", engine.completion_tokens, "Tokens generated."),

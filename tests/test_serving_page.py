@@ -36,7 +36,7 @@ def curl(arguments: list[str]) -> dict:
 def test_the_page_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     blocks = [(match["language"], match["code"]) for match in BLOCK.finditer(PAGE.read_text(encoding="utf-8"))]
-    assert [language for language, _ in blocks] == ["bash", "bash", "python", "python", "nginx"]
+    assert [language for language, _ in blocks] == ["bash", "bash", "python", "python", "nginx", "bash"]
     install, synth, serve = (shlex.split(line, comments=True) for line in blocks[0][1].splitlines())
     assert install == ["pip", "install", "favor[serve]"]
     assert main(synth[1:]) == 0

@@ -23,6 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1, this machine only)"
     )
+    parser.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        help="by which browsers may reach the page, beside addresses; repeatable",
+    )
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"default: {DEFAULT_PORT}")
     parser.add_argument(
         "--max-upload-mb", type=int, default=DEFAULT_UPLOAD_MB, metavar="N", help=f"default: {DEFAULT_UPLOAD_MB}"
@@ -50,7 +56,8 @@ def run(arguments: argparse.Namespace) -> None:
         examples = render_examples(Path(folder) / "examples")
         page = Page(engine, sessions, examples, arguments.model)
         try:
-            url = launch(page, arguments.host, arguments.port, arguments.max_upload_mb)
+            anywhere = not _is_loopback(arguments.host)
+            url = launch(page, arguments.host, arguments.port, arguments.max_upload_mb, arguments.name, anywhere)
             print(f"The page is at {url}. Press Ctrl-C to end.", flush=True)
             _wait_for_the_end()
         finally:

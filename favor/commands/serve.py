@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 KEY_VARIABLE = "FAVOR_API_KEY"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MEBIBYTE = 1 << 20
-SHUTDOWN_SECONDS = 10
-MAX_CONNECTIONS = 1024  # idle ones; beyond, 503
 # Stricter than `MediaLimits`: here strangers choose the files.
 MEDIA_LIMITS: dict[str, float] = {
     "max_duration": 600.0,
@@ -35,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--host", default="127.0.0.1", help="address to listen at (%(default)s: this machine only)")
     where.add_argument("--port", type=int, default=8000, help="0: any that is free (%(default)s)")
     where.add_argument("--api-key", metavar="KEY", help=f"what clients must send (better in {KEY_VARIABLE})")
+    where.add_argument("--proxy", metavar="ADDRESSES", help="of proxies, whose X-Forwarded-For tells the client")
     where.add_argument("--media-folder", type=Path, metavar="DIR", help="the only one whose files requests may name")
     bounds = parser.add_argument_group("bounds")
     bounds.add_argument("--max-body-mb", type=float, default=64, metavar="MB", help="of a request (%(default)s)")
@@ -44,6 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=64,
         metavar="N",
         help="requests at a time; more get 429 (%(default)s)",
+    )
+    bounds.add_argument(
+        "--max-per-client", type=int, metavar="N", help="of them, those of one address (half of --max-pending)"
     )
     bounds.add_argument("--max-tokens", type=int, default=1024, metavar="N", help="of an answer (%(default)s)")
     bounds.add_argument(
@@ -77,8 +79,8 @@ def run(arguments: argparse.Namespace) -> None:
     api_key = arguments.api_key or os.environ.get(KEY_VARIABLE) or None
     _check(arguments, api_key)
     limits = media_limits(arguments.media_limit)
-    import uvicorn
 
+    from favor.serving.http_connections import MAX_CONNECTIONS, ConnectionBounds, allow_open_files, bounded_server
     from favor.serving.http_server import ServerSettings, build_app
 
     name = arguments.name or model_name(arguments.model)
@@ -88,23 +90,20 @@ def run(arguments: argparse.Namespace) -> None:
         media_folder=arguments.media_folder,
         max_body_bytes=int(arguments.max_body_mb * MEBIBYTE),
         max_pending=arguments.max_pending,
+        max_per_client=arguments.max_per_client or max(1, arguments.max_pending // 2),
         max_tokens=arguments.max_tokens,
         timeout=arguments.timeout,
     )
     with _listen(arguments.host, arguments.port) as listener:
         print("Loading the model ...", file=sys.stderr)
+        allow_open_files(2 * MAX_CONNECTIONS)
         app = build_app(_engine(arguments, limits), settings)
         port = listener.getsockname()[1]
         host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
         print(f"Serving {name} at http://{host}:{port}/v1", flush=True)
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            limit_concurrency=MAX_CONNECTIONS + arguments.max_pending,
-            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-        )
-        uvicorn.Server(config).run(sockets=[listener])
+        each = MAX_CONNECTIONS if arguments.proxy else MAX_CONNECTIONS // 2
+        bounds = ConnectionBounds(arguments.timeout, each=each)
+        bounded_server(app, bounds, arguments.proxy).run(sockets=[listener])
 
 
 def media_limits(given: list[str]) -> dict[str, float]:
@@ -162,8 +161,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _check(arguments: argparse.Namespace, api_key: str | None) -> None:
-    names = ("max_body_mb", "max_pending", "max_tokens", "timeout", "max_batch", "max_batch_tokens", "media_workers")
-    for name in names:
+    names = ("max_body_mb", "max_pending", "max_per_client", "max_tokens", "timeout", "max_batch", "max_batch_tokens")
+    for name in (*names, "media_workers"):
         value = getattr(arguments, name)
         if value is not None and not value > 0:
             raise ValueError(f"--{name.replace('_', '-')} must be positive; got {value}.")

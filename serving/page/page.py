@@ -9,12 +9,13 @@ from typing import Any
 from urllib.parse import quote
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
 from ..chat_engine import ChatEngine, TooManyRequests
 from ..generation_settings import GenerationSettings
 from . import conversation
-from .own_addresses import OwnAddressesOnly
+from .page_guard import LEFT_OVER_SECONDS, OwnUploads, PageGuard, fetch_nothing
 from .perception import Perception
 from .sessions import Clip, Sessions
 from .timeline import draw_timeline, summary
@@ -28,7 +29,8 @@ ABOUT_BUNDLED = (
 MAX_NEW_TOKENS = 512
 PARALLEL_QUESTIONS = 16  # of all tabs; the engine answers them in batches
 PARALLEL_UPLOADS = 2
-LEFT_OVER_UPLOADS = (60, 600)  # s: Gradio looks so often for uploads so old that no tab took
+LEFT_OVER_COPIES = (60, LEFT_OVER_SECONDS)  # s: Gradio looks so often for files so old
+MEBIBYTE = 1 << 20
 KIND_NAMES = {"video": "Video", "image": "Image", "audio": "Sound"}
 RECORDINGS = ("sample", "audio")  # Gradio's names for them
 SYSTEM_FONTS = ("system-ui", "sans-serif")  # Gradio's own theme names one of Google's
@@ -49,7 +51,7 @@ class Page:
 
     def __init__(self, engine: ChatEngine, sessions: Sessions, examples: Sequence[Example], model: str | None):
         self.engine, self.sessions = engine, sessions
-        with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=LEFT_OVER_UPLOADS) as self.blocks:
+        with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=LEFT_OVER_COPIES) as self.blocks:
             gr.HTML(_head(model))
             with gr.Row(equal_height=False):
                 with gr.Column(scale=5, min_width=320):
@@ -88,7 +90,8 @@ class Page:
             layout="bubble",
             buttons=[],
             feedback_options=None,
-            render_markdown=False,  # an answer is text: nothing in it is fetched
+            render_markdown=False,  # what is said is text: `_escaped`, since Gradio takes it for HTML even so
+            latex_delimiters=[],
             placeholder="Ask what is seen and heard.",
             elem_id="chat",
         )
@@ -217,10 +220,10 @@ class Page:
                 max_new_tokens=longest, do_sample=drawn, temperature=temperature if drawn else None
             )
             for messages in conversation.ask(self.engine, session, question, settings, with_sound, remember):
-                yield [messages, "", *waiting]
-            yield [session.shown, gr.skip(), *ready, gr.HTML(visible=False)]
+                yield [_escaped(messages), "", *waiting]
+            yield [_escaped(session.shown), gr.skip(), *ready, gr.HTML(visible=False)]
         except (ValueError, OSError, TooManyRequests) as error:
-            yield [session.shown, question, *ready, _shown_error(error)]
+            yield [_escaped(session.shown), question, *ready, _shown_error(error)]
 
     def begin_anew(self, request: gr.Request) -> None:
         """Forgets the conversation; the clip stays."""
@@ -235,19 +238,33 @@ class Page:
         self.sessions.end(_tab(request))
 
 
-def launch(page: Page, host: str, port: int | None, max_upload_mb: int) -> str:
+def launch(
+    page: Page, host: str, port: int | None, max_upload_mb: int, names: Sequence[str] = (), anywhere: bool = False
+) -> str:
     """Starts serving the page and returns its address.
+
+    Args:
+        page: what is served.
+        host, port: where to listen.
+        max_upload_mb: of a file.
+        names: by which the page is reached beside addresses, such as a proxy's.
+        anywhere: it is for other machines, too; else it answers only to this machine's own addresses.
 
     Raises:
         OSError: the port is taken.
     """
+    fetch_nothing()
+    guards = [
+        Middleware(PageGuard, anywhere=anywhere, names=[*names, host]),
+        Middleware(OwnUploads, folder=Path(get_upload_folder()), max_bytes=max_upload_mb * MEBIBYTE),
+    ]
     page.blocks.queue(max_size=256, api_open=False)
     _, url, _ = page.blocks.launch(
         server_name=host,
         server_port=port,
         max_file_size=f"{max_upload_mb}mb",
         allowed_paths=[str(page.sessions.folder)],
-        app_kwargs={"middleware": [Middleware(OwnAddressesOnly)]},
+        app_kwargs={"middleware": guards},
         theme=gr.themes.Default(font=SYSTEM_FONTS, font_mono=("ui-monospace", "monospace")).set(
             body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_400"
         ),
@@ -278,6 +295,11 @@ def player(clip: Clip, perception: Perception, with_sound: bool = True) -> str:
     }[kind]
     name, seen = html.escape(clip.name), html.escape(summary(perception, with_sound))
     return f'<div class="favor-player"><div class="name"><b>{name}</b><span>{seen}</span></div>{media}</div>'
+
+
+def _escaped(messages: conversation.Messages) -> conversation.Messages:
+    """The chat as HTML that shows it letter by letter: nothing in it is fetched, run or followed."""
+    return [{**message, "content": html.escape(message["content"], quote=False)} for message in messages]
 
 
 def _head(model: str | None) -> str:

@@ -1,6 +1,7 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Keeps users apart: each browser tab has its own clip, conversation and running answer, gone when the tab closes."""
 
+import contextlib
 import copy
 import mimetypes
 import os
@@ -63,6 +64,8 @@ class Session:
         upload, self.upload = self.upload, None
         if upload is not None:
             upload.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # its folder, if it is its own
+                upload.parent.rmdir()
 
     def forget(self) -> None:
         """Forgets the conversation and the clip, whose file is removed."""
@@ -130,6 +133,8 @@ class Sessions:
         """
         session = self.of(name)
         session.forget()
+        if file.exists() and (file.is_symlink() or not file.is_file()):
+            raise ValueError(f"{title} is no file.")
         session.upload = file if uploaded else None
         folder = self.folder / secrets.token_urlsafe(24)
         folder.mkdir(mode=0o700)
@@ -139,6 +144,7 @@ class Sessions:
             clip = Clip(path, title, self._perceive(path))
         except Exception as error:
             shutil.rmtree(folder, ignore_errors=True)
+            session.discard_upload()
             if isinstance(error, FileNotFoundError):
                 raise FileNotFoundError(f"{title} is no longer here: upload it again.") from None
             if isinstance(error, (ValueError, OSError)):

@@ -3,6 +3,7 @@
 
 import json
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -63,16 +64,26 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def serving(engine: ChatEngine, **settings) -> Iterator[str]:
+def serving(
+    engine: ChatEngine,
+    bounds: dict | None = None,
+    drain_seconds: float = 0.5,
+    send_buffer: int | None = None,
+    **settings,
+) -> Iterator[str]:
     """The address of a server of this engine, which runs in a thread."""
-    import uvicorn
-
     from favor.commands.serve import _listen
+    from favor.serving.http_connections import ConnectionBounds, bounded_server
     from favor.serving.http_server import ServerSettings, build_app
 
-    app = build_app(engine, ServerSettings(**{"model_name": "random", **settings}))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=5))
+    given = ServerSettings(**{"model_name": "random", **settings})
+    app = build_app(engine, given)
+    server = bounded_server(
+        app, ConnectionBounds(given.timeout, **(bounds or {})), proxies="127.0.0.1", drain_seconds=drain_seconds
+    )
     with _listen("127.0.0.1", 0) as listener:
+        if send_buffer is not None:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         wait_until(lambda: server.started)

@@ -308,7 +308,7 @@ def test_a_failing_model_is_the_servers_fault(pipe, monkeypatch, streamed, caplo
             status, body, _ = post(address, {"messages": TEXT, "stream": streamed})
             assert (status, body["error"]["type"]) == (500, "server_error")
             assert "division" not in body["error"]["message"]
-            assert "division" in caplog.text
+            assert "ZeroDivisionError" in caplog.text
         assert post(address, {"messages": TEXT})[0] == 200
 
 

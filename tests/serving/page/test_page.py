@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import socket
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ SCENE = MomentsScene.sample("test", 2310, 35)  # of `favor demo`; noise, bell an
 OTHER_SCENE = MomentsScene.sample("test", 2310, 33)  # one beep
 MAX_UPLOAD_MB = 1
 ENDLESS = "Count."
+ECHO = "Say: "
 BOX = ".favor-timeline .box"
 COUNT_RECORDED = """() => {
   window.recorded = 0;
@@ -30,17 +32,22 @@ COUNT_RECORDED = """() => {
 
 
 class EngineThatCanBeSlow:
-    """The real engine, but for one question whose answer begins and does not end by itself."""
+    """The real engine, but for a question whose answer begins and does not end by itself, and one that is repeated."""
 
     def __init__(self, engine):
         self.engine = engine
 
     def ask(self, chat, settings, load_audio_from_video):
-        if chat[-1]["content"][-1]["text"] != ENDLESS:
+        question = chat[-1]["content"][-1]["text"]
+        if question != ENDLESS and not question.startswith(ECHO):
             return self.engine.ask(chat, settings, load_audio_from_video)
         from favor.serving import Answer
 
         answer = Answer()
+        if question.startswith(ECHO):
+            answer.add(question.removeprefix(ECHO))
+            answer.finish("stop")
+            return answer
         answer.add("one, two")
         return answer
 
@@ -75,9 +82,9 @@ def served(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("app")
     keep_to_this_machine(folder)
+    from favor.commands.app_examples import render_examples
     from favor.model_loading import load_pipeline
     from favor.serving import ChatEngine
-    from favor.serving.page.examples import render_examples
     from favor.serving.page.page import Page as AppPage
     from favor.serving.page.page import launch
     from favor.serving.page.sessions import Sessions
@@ -245,6 +252,39 @@ def test_an_answer_can_be_stopped_and_the_conversation_cleared(open_page, clips)
     page.locator("#chat").get_by_label("Clear").click()
     expect(page.locator("#chat .bot")).to_have_count(0)
     assert ask(page, "Which sound is heard first?") == SCENE.clip.events[0].name  # the only answer there
+
+
+def test_nothing_is_fetched_whatever_is_said(open_page, served, clips, tmp_path):
+    page = open_page()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        named = tmp_path / "<img src=x onerror=fetch('name')>.mp4"
+        named.write_bytes(clips["clip"].read_bytes())
+        upload(page, named)
+        expect(page.locator(BOX)).to_have_count(2)
+        for text in (
+            f"<img src='{address}/q'>",
+            f"![picture]({address}/q) <style>@import url({address}/css);</style>",
+            f"$$\\includegraphics{{{address}/tex}}$$ <video src={address}/v autoplay>",
+            f"<iframe src={address}></iframe><svg onload=\"fetch('{address}')\">",
+        ):
+            assert ask(page, ECHO + text) == text
+            assert page.locator("#chat .user").last.inner_text().strip() == ECHO + text
+        assert page.locator("#chat img, #chat video, #chat iframe, #chat svg[onload]").count() == 0
+        # Nor if something of it became part of the page after all.
+        page.evaluate("(address) => { new Image().src = address; fetch(address).catch(() => null); }", address)
+        page.wait_for_timeout(500)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+def test_three_tabs_may_use_one_file(open_page, clips):
+    tabs = [open_page() for _ in range(3)]
+    for tab in tabs:
+        upload(tab, clips["clip"])
+    for tab in tabs:
+        expect(tab.locator(BOX)).to_have_count(2)
 
 
 def test_nothing_is_cut_off_on_a_phone(open_page):

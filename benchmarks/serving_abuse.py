@@ -1,0 +1,252 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""What honest clients of `favor serve` get while hostile ones try to take it from them; on loopback, ends by itself.
+
+    python -m benchmarks.serving_abuse                      # favor-tiny, 200 clients, twice 60 s
+    python -m benchmarks.serving_abuse --seconds 20 --clients 80
+
+Two of five clients are honest: each asks, one after the other, about text, a known clip or a file of its own. They are
+measured alone first, then beside the others, which run in a process of their own; each does one of the kinds of
+`benchmarks.serving_attacks` over and over. Each client has an address of its own (127.1.x.y). Every request is bounded
+in time, and every client in number.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+
+from benchmarks.serving_attacks import ATTACKS, Attack, Target, chat, data_url, exchange, prepare
+
+HONEST_SHARE = 0.4
+MAX_PENDING = 256
+MAX_REQUESTS = 500  # of one client
+RETRIES = 3  # after 429, as OpenAI's client does
+PATIENCE = 60.0  # seconds that an honest client waits
+THINKING = 1.0  # seconds between its questions, on average
+QUESTIONS = (
+    "Which sound is heard first?",
+    "What colour is the shape at the start?",
+    "Which shape is shown at the end?",
+)
+
+
+@dataclass
+class Got:
+    """What the honest clients got: seconds of those answered with the text of the same question alone; all others."""
+
+    seconds: list[float] = field(default_factory=list)
+    wrong: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    retries: int = 0
+
+    @property
+    def asked(self) -> int:
+        return len(self.seconds) + self.wrong + self.refused.total()
+
+    def line(self, name: str) -> str:
+        """A row of the table."""
+        ordered = sorted(self.seconds)
+        share = len(ordered) / max(1, self.asked)
+        return (
+            f"| {name} | {self.asked} | {100 * share:.2f} % | {self.wrong} | {statistics.median(ordered):.3f} | "
+            f"{ordered[int(0.95 * len(ordered))]:.3f} | {self.retries} | {dict(self.refused) or ''} |"
+        )
+
+
+@dataclass
+class Watched:
+    """Of the server's process, once a second: slowest health check, memory, open files."""
+
+    health: float = 0.0
+    unhealthy: int = 0
+    memory: list[int] = field(default_factory=list)
+    files: list[int] = field(default_factory=list)
+
+
+@contextmanager
+def serving(folder: Path, scratch: Path, model: str | None) -> Iterator[tuple[Target, subprocess.Popen]]:
+    """A server in a process of its own, whose temporary files go to `scratch`."""
+    command = [sys.executable, "-m", "favor", "serve", "--port", "0", "--media-folder", str(folder)]
+    command += ["--max-pending", str(MAX_PENDING), *([] if model is None else ["--model", model])]
+    environment = {**os.environ, "TMPDIR": str(scratch)}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+    ) as made:
+        try:
+            assert made.stdout is not None
+            port = int(made.stdout.readline().rpartition(":")[2].partition("/")[0])
+            yield Target("127.0.0.1", port), made
+        finally:
+            made.terminate()
+
+
+def questions(folder: Path) -> list[bytes]:
+    """The bodies that honest clients send."""
+    clips = sorted(folder.glob("*.mp4"))[:4]
+    bodies = [chat(text=question) for question in QUESTIONS]
+    bodies += [chat("video_url", clip.name, question) for clip in clips for question in QUESTIONS]
+    bodies += [chat("video_url", data_url(clip.read_bytes()), QUESTIONS[0]) for clip in clips[:2]]
+    return bodies
+
+
+def text_of(body: bytes) -> str:
+    return json.loads(body)["choices"][0]["message"]["content"]
+
+
+async def honest(target: Target, source: str, expected: dict[bytes, str], until: float, got: Got, seed: int) -> None:
+    """Asks one question after the other."""
+    chance = random.Random(seed)
+    for _ in range(MAX_REQUESTS):
+        await asyncio.sleep(chance.uniform(0, 2 * THINKING))
+        if time.monotonic() >= until:
+            return
+        body = chance.choice(list(expected))
+        started = time.monotonic()
+        try:
+            for _ in range(RETRIES + 1):
+                status, answer = await exchange(target, source, body, PATIENCE)
+                if status != 429:
+                    break
+                got.retries += 1
+                await asyncio.sleep(1.0)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+            got.refused[type(error).__name__] += 1
+            continue
+        if status != 200:
+            got.refused[str(status)] += 1
+        elif text_of(answer) != expected[body]:
+            got.wrong += 1
+        else:
+            got.seconds.append(time.monotonic() - started)
+
+
+async def hostile(target: Target, source: str, attack: Attack, until: float, done: Counter[str]) -> None:
+    """Does the same over and over."""
+    for number in range(MAX_REQUESTS):
+        if time.monotonic() >= until:
+            return
+        with suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+            async with asyncio.timeout(min(PATIENCE, until - time.monotonic())):
+                await attack.act(target, source, number)
+        done[attack.name] += 1
+        await asyncio.sleep(attack.pause)
+
+
+async def watch(target: Target, process: int, until: float, watched: Watched) -> None:
+    """Asks for the server's health, and looks at its process."""
+    while time.monotonic() < until:
+        started = time.monotonic()
+        try:
+            status, _ = await exchange(target, "127.0.0.1", None, PATIENCE)
+            watched.unhealthy += status != 200
+        except (OSError, TimeoutError):
+            watched.unhealthy += 1
+        watched.health = max(watched.health, time.monotonic() - started)
+        status_file = Path(f"/proc/{process}/status").read_text()
+        watched.memory.append(int(status_file.partition("VmRSS:")[2].split()[0]) >> 10)
+        watched.files.append(len(os.listdir(f"/proc/{process}/fd")))
+        await asyncio.sleep(1.0)
+
+
+async def run(
+    target: Target, process: int, expected: dict[bytes, str], clients: int, seconds: float, beside: list[str]
+) -> tuple[Got, Watched, Counter[str]]:
+    """The honest clients, alone or beside hostile ones of some kinds."""
+    got, watched = Got(), Watched()
+    until = time.monotonic() + seconds
+    friends = round(HONEST_SHARE * clients)
+    work = [honest(target, f"127.1.1.{n + 1}", expected, until, got, n) for n in range(friends)]
+    with ProcessPoolExecutor(1, get_context("spawn")) as others:
+        foes = others.submit(attack_all, target, beside, clients - friends, seconds) if beside else None
+        await asyncio.gather(watch(target, process, until, watched), *work)
+        return got, watched, Counter() if foes is None else foes.result()
+
+
+def attack_all(target: Target, names: list[str], clients: int, seconds: float) -> Counter[str]:
+    """The hostile clients, in a process of their own; how often they did what."""
+    prepare()
+    done = Counter[str]()
+    until = time.monotonic() + seconds
+
+    async def all_of_them() -> None:
+        kinds = [attack for attack in ATTACKS if attack.name in names]
+        attacks = (kinds[number % len(kinds)] for number in range(clients))
+        work = (hostile(target, f"127.1.2.{n + 1}", attack, until, done) for n, attack in enumerate(attacks))
+        await asyncio.gather(*work)
+
+    asyncio.run(all_of_them())
+    return done
+
+
+async def alone(target: Target, bodies: list[bytes]) -> dict[bytes, str]:
+    """What each question is answered when nobody else asks."""
+    return {body: text_of((await exchange(target, "127.0.0.1", body, PATIENCE))[1]) for body in bodies}
+
+
+def left_behind(scratch: Path) -> int:
+    """Files in the server's folder of temporary files."""
+    return sum(path.is_file() for path in scratch.rglob("*"))
+
+
+def main() -> None:
+    """Measures, and prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", help="model folder (default: bundled favor-tiny)")
+    parser.add_argument("--clients", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=60)
+    names = [attack.name for attack in ATTACKS]
+    parser.add_argument("--attack", action="append", choices=names, help="one kind only; may be repeated")
+    arguments = parser.parse_args()
+    if not 5 <= arguments.clients <= 400 or not 1 <= arguments.seconds <= 600:
+        parser.error("--clients must be 5 to 400, and --seconds 1 to 600.")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    with tempfile.TemporaryDirectory(prefix="favor-abuse-") as name:
+        folder, scratch = Path(name) / "clips", Path(name) / "tmp"
+        scratch.mkdir()
+        command = [sys.executable, "-m", "favor", "synth", str(folder), "--count", "12", "--seed", "31"]
+        subprocess.run(command, check=True, capture_output=True)
+        bodies = questions(folder / "media")
+        print("| honest clients | asked | right | wrong | median, s | 95 %, s | retries | refused |")
+        print("|---|---|---|---|---|---|---|---|")
+        with serving(folder / "media", scratch, arguments.model) as (target, process):
+            expected = asyncio.run(alone(target, bodies))
+            results = []
+            for beside in ([], arguments.attack or names):
+                results.append(
+                    asyncio.run(run(target, process.pid, expected, arguments.clients, arguments.seconds, beside))
+                )
+                print(results[-1][0].line("beside hostile ones" if beside else "alone"), flush=True)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        killed = left_behind(scratch)
+        with serving(folder / "media", scratch, arguments.model) as (target, process):
+            again = asyncio.run(alone(target, bodies[:4]))
+        print("\n| server | slowest health check, s | failed ones | memory at first, at most, MB | open files |")
+        print("|---|---|---|---|---|")
+        for row, (_, watched, _) in zip(("alone", "beside hostile ones"), results, strict=True):
+            memory = f"{watched.memory[0]}, {max(watched.memory)}"
+            files = f"{watched.files[0]}, {max(watched.files)}, at the end {watched.files[-1]}"
+            print(f"| {row} | {watched.health:.2f} | {watched.unhealthy} | {memory} | {files} |")
+        same = again == {body: expected[body] for body in again}
+        print(
+            f"\nFiles left after kill -9: {killed}; after the restart: {left_behind(scratch)}; same answers: {same}."
+        )
+        print("Attacks:", ", ".join(f"{name} {count}" for name, count in sorted(results[1][2].items())))
+
+
+if __name__ == "__main__":
+    main()

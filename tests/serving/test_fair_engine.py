@@ -1,0 +1,168 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""Nobody can take the engine from the others: not by files, long answers, bad numbers, or by going away."""
+
+import threading
+import time
+
+import pytest
+
+from favor.serving import ChatEngine, GenerationSettings
+from favor.serving.batch_generation import GenerationFailed
+from favor.serving.chat_engine import EngineStopped
+from favor.serving.lanes import Lane
+
+from .conftest import LONG_ANSWER, chat, wait_until
+
+TEXT = [{"role": "user", "content": "Red?"}]
+LONG_PROMPT = 100  # tokens
+
+
+class Held:
+    """Reading that lasts until it is let go, as of a file that takes a decoder minutes."""
+
+    def __init__(self, engine: ChatEngine, monkeypatch):
+        self.free, self.read = threading.Event(), engine.clips.clip
+        monkeypatch.setattr(engine.clips, "clip", self)
+
+    def __call__(self, item, processor):
+        assert self.free.wait(60)
+        return self.read(item, processor)
+
+
+def test_text_and_known_clips_do_not_wait_for_decoding(pipe, media_dir, monkeypatch):
+    with ChatEngine(pipe, media_workers=2) as engine:
+        known = "".join(engine.ask(chat(media_dir / "clip.mp4")))
+        held = Held(engine, monkeypatch)
+        slow = [engine.ask(chat(media_dir / name)) for name in ("silent.mp4", "long_clip.mp4", "photo.png")]
+        assert "".join(engine.ask(TEXT))
+        assert "".join(engine.ask(chat(media_dir / "clip.mp4"))) == known
+        state = {lane.name: lane for lane in engine.lanes}
+        assert (state["media"].working, state["media"].waiting) == (2, 1)
+        assert not any(answer.ended for answer in slow)
+        monkeypatch.setattr("favor.serving.chat_engine.STANDS_STILL", 0.05)
+        wait_until(lambda: engine.standing_still == ["media"])
+        held.free.set()
+        assert engine.alive
+
+
+def test_who_goes_away_while_files_wait_frees_the_place_at_once(pipe, media_dir, monkeypatch):
+    with ChatEngine(pipe, max_pending=3, media_workers=1) as engine:
+        held = Held(engine, monkeypatch)
+        answers = [engine.ask(chat(media_dir / "clip.mp4")) for _ in range(3)]
+        wait_until(
+            lambda: sum(lane.working + lane.waiting for lane in engine.lanes) == 3 == engine.lanes[1].waiting + 1
+        )
+        for answer in answers:
+            answer.cancel()
+        assert engine.pending == engine.lanes[1].waiting == 0
+        assert "".join(engine.ask(TEXT))
+        held.free.set()
+
+
+def test_clients_take_turns_in_a_lane():
+    lane, free, done = Lane("test", 1, lambda: None), threading.Event(), []
+    lane.submit("greedy", None, lambda: free.wait(30) and None)
+    wait_until(lambda: lane.state.working == 1)
+    for number in range(5):
+        lane.submit("greedy", number, lambda number=number: done.append(f"greedy {number}"))
+    lane.submit("modest", None, lambda: done.append("modest"))
+    lane.withdraw(1)
+    lane.submit("broken", None, lambda: 1 // 0)
+    free.set()
+    wait_until(lambda: lane.state.waiting == lane.state.working == 0)
+    lane.close()
+    assert done == ["greedy 0", "modest", "greedy 2", "greedy 3", "greedy 4"]
+
+
+def test_one_questions_numbers_fail_only_its_own_answer(pipe, monkeypatch):
+    generate = pipe.model.generate
+
+    def fails_with_a_long_prompt(**inputs):
+        if int(inputs["attention_mask"].sum(1).max()) > LONG_PROMPT:
+            raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
+        return generate(**inputs)
+
+    monkeypatch.setattr(pipe.model, "generate", fails_with_a_long_prompt)
+    settings = GenerationSettings(max_new_tokens=6)
+    questions = [[{"role": "user", "content": f"Red {number}?"}] for number in range(7)]
+    guilty = [{"role": "user", "content": "red " * LONG_PROMPT}]
+    with ChatEngine(pipe, batch_wait=1.0, max_batch_size=8) as engine:
+        expected = ["".join(engine.ask(question, settings)) for question in questions]
+        engine.batch_wait = 60.0  # the batch is full before
+        answers = [engine.ask(question, settings) for question in (*questions[:3], guilty, *questions[3:])]
+        bad = answers.pop(3)
+        engine.batch_wait = 0.0
+        assert ["".join(answer) for answer in answers] == expected
+        with pytest.raises(GenerationFailed, match="probability"):
+            list(bad)
+        assert "".join(engine.ask(questions[0], settings)) == expected[0]
+        assert engine.pending == engine.generating == 0
+
+
+def test_seeded_and_long_answers_share_the_time(talkative_pipe):
+    seeded = [GenerationSettings(200, True, 2.0, seed=seed) for seed in range(4)]
+    with ChatEngine(talkative_pipe) as engine:
+        alone = "".join(engine.ask(TEXT, seeded[0]))
+        batches = engine.batches
+        answers = [engine.ask(TEXT, settings) for settings in seeded]
+        next(answers[0])
+        assert "".join(engine.ask(TEXT, GenerationSettings(3)))
+        assert not any(answer.ended for answer in answers)
+        for answer in answers[1:3]:
+            answer.cancel()
+        "".join(answers[0]), "".join(answers[3])
+        assert answers[0].text == alone  # a seed's answer is the same however often it was broken off
+        assert engine.batches > batches + 5
+        assert engine.pending == engine.generating == 0
+
+
+def test_nobody_waits_for_many_who_need_batches_of_their_own(talkative_pipe):
+    with ChatEngine(talkative_pipe) as engine:
+        answers = [engine.ask(TEXT, GenerationSettings(300, True, 2.0, seed=seed)) for seed in range(12)]
+        next(answers[0])
+        before = engine.batches
+        assert "".join(engine.ask(TEXT, GenerationSettings(1)))
+        assert engine.batches - before <= 4  # calls that ran meanwhile, not twelve
+        assert not any(answer.ended for answer in answers)
+
+
+@pytest.mark.parametrize(
+    "messages, what",
+    [
+        ([{"role": "user", "content": ""}] * 80_000, "80000 messages"),
+        (
+            [
+                {
+                    "role": "user",
+                    "content": [{"type": "image", "path": "a.png"}] * 6_000 + [{"type": "text", "text": "a"}],
+                }
+            ],
+            "6000 media",
+        ),
+    ],
+)
+def test_more_than_there_are_tokens_is_refused_before_any_work(pipe, messages, what):
+    with ChatEngine(pipe) as engine:
+        started = time.process_time()
+        with pytest.raises(ValueError, match=f"holds {what}; the language model takes 512 tokens"):
+            list(engine.ask(messages))
+        assert time.process_time() - started < 1.0
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_when_the_generating_thread_has_died_nobody_waits(talkative_pipe, monkeypatch):
+    with ChatEngine(talkative_pipe) as engine:
+        running = engine.ask(TEXT, GenerationSettings(LONG_ANSWER))
+        next(running)
+
+        def die(*_):
+            raise SystemError("dead")
+
+        monkeypatch.setattr(engine, "_set_aside", die)
+        other = engine.ask(TEXT, GenerationSettings(5, seed=1, do_sample=True))  # breaks the first one's call off
+        for answer in (running, other):
+            with pytest.raises(EngineStopped):
+                list(answer)
+        assert not engine.alive
+        with pytest.raises(EngineStopped):
+            engine.ask(TEXT)
