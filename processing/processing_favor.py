@@ -23,7 +23,7 @@ from .item_sizes_favor import count_by_size
 from .items_favor import item_sources, load_item
 from .media_names_favor import PLACEHOLDERS
 from .media_options_favor import FavorProcessorKwargs, check_media_options
-from .prompts_favor import ChatInstructions, PromptItem, expand_items, find_items
+from .prompts_favor import ChatInstructions, PromptItem, expand_items, find_items, token_types
 from .query_tokens_favor import check_connector_values
 from .running_video_favor import RunningVideoMixin
 from .summary_favor import MediaSummary
@@ -225,15 +225,15 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
         text_kwargs = dict(merged["text_kwargs"])
         for name in ("return_mm_token_type_ids", "return_text_replacement_offsets"):
             text_kwargs.pop(name, None)
-        expanded, offsets, expected, remaining = [], [], [], iter(counts)
+        expanded, offsets, counts_of_texts, remaining = [], [], [], iter(counts)
         for text, items in zip(texts, prompts, strict=True):
             own = [next(remaining) for _ in items]
             text, text_offsets = expand_items(text, items, own, self.video_token)
             expanded.append(text)
             offsets.append(text_offsets)
-            expected.append(sum(own))
+            counts_of_texts.append(own)
         inputs = dict(self.tokenizer(expanded, **text_kwargs))
-        for number, (ids, count) in enumerate(zip(inputs["input_ids"], expected, strict=True)):
+        for number, (ids, count) in enumerate(zip(inputs["input_ids"], map(sum, counts_of_texts), strict=True)):
             kept = int((np.asarray(ids) == self.video_token_id).sum())
             if kept != count:
                 raise ValueError(
@@ -243,7 +243,10 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
         if merged.get("return_text_replacement_offsets"):
             inputs["text_replacement_offsets"] = offsets
         if merged.get("return_mm_token_type_ids"):
-            inputs["mm_token_type_ids"] = self.create_mm_token_type_ids(inputs["input_ids"])
+            inputs["mm_token_type_ids"] = [
+                token_types(np.asarray(ids).tolist(), items, own, self.video_token_id)
+                for ids, items, own in zip(inputs["input_ids"], prompts, counts_of_texts, strict=True)
+            ]
         return inputs
 
     # Chats

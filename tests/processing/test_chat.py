@@ -3,11 +3,13 @@
 
 import base64
 import io
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pydantic import BaseModel
 
 OPTIONS = {"tokenize": True, "return_dict": True, "return_tensors": "pt"}
 
@@ -135,10 +137,44 @@ def test_the_callers_chat_is_left_alone(processor, clip_path):
     assert chat == [user(video(clip_path), {"type": "audio"}, "What?")]
 
 
+@dataclass
+class Message:
+    role: str
+    content: list
+    tool_calls: list | None = None
+
+
+class Block(BaseModel):
+    type: str
+    text: str | None = None
+    path: str | None = None
+
+
+class Chat:
+    def __init__(self, messages):
+        self.messages = messages
+
+
+def test_messages_may_be_objects(processor, clip_path):
+    plain = [user(video(clip_path), "What?")]
+    blocks = [Block(type="video", path=str(clip_path)), Block(type="text", text="What?")]
+    expected = processor.apply_chat_template([plain], **OPTIONS)
+    for chats in (
+        [[Message("user", blocks)]],
+        [Message("user", blocks)],
+        Chat(plain),
+        [Chat([Message("user", plain[0]["content"])])],
+    ):
+        found = processor.apply_chat_template(chats, **OPTIONS)
+        assert found.keys() == expected.keys()
+        assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
 @pytest.mark.parametrize(
     "chat, message",
     [
         ([], "conversation is empty"),
+        (["What?"], "holds 'What.'. Messages and their blocks must be dicts"),
         ([{"role": "user", "content": "  "}], "Message 0 .role user. is empty"),
         ([{"role": "user", "content": []}], "Message 0 .role user. is empty"),
         ([user("hi"), {"role": "assistant", "content": "x"}, user(" ")], "Message 2 .role user. is empty"),
