@@ -72,7 +72,7 @@ def _as_dict(value: Any) -> dict[str, Any]:
         held = value.model_dump()
     else:
         raise ValueError(
-            f"The conversation holds {value!r}. Messages and their blocks must be dicts, dataclasses or pydantic models."
+            f"The conversation holds {value!r}. Messages and blocks must be dicts, dataclasses or pydantic models."
         )
     return {name: item for name, item in held.items() if item is not None}
 

@@ -22,7 +22,7 @@ from .item_inputs_favor import ItemInputsMixin
 from .item_sizes_favor import count_by_size
 from .items_favor import item_sources, load_item
 from .media_names_favor import PLACEHOLDERS
-from .media_options_favor import FavorProcessorKwargs, check_media_options
+from .media_options_favor import FavorProcessorKwargs, check_media_options, picture_options
 from .prompts_favor import ChatInstructions, PromptItem, expand_items, find_items, token_types
 from .query_tokens_favor import check_connector_values
 from .running_video_favor import RunningVideoMixin
@@ -186,7 +186,7 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
         """
         texts = self._check_text(text)
         merged = self._merge_kwargs(tokenizer_init_kwargs=self.tokenizer.init_kwargs, **kwargs)
-        videos_kwargs = merged["videos_kwargs"]
+        videos_kwargs = picture_options(merged["images_kwargs"], merged["videos_kwargs"])
         frame_rate = self.checked_frame_rate(videos_kwargs.get("fps"))
         prompts = [find_items(text) for text in texts]
         sources = item_sources(

@@ -137,7 +137,7 @@ def expand_items(text: str, items: Sequence[PromptItem], counts: Sequence[int], 
 
 
 def token_types(ids: Sequence[int], items: Sequence[PromptItem], counts: Sequence[int], token_id: int) -> list[int]:
-    """The `mm_token_type_ids` of an expanded prompt: an item's tokens are of its kind, whichever token stands for it."""
+    """The `mm_token_type_ids` of an expanded prompt: an item's tokens are of its kind, whatever their id."""
     types = iter([TOKEN_TYPES[item.kind] for item, count in zip(items, counts, strict=True) for _ in range(count)])
     return [next(types) if token == token_id else 0 for token in ids]
 

@@ -174,7 +174,7 @@ def test_messages_may_be_objects(processor, clip_path):
     "chat, message",
     [
         ([], "conversation is empty"),
-        (["What?"], "holds 'What.'. Messages and their blocks must be dicts"),
+        (["What?"], "holds 'What.'. Messages and blocks must be dicts"),
         ([{"role": "user", "content": "  "}], "Message 0 .role user. is empty"),
         ([{"role": "user", "content": []}], "Message 0 .role user. is empty"),
         ([user("hi"), {"role": "assistant", "content": "x"}, user(" ")], "Message 2 .role user. is empty"),
