@@ -5,8 +5,8 @@
     pip install parameterized
     python -m benchmarks.shared_tests ../transformers -k "generate or sdpa"
 
-The checkout is of the release that is installed. What follows the folder goes to pytest, which prints the reason of each
-skip. The tests come beside those in `tests/`, which know what a row of a batch should answer: these would not notice.
+The checkout is of the release that is installed. What follows the folder goes to pytest, which prints why it
+skips. The tests come beside those in `tests/`, which know what a row of a batch should answer: these would not notice.
 """
 
 import argparse

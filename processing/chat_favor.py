@@ -7,7 +7,7 @@ from typing import Any
 
 from .media_names_favor import MEDIA_KINDS
 from .media_options_favor import MEDIA_OPTIONS
-from .media_sources_favor import MediaError, is_media_source
+from .media_sources_favor import MediaError, is_list_of_files, is_media_source
 from .prompts_favor import ChatInstructions, clean_instruction
 
 # What other processors read in a block, and this one as arguments of the call.
@@ -144,12 +144,13 @@ def without_sources(message: Mapping[str, Any], text: str | None = None) -> dict
 def _block_source(block: dict, kind: str) -> Any:
     """A media block's source: the value under its kind, or a path, bytes, array, base64 text or URL.
 
-    An array's own rate ("sampling_rate" of a sound, "fps" of pictures) comes along; a file tells its own.
+    An array's own rate ("sampling_rate" of a sound, "fps" of pictures, also of a list of files) comes along; a file
+    tells its own.
     """
     address = block.get("image_url")
     if address is not None:
         return address.get("url") if isinstance(address, Mapping) else address
-    for key in ("array", kind):
+    for key in ("array", kind, "path", "url"):
         if block.get(key) is not None and not is_media_source(block[key]):
             return _array_source(block, kind, key)
     _refuse_options(block, kind, CALL_OPTIONS)
@@ -169,6 +170,8 @@ def _array_source(block: dict, kind: str, key: str) -> Any:
     _refuse_options(block, kind, [option for option in CALL_OPTIONS if option != name])
     rate = block.get(name) if name else None
     value = block[key]
+    if is_list_of_files(value):  # as an argument it would be that many videos
+        value = {"array": value}
     if rate is None or isinstance(value, tuple):  # (array, rate)
         return value
     return {name: rate, **value} if isinstance(value, Mapping) else {"array": value, name: rate}

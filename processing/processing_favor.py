@@ -155,8 +155,8 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
             text (`str` or `list[str]`): prompts with placeholders. `<audio>` directly after `<video>` or `<image>` is
                 that item's sound.
             videos: a path, bytes, file object, (T, H, W, 3) uint8 array, list of PIL pictures or dict of "path",
-                "bytes" or "array" for each `<video>`. Pictures in memory are taken to be at `fps`, unless
-                `video_metadata` (or "fps" in the dict) tells their own rate.
+                "bytes" or "array" (also a list of picture files) for each `<video>`. Pictures are taken to be at
+                `fps`, unless `video_metadata` (or "fps" in the dict) tells their own rate.
             audio: a path, bytes, (array, rate), {"array", "sampling_rate"} or array for each `<audio>`. Bare arrays
                 are at `sampling_rate`, the feature extractor's by default. Sound of any length is kept, in chunks.
             instructions (`str` or `list[str]`, *optional*): for the visual Q-Former, one for all items or one an item.
@@ -171,7 +171,8 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
                 where picture and sound are synchronised: there the pictures follow the clock, as the sound does.
             start, end, max_frames, long_video, on_error, media_limits, video_track, audio_track, decode_threads: of
                 `load_media`, for every file of the call; `media_options` holds the processor's own defaults.
-            kwargs: of the tokenizer (`padding`, `truncation`, `return_tensors`, ...) and the video processor.
+            kwargs: of the tokenizer (`padding`, `truncation`, `return_tensors`, ...) and the video processor, which
+                prepares images, too.
 
         Returns:
             `input_ids` and `attention_mask`, lists without `return_tensors`, and of the batch's items
@@ -263,9 +264,10 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
 
         As in transformers, but a video's own sound is used unless `load_audio_from_video=False`. Contents are strings
         or lists of blocks: {"type": "text", "text"}, or {"type": T, "path" | "bytes" | T} with T "video", "image" or
-        "audio". With the processor's own template the media of one message come before its text and pair up in order:
-        the first audio is the sound of the first video or image. With every template the visual Q-Former reads the
-        text of the message that holds the item.
+        "audio"; a video may be a list of picture files, messages and blocks may be objects. With the processor's own
+        template the media of one message come before its text and pair up in order: the first audio is the sound of
+        the first video or image. With every template the visual Q-Former reads the text of the message that holds the
+        item.
 
         Raises:
             ValueError: if a user message has neither text nor media, another message has media, and as `__call__`
