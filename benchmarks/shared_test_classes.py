@@ -6,7 +6,6 @@ from importlib import import_module
 from typing import Any
 from unittest.mock import patch
 
-import numpy as np
 import torch
 from transformers import testing_utils
 from transformers.models.auto import modeling_auto
@@ -144,11 +143,6 @@ class FavorProcessorTest(processing.ProcessorTesterMixin, unittest.TestCase):
     def does_processor_return_mm_offsets(processor_class: type, method_name: str) -> bool:
         """It does, without the method that the shared tests look for."""
         return True
-
-    def prepare_videos_inputs(self, batch_size: int | None = None) -> np.ndarray | list[np.ndarray]:
-        """As inherited, but the channels stand last."""
-        video = np.random.randint(255, size=(8, 30, 40, 3), dtype=np.uint8)
-        return video if batch_size is None else [video] * batch_size
 
     def _prepare_modality_input(self, modality: str, batch_size: int | None = None) -> Any:
         """As inherited; a lone image in a list, as the video processor takes it."""
