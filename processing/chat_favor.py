@@ -2,39 +2,44 @@
 """Chats in the message format of transformers: what a user said, and the media that its blocks name."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from .media_names_favor import MEDIA_KINDS
 from .media_options_favor import MEDIA_OPTIONS
-from .media_sources_favor import MediaError, is_media_source
+from .media_sources_favor import MediaError, is_list_of_files, is_media_source
 from .prompts_favor import ChatInstructions, clean_instruction
 
 # What other processors read in a block, and this one as arguments of the call.
 CALL_OPTIONS = ("fps", *MEDIA_OPTIONS, "video_start", "video_end", "load_audio_from_video")
 
 
-def check_conversation(conversation: Sequence, drop_empty_audio: bool = False) -> list:
+def check_conversation(conversation: Any, drop_empty_audio: bool = False) -> list:
     """Copies a chat, or a batch of chats; refuses user messages that say nothing, and media of anybody else.
 
     Args:
         conversation (`list[dict]` or `list[list[dict]]`): messages with a string, or a list of blocks, as content.
+            Messages and blocks may be dataclasses or pydantic models, a chat an object with `messages`.
         drop_empty_audio (`bool`): forget `{"type": "audio"}` blocks without a source in messages with a video.
             transformers puts such a block after a video whose own sound is meant, which needs no block here.
 
     Raises:
         ValueError: if there is no message, a user message has neither text nor media, or another message has media.
     """
+    conversation = getattr(conversation, "messages", conversation)
     if len(conversation) == 0:
         raise ValueError("The conversation is empty. Give at least one user message.")
-    if not isinstance(conversation[0], dict):
+    if isinstance(conversation[0], (list, tuple)) or hasattr(conversation[0], "messages"):
         return [check_conversation(chat, drop_empty_audio) for chat in conversation]
     messages = []
-    for number, message in enumerate(conversation):
+    for number, message in enumerate(map(_as_dict, conversation)):
         content = message.get("content") or ""
         if isinstance(content, str):
             empty = not content.strip()
         else:
-            content = [{"type": "text", "text": block} if isinstance(block, str) else block for block in content]
+            content = [
+                {"type": "text", "text": block} if isinstance(block, str) else _as_dict(block) for block in content
+            ]
             if drop_empty_audio and any(block.get("type") == "video" for block in content):
                 content = [block for block in content if block != {"type": "audio"}]
             empty = all(block.get("type") == "text" and not str(block.get("text") or "").strip() for block in content)
@@ -51,6 +56,25 @@ def check_conversation(conversation: Sequence, drop_empty_audio: bool = False) -
             )
         messages.append({**message, "content": content})
     return messages
+
+
+def _as_dict(value: Any) -> dict[str, Any]:
+    """A message or a block, also one that is an object, as OpenAI's client gives them: without what it leaves open.
+
+    Raises:
+        ValueError: if it is nothing of the kind.
+    """
+    if isinstance(value, Mapping):
+        return dict(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        held = {field.name: getattr(value, field.name) for field in fields(value)}
+    elif callable(getattr(value, "model_dump", None)):
+        held = value.model_dump()
+    else:
+        raise ValueError(
+            f"The conversation holds {value!r}. Messages and blocks must be dicts, dataclasses or pydantic models."
+        )
+    return {name: item for name, item in held.items() if item is not None}
 
 
 def blocks_of(message: Mapping[str, Any]) -> list[dict]:
@@ -120,12 +144,13 @@ def without_sources(message: Mapping[str, Any], text: str | None = None) -> dict
 def _block_source(block: dict, kind: str) -> Any:
     """A media block's source: the value under its kind, or a path, bytes, array, base64 text or URL.
 
-    An array's own rate ("sampling_rate" of a sound, "fps" of pictures) comes along; a file tells its own.
+    An array's own rate ("sampling_rate" of a sound, "fps" of pictures, also of a list of files) comes along; a file
+    tells its own.
     """
     address = block.get("image_url")
     if address is not None:
         return address.get("url") if isinstance(address, Mapping) else address
-    for key in ("array", kind):
+    for key in ("array", kind, "path", "url"):
         if block.get(key) is not None and not is_media_source(block[key]):
             return _array_source(block, kind, key)
     _refuse_options(block, kind, CALL_OPTIONS)
@@ -145,6 +170,8 @@ def _array_source(block: dict, kind: str, key: str) -> Any:
     _refuse_options(block, kind, [option for option in CALL_OPTIONS if option != name])
     rate = block.get(name) if name else None
     value = block[key]
+    if is_list_of_files(value):  # as an argument it would be that many videos
+        value = {"array": value}
     if rate is None or isinstance(value, tuple):  # (array, rate)
         return value
     return {name: rate, **value} if isinstance(value, Mapping) else {"array": value, name: rate}

@@ -13,7 +13,7 @@ import torch
 from .media_favor import load_media
 from .media_names_favor import MEDIA_ARGUMENTS, MEDIA_KINDS, PLACEHOLDERS
 from .media_options_favor import sound_options
-from .media_sources_favor import MediaError, is_media_source, resample_audio
+from .media_sources_favor import MediaError, is_list_of_files, is_media_source, resample_audio
 from .prompts_favor import PromptItem
 from .video_processing_favor import is_picture, is_video, picture_to_array, video_to_array
 
@@ -240,18 +240,23 @@ def _per_sample(values: Sequence, counts: Sequence[int], is_value, placeholder: 
 
 
 def load_image_item(value: Any, size: dict[str, int] | None, media_limits: Any = None) -> MediaItem:
-    """Reads one image, within the bounds `media_limits` of `load_media`.
+    """Reads one image: see [`load_picture`]."""
+    return MediaItem(load_picture(value, size, media_limits)[None], [0], still=True)
+
+
+def load_picture(value: Any, size: dict[str, int] | None, media_limits: Any = None) -> np.ndarray:
+    """Reads one image as (H, W, 3) uint8, a file within the bounds `media_limits` of `load_media`.
 
     Raises:
         ValueError: if the file is a video or a sound.
     """
     value = _from_dict(value, "image")
     if not is_media_source(value):
-        return MediaItem(picture_to_array(value)[None], [0], still=True)
+        return picture_to_array(value)
     clip = load_media(value, size=size, with_audio=False, media_limits=media_limits)
-    if not clip.still:
+    if clip.frames is None or not clip.still:
         raise MediaError("A video was given as an image. Use <video> in the text and the `videos` argument for it.")
-    return MediaItem(clip.frames, [0], still=True)
+    return clip.frames[0]
 
 
 def load_video_item(
@@ -259,13 +264,16 @@ def load_video_item(
 ) -> MediaItem:
     """Reads one video, with its own sound if `with_audio`; of an array, `metadata` may tell the pictures' rate.
 
-    `options` are arguments of `load_media`; of an array, only `num_frames` has an effect.
+    A dict may hold a list of picture files: they are treated as an array. `options` are arguments of `load_media`; of
+    an array, only `num_frames` has an effect.
 
     Raises:
         ValueError: if the file has no picture.
     """
     metadata = value if isinstance(value, dict) and value.get("fps") else metadata
     value = _from_dict(value, "video")
+    if is_list_of_files(value):
+        value = [load_picture(file, reading.size, options.get("media_limits")) for file in value]
     if is_media_source(value):
         clip = load_media(
             value,

@@ -60,6 +60,23 @@ class FavorProcessorKwargs(ProcessingKwargs, total=False):  # type: ignore[call-
     load_audio_from_video: bool
 
 
+def picture_options(images_kwargs: Mapping[str, Any], videos_kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """A call's options for pictures, by either name: the video processor prepares those of images and videos alike.
+
+    Raises:
+        ValueError: if the two hold different values.
+    """
+    images = {name: value for name, value in images_kwargs.items() if name in FavorVideosKwargs.__annotations__}
+    for name in sorted(images.keys() & videos_kwargs.keys()):
+        of_images, of_videos = images[name], videos_kwargs[name]
+        if of_images is not of_videos and of_images != of_videos:
+            raise MediaError(
+                f"images_kwargs hold {name}={of_images!r} and videos_kwargs {name}={of_videos!r}, but the pictures of "
+                "a call are prepared alike: give one value."
+            )
+    return {**images, **videos_kwargs}
+
+
 def check_media_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
     """A processor's own defaults for `load_media`.
 

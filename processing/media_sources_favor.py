@@ -32,6 +32,11 @@ def is_media_source(value: Any) -> bool:
     return isinstance(value, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(value, "read")
 
 
+def is_list_of_files(value: Any) -> bool:
+    """Tells whether `value` is a list of such sources."""
+    return isinstance(value, (list, tuple)) and len(value) > 0 and all(map(is_media_source, value))
+
+
 @contextmanager
 def open_source(source: MediaSource, limits: MediaLimits) -> Iterator[tuple[BinaryIO, str]]:
     """Yields a seekable binary file at its start, and the name to use for it in messages.

@@ -22,8 +22,8 @@ from .item_inputs_favor import ItemInputsMixin
 from .item_sizes_favor import count_by_size
 from .items_favor import item_sources, load_item
 from .media_names_favor import PLACEHOLDERS
-from .media_options_favor import FavorProcessorKwargs, check_media_options
-from .prompts_favor import ChatInstructions, PromptItem, expand_items, find_items
+from .media_options_favor import FavorProcessorKwargs, check_media_options, picture_options
+from .prompts_favor import ChatInstructions, PromptItem, expand_items, find_items, token_types
 from .query_tokens_favor import check_connector_values
 from .running_video_favor import RunningVideoMixin
 from .summary_favor import MediaSummary
@@ -156,8 +156,8 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
             text (`str` or `list[str]`): prompts with placeholders. `<audio>` directly after `<video>` or `<image>` is
                 that item's sound.
             videos: a path, bytes, file object, (T, H, W, 3) uint8 array, list of PIL pictures or dict of "path",
-                "bytes" or "array" for each `<video>`. Pictures in memory are taken to be at `fps`, unless
-                `video_metadata` (or "fps" in the dict) tells their own rate.
+                "bytes" or "array" (also a list of picture files) for each `<video>`. Pictures are taken to be at
+                `fps`, unless `video_metadata` (or "fps" in the dict) tells their own rate.
             audio: a path, bytes, (array, rate), {"array", "sampling_rate"} or array for each `<audio>`. Bare arrays
                 are at `sampling_rate`, the feature extractor's by default. Sound of any length is kept, in chunks.
             instructions (`str` or `list[str]`, *optional*): for the visual Q-Former, one for all items or one per
@@ -172,7 +172,8 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
                 where picture and sound are synchronised: there the pictures follow the clock, as the sound does.
             start, end, max_frames, long_video, on_error, media_limits, video_track, audio_track, decode_threads: of
                 `load_media`, for every file of the call; `media_options` holds the processor's own defaults.
-            kwargs: of the tokenizer (`padding`, `truncation`, `return_tensors`, ...) and the video processor.
+            kwargs: of the tokenizer (`padding`, `truncation`, `return_tensors`, ...) and the video processor, which
+                prepares images, too.
 
         Returns:
             `input_ids` and `attention_mask`, lists without `return_tensors`, and of the batch's items
@@ -187,7 +188,7 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
         """
         texts = self._check_text(text)
         merged = self._merge_kwargs(tokenizer_init_kwargs=self.tokenizer.init_kwargs, **kwargs)
-        videos_kwargs = merged["videos_kwargs"]
+        videos_kwargs = picture_options(merged["images_kwargs"], merged["videos_kwargs"])
         frame_rate = self.checked_frame_rate(videos_kwargs.get("fps"))
         prompts = [find_items(text) for text in texts]
         # Nothing is read before text, placeholders and media are known to fit.
@@ -228,15 +229,15 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
         # No options of the tokenizer: they are answered below, from the expanded text.
         for name in ("return_mm_token_type_ids", "return_text_replacement_offsets"):
             text_kwargs.pop(name, None)
-        expanded, offsets, expected, remaining = [], [], [], iter(counts)
+        expanded, offsets, counts_of_texts, remaining = [], [], [], iter(counts)
         for text, items in zip(texts, prompts, strict=True):
             own = [next(remaining) for _ in items]
             text, text_offsets = expand_items(text, items, own, self.video_token)
             expanded.append(text)
             offsets.append(text_offsets)
-            expected.append(sum(own))
+            counts_of_texts.append(own)
         inputs = dict(self.tokenizer(expanded, **text_kwargs))
-        for number, (ids, count) in enumerate(zip(inputs["input_ids"], expected, strict=True)):
+        for number, (ids, count) in enumerate(zip(inputs["input_ids"], map(sum, counts_of_texts), strict=True)):
             # Truncation may cut a run of placeholders, and the model would then refuse the item.
             kept = int((np.asarray(ids) == self.video_token_id).sum())
             if kept != count:
@@ -247,7 +248,10 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
         if merged.get("return_text_replacement_offsets"):
             inputs["text_replacement_offsets"] = offsets
         if merged.get("return_mm_token_type_ids"):
-            inputs["mm_token_type_ids"] = self.create_mm_token_type_ids(inputs["input_ids"])
+            inputs["mm_token_type_ids"] = [
+                token_types(np.asarray(ids).tolist(), items, own, self.video_token_id)
+                for ids, items, own in zip(inputs["input_ids"], prompts, counts_of_texts, strict=True)
+            ]
         return inputs
 
     # Chats
@@ -264,9 +268,10 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
 
         As in transformers, but a video's own sound is used unless `load_audio_from_video=False`. Contents are strings
         or lists of blocks: {"type": "text", "text"}, or {"type": T, "path" | "bytes" | T} with T "video", "image" or
-        "audio". With the processor's own template the media of one message come before its text and pair up in order:
-        the first audio is the sound of the first video or image. With every template the visual Q-Former reads the
-        text of the message that holds the item.
+        "audio"; a video may be a list of picture files, messages and blocks may be objects. With the processor's own
+        template the media of one message come before its text and pair up in order: the first audio is the sound of
+        the first video or image. With every template the visual Q-Former reads the text of the message that holds the
+        item.
 
         Raises:
             ValueError: if a user message has neither text nor media, another message has media, and as `__call__`

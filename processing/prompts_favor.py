@@ -19,6 +19,7 @@ SANITIZED = (
     "\U000f0001",
 )  # `sanitize_control_tokens` of transformers puts user text between these
 IMAGE_TAGS = ("<Img>", "</Img>")
+TOKEN_TYPES = {"image": 1, "video": 2, "audio": 3}  # transformers' `mm_token_type_ids`; text is 0
 
 
 @dataclass
@@ -133,6 +134,12 @@ def expand_items(text: str, items: Sequence[PromptItem], counts: Sequence[int], 
         grown += len(replacement) - (item.end - item.start)
         last = item.end
     return "".join([*pieces, text[last:]]), offsets
+
+
+def token_types(ids: Sequence[int], items: Sequence[PromptItem], counts: Sequence[int], token_id: int) -> list[int]:
+    """The `mm_token_type_ids` of an expanded prompt: an item's tokens are of its kind, whatever their id."""
+    types = iter([TOKEN_TYPES[item.kind] for item, count in zip(items, counts, strict=True) for _ in range(count)])
+    return [next(types) if token == token_id else 0 for token in ids]
 
 
 def expanded_places(

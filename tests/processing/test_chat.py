@@ -3,11 +3,13 @@
 
 import base64
 import io
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pydantic import BaseModel
 
 OPTIONS = {"tokenize": True, "return_dict": True, "return_tensors": "pt"}
 
@@ -93,6 +95,22 @@ def test_batch_of_chats_with_every_kind_of_block(processor, clip_path, silent_pa
     ]
 
 
+@pytest.mark.parametrize("key", ["video", "path", "url"])
+def test_a_video_may_be_a_list_of_picture_files(processor, tmp_path, key):
+    pictures = np.random.default_rng(0).integers(0, 256, (4, 24, 24, 3), dtype=np.uint8)
+    files = [str(tmp_path / f"{number}.png") for number in range(4)]
+    for file, picture in zip(files, pictures, strict=True):
+        Image.fromarray(picture).save(file)
+    for rate in ({}, {"fps": 1.0}):
+        found = processor.apply_chat_template([user({"type": "video", key: files, **rate}, "What?")], **OPTIONS)
+        expected = processor.apply_chat_template(
+            [user({"type": "video", "video": pictures, **rate}, "What?")], **OPTIONS
+        )
+        assert found.keys() == expected.keys()
+        assert all(torch.equal(found[name], expected[name]) for name in expected)
+        assert processor.media_summary(found)[0].visual_frames == 4 * (2 if rate else 1)
+
+
 def test_an_empty_audio_block_means_the_own_sound(processor, clip_path):
     inputs = processor.apply_chat_template([user(video(clip_path), {"type": "audio"}, "What?")], **OPTIONS)
     assert processor.media_summary(inputs)[0].audio_seconds == 5.0
@@ -135,10 +153,44 @@ def test_the_callers_chat_is_left_alone(processor, clip_path):
     assert chat == [user(video(clip_path), {"type": "audio"}, "What?")]
 
 
+@dataclass
+class Message:
+    role: str
+    content: list
+    tool_calls: list | None = None
+
+
+class Block(BaseModel):
+    type: str
+    text: str | None = None
+    path: str | None = None
+
+
+class Chat:
+    def __init__(self, messages):
+        self.messages = messages
+
+
+def test_messages_may_be_objects(processor, clip_path):
+    plain = [user(video(clip_path), "What?")]
+    blocks = [Block(type="video", path=str(clip_path)), Block(type="text", text="What?")]
+    expected = processor.apply_chat_template([plain], **OPTIONS)
+    for chats in (
+        [[Message("user", blocks)]],
+        [Message("user", blocks)],
+        Chat(plain),
+        [Chat([Message("user", plain[0]["content"])])],
+    ):
+        found = processor.apply_chat_template(chats, **OPTIONS)
+        assert found.keys() == expected.keys()
+        assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
 @pytest.mark.parametrize(
     "chat, message",
     [
         ([], "conversation is empty"),
+        (["What?"], "holds 'What.'. Messages and blocks must be dicts"),
         ([{"role": "user", "content": "  "}], "Message 0 .role user. is empty"),
         ([{"role": "user", "content": []}], "Message 0 .role user. is empty"),
         ([user("hi"), {"role": "assistant", "content": "x"}, user(" ")], "Message 2 .role user. is empty"),

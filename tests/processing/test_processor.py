@@ -216,6 +216,33 @@ def test_placeholders_agree_with_the_tensors(processor, visual, samples):
     assert query_tokens(processor, inputs) == 32 * math.ceil(max(frames, math.ceil(vectors / 25)) / 10)
 
 
+def test_images_kwargs_are_those_of_pictures(processor, pictures):
+    asked = {"do_rescale": False, "do_normalize": False}
+    usual, nested, flat = (
+        processor(text="<image>", images=pictures[0], return_tensors="pt", **options)["pixel_values_videos"]
+        for options in ({}, {"images_kwargs": asked}, asked)
+    )
+    assert torch.equal(nested, flat) and flat.max() > 100 > usual.max()
+    with pytest.raises(ValueError, match="images_kwargs hold do_rescale=False and videos_kwargs do_rescale=True"):
+        processor(text="<image>", images=pictures[0], images_kwargs=asked, videos_kwargs={"do_rescale": True})
+
+
+def test_the_tokens_of_an_item_are_of_its_kind(processor, pictures, tone):
+    texts = ["<image><audio> <audio> Why?", "<video>"]
+    inputs = processor(
+        text=texts,
+        images=pictures[0],
+        audio=[tone(1.0), tone(7.0)],
+        videos=pictures[:2],
+        padding=True,
+        return_mm_token_type_ids=True,
+        return_tensors="pt",
+    )
+    types, ids = inputs["mm_token_type_ids"], inputs["input_ids"]
+    assert torch.equal(types > 0, ids == processor.video_token_id)
+    assert [types[0][types[0] > 0].tolist(), types[1].unique().tolist()] == [[1] * 32 + [3] * 64, [0, 2]]
+
+
 def test_without_synchronisation_each_stream_has_windows(make_processor, silent_path, tone):
     processor = make_processor(synchronize=False, num_query_tokens=4, window_frames=5)
     inputs = processor(text="<video><audio>", videos=silent_path, audio=tone(7.0))
