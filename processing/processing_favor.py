@@ -60,6 +60,7 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
     """
 
     valid_processor_kwargs = FavorProcessorKwargs
+    _auto_class = "AutoProcessor"  # a processor that is saved brings its code along
     load_audio_from_video = True
 
     def __init__(
