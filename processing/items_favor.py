@@ -187,10 +187,10 @@ def rate_pair(value: Any) -> tuple[Any, Any] | None:
 
 
 def _is_samples(value: Any) -> bool:
-    """An array with samples, or a list of numbers; a lone number is no sound."""
+    """An array with samples, or a list of several numbers: a lone one is no sound."""
     if isinstance(value, (np.ndarray, torch.Tensor)):
         return value.ndim > 0
-    return isinstance(value, (list, tuple)) and len(value) > 0 and all(isinstance(sample, Number) for sample in value)
+    return isinstance(value, (list, tuple)) and len(value) > 1 and all(isinstance(sample, Number) for sample in value)
 
 
 IS_VALUE: dict[str, Callable[[Any], bool]] = {
@@ -417,7 +417,7 @@ def _grid_indices(num_frames: int, metadata: Any, frame_rate: float) -> list[int
     """For each time i / frame_rate, the last of `num_frames` pictures that is not later, by `metadata`'s rate."""
     fields = metadata if isinstance(metadata, dict) else vars(metadata)
     rate = fields.get("fps")
-    if not isinstance(rate, Real) or not rate > 0:
+    if not isinstance(rate, Real) or not float(rate) > 0:
         raise MediaError(f"video_metadata must tell a positive fps, the rate of the given pictures, but it is {rate}.")
     chosen = fields.get("frames_indices")
     if chosen is None or len(chosen) != num_frames:
