@@ -1,26 +1,19 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""Makes transformers' processor classes and `pipeline()` use ours, as importing modeling_favor does for models."""
+"""Makes transformers' processor classes use ours, as importing modeling_favor does for models and `pipeline()`."""
 
 from functools import cache
 
-from transformers import AutoModelForMultimodalLM, AutoProcessor
+from transformers import AutoProcessor
 from transformers.models.auto.video_processing_auto import (
     AutoVideoProcessor,
 )  # transformers' own name needs torchvision
-from transformers.pipelines import PIPELINE_REGISTRY
 
-from favor.modeling_favor import FavorConfig, VideoTextToTextPipeline
+from favor.modeling_favor import FavorConfig
 from favor.processing import FavorProcessor, FavorVideoProcessor
 
 
 @cache
 def register() -> None:
-    """Registers the processors and the task `video-text-to-text`; later calls do nothing."""
+    """Registers the processors; later calls do nothing."""
     AutoProcessor.register(FavorConfig, FavorProcessor)
     AutoVideoProcessor.register(FavorConfig, FavorVideoProcessor)
-    PIPELINE_REGISTRY.register_pipeline(
-        "video-text-to-text",
-        pipeline_class=VideoTextToTextPipeline,
-        pt_model=AutoModelForMultimodalLM,
-        type="multimodal",
-    )

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from transformers import PreTrainedTokenizerBase, StoppingCriteria, StoppingCriteriaList, TextIteratorStreamer
+from transformers.generation import BaseStreamer
 
 
 class AnswerStream:
@@ -16,13 +17,27 @@ class AnswerStream:
     Generation starts with the first piece asked for, in a thread of its own, and ends early on `close()`. An error in
     that thread is raised from the iterator.
 
+    Args:
+        generate: called with `streamer` and `stopping_criteria` beside what it knows itself.
+        tokenizer: of the answer.
+        media: see below.
+        streamer (*optional*): a streamer of the caller's, which gets the tokens, too.
+        stopping_criteria (*optional*): the caller's, which may end the answer, too.
+
     Attributes:
         media: what was seen and heard, as in the pipeline's answers.
     """
 
-    def __init__(self, generate: Callable[..., Any], tokenizer: PreTrainedTokenizerBase, media: Any):
+    def __init__(
+        self,
+        generate: Callable[..., Any],
+        tokenizer: PreTrainedTokenizerBase,
+        media: Any,
+        streamer: BaseStreamer | None = None,
+        stopping_criteria: Iterable[StoppingCriteria] | None = None,
+    ):
         self.media = media
-        self._generated = _generated_pieces(generate, tokenizer)
+        self._generated = _generated_pieces(generate, tokenizer, streamer, list(stopping_criteria or ()))
         self._pieces = _without_outer_blanks(self._generated)
 
     def __iter__(self) -> "AnswerStream":
@@ -45,14 +60,37 @@ class _StopWhenClosed(StoppingCriteria):
         return torch.full((input_ids.shape[0],), self.closed.is_set(), device=input_ids.device, dtype=torch.bool)
 
 
-def _generated_pieces(generate: Callable[..., Any], tokenizer: PreTrainedTokenizerBase) -> Generator[str, None, None]:
+class _Both(BaseStreamer):
+    """Hands every token to two streamers."""
+
+    def __init__(self, first: BaseStreamer, second: BaseStreamer):
+        self.first, self.second = first, second
+
+    def put(self, value: torch.Tensor) -> None:
+        self.first.put(value)
+        self.second.put(value)
+
+    def end(self) -> None:
+        self.first.end()
+        self.second.end()
+
+
+def _generated_pieces(
+    generate: Callable[..., Any],
+    tokenizer: PreTrainedTokenizerBase,
+    other: BaseStreamer | None,
+    stopping_criteria: list[StoppingCriteria],
+) -> Generator[str, None, None]:
     streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
     closed = threading.Event()
     errors: list[BaseException] = []
 
     def run() -> None:
         try:
-            generate(streamer=streamer, stopping_criteria=StoppingCriteriaList([_StopWhenClosed(closed)]))
+            generate(
+                streamer=streamer if other is None else _Both(streamer, other),
+                stopping_criteria=StoppingCriteriaList([*stopping_criteria, _StopWhenClosed(closed)]),
+            )
         except BaseException as error:  # handed over to the thread that reads
             errors.append(error)
             streamer.on_finalized_text("", stream_end=True)

@@ -12,6 +12,7 @@ from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
 from .causal_qformer_favor import FavorBlockCausalModel, FavorCausalQFormer
 from .connector_configuration_favor import FavorCausalQFormerConfig
 from .connector_streams_favor import FavorConnectorOutput, check_streams, length_mask, zero_padded
+from .diversity_favor import batch_diversity, diversity_loss, window_diversity
 from .towers_favor import in_passes
 
 WINDOWS_A_PASS = 16  # through the causal Q-Former, without gradients: 80 s of video
@@ -200,10 +201,13 @@ class FavorConnector(FavorBlockCausalModel):
         projected = self.language_projection(states)  # (windows, N, L)
         embeddings = projected.new_zeros(num_items, longest, *projected.shape[1:])
         embeddings[filled] = projected
+        reduction = self.config.diversity_loss_reduction
+        diversity = window_diversity(states, reduction)  # (windows,)
         return FavorConnectorOutput(
             query_states=query_states,
             embeddings=embeddings.flatten(1, 2),
-            diversity_loss=diversity_loss(states, item_of_window, num_items, self.config.diversity_loss_reduction),
+            diversity_loss=batch_diversity(diversity, num_items, reduction),
+            window_diversity=diversity,
             num_windows=num_windows,
             num_tokens=num_windows * self.config.num_query_tokens,
         )
@@ -216,23 +220,4 @@ def synchronize_streams(visual: torch.Tensor, audio: torch.Tensor) -> torch.Tens
     return torch.cat(streams, dim=-1)
 
 
-def diversity_loss(
-    states: torch.Tensor, item_of_window: torch.Tensor, num_items: int, reduction: str = "mean"
-) -> torch.Tensor:
-    """Cosine similarity of different queries of a window, (windows, N, d) to a scalar.
-
-    `"mean"`: over pairs and windows (released code). `"sum"`: eq. 4, summed over the pairs and windows of an item,
-    mean over the items.
-    """
-    num_queries = states.shape[1]
-    if not len(states) or num_queries < 2:
-        return states.new_zeros(())
-    unit = nn.functional.normalize(states.float(), dim=-1)
-    similarity = unit @ unit.transpose(1, 2)  # (windows, N, N)
-    off_diagonal = similarity.sum((1, 2)) - similarity.diagonal(dim1=1, dim2=2).sum(-1)  # (windows,)
-    if reduction == "sum":
-        return off_diagonal.sum() / num_items
-    return off_diagonal.mean() / (num_queries * (num_queries - 1))
-
-
-__all__ = ["FavorConnector", "FavorConnectorOutput", "length_mask"]
+__all__ = ["FavorConnector", "FavorConnectorOutput", "diversity_loss", "length_mask"]

@@ -19,12 +19,13 @@ class FavorConnectorOutput(ModelOutput):
 
     Attributes:
         embeddings: (B, tokens, L) in the language model's width; of [`FavorConnector`] W * N tokens.
+        window_diversity: (windows,) what `diversity_loss` is made of, window by window, item after item.
         num_tokens: (B,) int64, real rows of each item's `embeddings`.
         query_states: (B, W, N, d) outputs of the causal Q-Former.
         diversity_loss: scalar.
         num_windows: (B,) int64, windows of each item.
 
-    [`FavorProjector`] has no queries: its last three are None.
+    [`FavorProjector`] has no queries: its others are None.
     """
 
     query_states: torch.FloatTensor | None = None
@@ -32,6 +33,7 @@ class FavorConnectorOutput(ModelOutput):
     diversity_loss: torch.FloatTensor | None = None
     num_windows: torch.LongTensor | None = None
     num_tokens: torch.LongTensor | None = None
+    window_diversity: torch.FloatTensor | None = None
 
 
 def check_streams(

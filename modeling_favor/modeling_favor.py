@@ -14,6 +14,7 @@ from transformers.utils import TransformersKwargs, can_return_tuple
 from .cache_favor import CACHE_NAME, cache_argument, cache_of
 from .configuration_favor import FavorConfig
 from .connectors_favor import build_connector
+from .diversity_favor import sample_diversity, share_of_step
 from .encoder_recording_favor import record_encoders, recorded_states
 from .language_head_favor import adjust_logits, build_language_head, input_embedding_name
 from .media_encoding_favor import MediaEncodingMixin
@@ -112,6 +113,7 @@ class FavorModel(MediaEncodingMixin, FavorPreTrainedModel):
             pooler_output=[embeddings[:length] for embeddings, length in zip(fused.embeddings, lengths, strict=True)],
             query_states=fused.query_states,
             diversity_loss=fused.diversity_loss,
+            window_diversity=fused.window_diversity,
             **recorded_states(recorded, "audio" if visual is None else "vision"),
             **recorded_states(recorded, "qformer", "qformer_"),
             **recorded_states(recorded, "audio", "audio_"),
@@ -197,6 +199,7 @@ class FavorModel(MediaEncodingMixin, FavorPreTrainedModel):
                 return_dict=True,
             )
         kwargs |= cache_argument(past_key_values, cache)
+        given_embeds = inputs_embeds
         if media is None and kwargs[CACHE_NAME] is not None and input_ids is not None and input_ids.shape[1] == 1:
             # A decoding step: looking for placeholders would wait for the device, and keep it out of a CUDA graph.
             inputs_embeds = self.get_input_embeddings()(input_ids)
@@ -216,7 +219,27 @@ class FavorModel(MediaEncodingMixin, FavorPreTrainedModel):
             attentions=outputs.attentions,
             query_states=None if media is None else media.query_states,
             diversity_loss=None if media is None else media.diversity_loss,
+            # Only a step that is split into batches needs it.
+            sample_diversity=(
+                None
+                if kwargs.get("num_items_in_batch") is None
+                else self.sample_diversity(input_ids, given_embeds, media)
+            ),
         )
+
+    def sample_diversity(
+        self,
+        input_ids: torch.LongTensor | None,
+        inputs_embeds: torch.FloatTensor | None,
+        media: FavorMediaOutput | None,
+    ) -> torch.FloatTensor | None:
+        """(batch,) the diversity loss of each sample by itself; None without any."""
+        if media is None or media.window_diversity is None:
+            return None
+        connector = self.config.connector_config
+        windows = [len(tokens) // connector.num_query_tokens for tokens in media.pooler_output]
+        placeholders = self.placeholder_mask(input_ids, inputs_embeds)
+        return sample_diversity(media.window_diversity, windows, placeholders, connector.diversity_loss_reduction)
 
     def embed_inputs(
         self,
@@ -312,7 +335,11 @@ class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
         cache: Cache | None = None,
         **kwargs: Unpack[TransformersKwargs],
     ) -> FavorCausalLMOutputWithPast:
-        """As [`FavorModel.forward`]; with `labels` (batch, length; -100: no loss) `loss` is eq. 5."""
+        """As [`FavorModel.forward`]; with `labels` (batch, length; -100: no loss) `loss` is eq. 5.
+
+        With `num_items_in_batch`, the answer tokens of a whole optimisation step, it is the batch's share in the loss
+        of the step: cross-entropy and diversity of each sample count by its answer tokens (see `share_of_step`).
+        """
         outputs = self.model(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -341,8 +368,9 @@ class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
                 logits=logits, labels=labels, vocab_size=self.config.text_config.vocab_size, **kwargs
             )
             if outputs.diversity_loss is not None:
+                diversity = self.diversity_of_step(outputs, labels, **kwargs)
                 # Eq. 5. `device_map` may have put the connector on another device than the head.
-                loss = loss + self.config.diversity_loss_weight * outputs.diversity_loss.to(loss.device)
+                loss = loss + self.config.diversity_loss_weight * diversity.to(loss.device)
         return FavorCausalLMOutputWithPast(
             loss=loss,
             logits=logits,
@@ -352,6 +380,20 @@ class FavorForConditionalGeneration(FavorPreTrainedModel, GenerationMixin):
             query_states=outputs.query_states,
             diversity_loss=outputs.diversity_loss,
         )
+
+    def diversity_of_step(
+        self,
+        outputs: FavorModelOutputWithPast,
+        labels: torch.LongTensor | None,
+        shift_labels: torch.LongTensor | None = None,
+        num_items_in_batch: torch.Tensor | int | None = None,
+        **kwargs: Unpack[TransformersKwargs],
+    ) -> torch.Tensor:
+        """The batch's diversity loss; of a step whose answer tokens are counted, its share in the step's."""
+        targets = labels[:, 1:] if shift_labels is None and labels is not None else shift_labels
+        if num_items_in_batch is None or outputs.sample_diversity is None or targets is None:
+            return outputs.diversity_loss
+        return share_of_step(outputs.sample_diversity, targets, num_items_in_batch)
 
     def generate(self, *args, past_key_values: Cache | None = None, cache: Cache | None = None, **kwargs):
         """As inherited; the cache of an earlier call by either name."""

@@ -20,6 +20,7 @@ class FavorMediaOutput(BaseModelOutputWithPooling):
         pooler_output: a list with one (tokens, text width) tensor per item, what replaces its placeholders.
         query_states: (items, windows, N, d) outputs of the causal Q-Former.
         diversity_loss: scalar, eq. 4.
+        window_diversity: (windows,) what it is made of, window by window, item after item.
 
     The following come on request (`output_hidden_states`, `output_attentions`; attentions with
     `attn_implementation="eager"` only). Each is a tuple with one tensor per layer, of what the encoder really read,
@@ -36,15 +37,21 @@ class FavorMediaOutput(BaseModelOutputWithPooling):
     qformer_attentions: tuple[torch.FloatTensor, ...] | None = None
     audio_hidden_states: tuple[torch.FloatTensor, ...] | None = None
     audio_attentions: tuple[torch.FloatTensor, ...] | None = None
+    window_diversity: torch.FloatTensor | None = None
 
 
 @both_cache_names
 @dataclass
 class FavorModelOutputWithPast(BaseModelOutputWithPast):
-    """`last_hidden_state` (batch, length, text width) and the media's `query_states` and `diversity_loss`."""
+    """`last_hidden_state` (batch, length, text width) and the media's `query_states` and `diversity_loss`.
+
+    `sample_diversity` (batch,) is the diversity loss of each sample by itself, 0 of those without media; it is there
+    where `num_items_in_batch` is given.
+    """
 
     query_states: torch.FloatTensor | None = None
     diversity_loss: torch.FloatTensor | None = None
+    sample_diversity: torch.FloatTensor | None = None
 
 
 @both_cache_names

@@ -12,7 +12,8 @@ def insert_media(
 ) -> torch.Tensor:
     """Replaces the placeholders' embeddings, row by row, by the items' embeddings in order."""
     media = media or []  # decoding steps have neither media nor placeholders
-    check_placeholders(placeholders, media)
+    if not torch.compiler.is_exporting():  # a graph of `torch.export` cannot look at the tokens
+        check_placeholders(placeholders, media)
     if not media:
         return inputs_embeds
     embeddings = torch.cat(list(media)).to(inputs_embeds.device, inputs_embeds.dtype)

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from .media_names_favor import MEDIA_KINDS
+from .media_names_favor import MEDIA_KINDS, RATE_KEYS, SOURCE_KEYS
 from .media_options_favor import MEDIA_OPTIONS
-from .media_sources_favor import MediaError, is_list_of_files, is_media_source
+from .media_sources_favor import MediaError, is_media_source
 from .prompts_favor import ChatInstructions, clean_instruction
 
 # What other processors read in a block, and this one as arguments of the call.
+BLOCK_KEYS = (*SOURCE_KEYS, "base64")
 CALL_OPTIONS = ("fps", *MEDIA_OPTIONS, "video_start", "video_end", "load_audio_from_video")
 
 
@@ -150,10 +151,13 @@ def _block_source(block: dict, kind: str) -> Any:
     address = block.get("image_url")
     if address is not None:
         return address.get("url") if isinstance(address, Mapping) else address
+    _refuse_unknown(block, kind)
     for key in ("array", kind, "path", "url"):
         if block.get(key) is not None and not is_media_source(block[key]):
             return _array_source(block, kind, key)
     _refuse_options(block, kind, CALL_OPTIONS)
+    if block.get(RATE_KEYS.get(kind)) is not None:
+        raise MediaError(f'A block of type "{kind}" holds {RATE_KEYS[kind]} beside a file, which tells its own.')
     if block.get("base64") is not None:
         return f"data:;base64,{block['base64']}"
     for key in (kind, "path", "bytes", "url"):
@@ -166,15 +170,27 @@ def _block_source(block: dict, kind: str) -> Any:
 
 def _array_source(block: dict, kind: str, key: str) -> Any:
     """The array of a block, with the rate that the block tells."""
-    name = {"audio": "sampling_rate", "video": "fps"}.get(kind)
+    name = RATE_KEYS.get(kind)
     _refuse_options(block, kind, [option for option in CALL_OPTIONS if option != name])
     rate = block.get(name) if name else None
     value = block[key]
-    if is_list_of_files(value):  # as an argument it would be that many videos
-        value = {"array": value}
-    if rate is None or isinstance(value, tuple):  # (array, rate)
+    if kind == "audio" and isinstance(value, tuple):  # (array, rate)
         return value
-    return {name: rate, **value} if isinstance(value, Mapping) else {"array": value, name: rate}
+    if rate is None and not (kind == "video" and isinstance(value, (list, tuple))):
+        return value  # a list within a dict is one clip; bare, it would be several
+    told = {} if rate is None else {name: rate}
+    return {**told, **value} if isinstance(value, Mapping) else {"array": value, **told}
+
+
+def _refuse_unknown(block: Mapping[str, Any], kind: str) -> None:
+    """Refuses what no media block has; blocks that `datasets` read hold None for what others have."""
+    known = {"type", *BLOCK_KEYS, kind, *CALL_OPTIONS, *filter(None, [RATE_KEYS.get(kind)])}
+    unknown = sorted(str(key) for key, value in block.items() if value is not None and key not in known)
+    if unknown:
+        raise MediaError(
+            f'A block of type "{kind}" holds {", ".join(unknown)}, which is not read. Leave it out: docs/options.md '
+            "lists what is."
+        )
 
 
 def _refuse_options(block: Mapping[str, Any], kind: str, options: Sequence[str]) -> None:

@@ -11,13 +11,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from PIL import Image
 from torch.nn.utils.rnn import pad_sequence
 
 from .chat_favor import chat_instructions, check_conversation, collect_media, without_sources
-from .items_favor import ItemSource, MediaItem, MediaReading, item_sources, load_item
+from .items_favor import IS_VALUE, ItemSource, MediaItem, MediaReading, item_sources, load_item
 from .log_mel_favor import log_mel_chunks
+from .media_favor import media_kind
 from .media_limits_favor import MediaError
-from .media_options_favor import SAMPLING_KWARGS, merge_media_options
+from .media_options_favor import (
+    MEDIA_OPTIONS,
+    SAMPLING_KWARGS,
+    check_call_options,
+    merge_media_options,
+    plain_numbers,
+)
+from .media_sources_favor import is_media_source
 from .prompts_favor import (
     ASSISTANT_MARKER,
     USER_MARKER,
@@ -118,6 +127,32 @@ class ItemInputsMixin:
 
     # Reading
 
+    @property
+    def file_options(self) -> tuple[str, ...]:
+        """Names of a call's arguments that say how files are read."""
+        return ("fps", *MEDIA_OPTIONS)
+
+    def is_medium(self, kind: str, value: Any) -> bool:
+        """Whether a value is one medium of a kind ("video", "image" or "audio"), and not a list of them."""
+        return IS_VALUE[kind](value)
+
+    def media_kind(self: Any, source: Any, on_error: str | None = None) -> str:
+        """What a file, or a PIL picture, holds: "video", "image" or "audio".
+
+        Args:
+            source: the file.
+            on_error (`"raise"` or `"warn"`, *optional*): of a damaged one, see `load_media`.
+
+        Raises:
+            FileNotFoundError: if a file does not exist.
+            ValueError: if it is no media, or an array, whose kind its shape does not tell.
+        """
+        if isinstance(source, Image.Image):
+            return "image"
+        if not is_media_source(source):
+            raise MediaError(f"A {type(source).__name__} alone does not tell its kind: say video=, image= or audio=.")
+        return media_kind(source, self.media_options.get("on_error", "raise") if on_error is None else on_error)
+
     def media_reading(
         self: Any, frame_rate: float | None = None, videos_kwargs: Mapping[str, Any] | None = None
     ) -> MediaReading:
@@ -138,9 +173,11 @@ class ItemInputsMixin:
 
         Raises:
             FileNotFoundError: if a file does not exist.
-            ValueError: if it cannot be used.
+            ValueError: if it cannot be used, or an option is none of a call.
         """
-        return load_item(source, self.media_reading(videos_kwargs=options))
+        check_call_options(options, self.valid_processor_kwargs)
+        options = plain_numbers(options)
+        return load_item(source, self.media_reading(self.checked_frame_rate(options.get("fps")), options))
 
     def chat_items(self: Any, conversation: Sequence[dict], load_audio_from_video: bool = True) -> list[ItemSource]:
         """The items of a chat as a call finds them, each with its instruction; reads nothing.

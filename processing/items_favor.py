@@ -4,17 +4,20 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from numbers import Number
+from numbers import Number, Real
 from typing import Any
 
 import numpy as np
 import torch
 
 from .media_favor import load_media
-from .media_names_favor import MEDIA_ARGUMENTS, MEDIA_KINDS, PLACEHOLDERS
-from .media_options_favor import sound_options
-from .media_sources_favor import MediaError, is_list_of_files, is_media_source, resample_audio
+from .media_limits_favor import to_limits
+from .media_names_favor import MEDIA_ARGUMENTS, MEDIA_KINDS, PLACEHOLDERS, RATE_KEYS, SOURCE_KEYS
+from .media_options_favor import refuse_for_arrays, sound_options
+from .media_sources_favor import MediaError, is_media_source, resample_audio
+from .picture_track_favor import kept_steps
 from .prompts_favor import PromptItem
+from .sound_track_favor import check_samples
 from .video_processing_favor import is_picture, is_video, picture_to_array, video_to_array
 
 
@@ -92,7 +95,7 @@ def load_item(source: ItemSource, reading: MediaReading) -> MediaItem:
     if source.kind == "audio":
         return MediaItem(audio=load_sound(source.media, source.sound_rate, reading, options))
     if source.kind == "image":
-        item = load_image_item(source.media, reading.size, options.get("media_limits"))
+        item = load_image_item(source.media, reading.size, options)
     elif source.kind == "video":
         with_audio = source.own_sound and source.sound is None
         item = load_video_item(source.media, reading, with_audio, source.metadata, options)
@@ -125,9 +128,9 @@ def item_sources(
         ValueError: if placeholders and media differ in number.
     """
     values = {
-        "video": _matched(prompts, media, "video", is_video_value, lambda item: item.kind == "video"),
-        "image": _matched(prompts, media, "image", is_image_value, lambda item: item.kind == "image"),
-        "audio": _matched(prompts, media, "audio", is_audio_value, lambda item: item.separate_audio),
+        "video": _matched(prompts, media, "video", lambda item: item.kind == "video"),
+        "image": _matched(prompts, media, "image", lambda item: item.kind == "image"),
+        "audio": _matched(prompts, media, "audio", lambda item: item.separate_audio),
     }
     items = [item for sample in prompts for item in sample]
     each_metadata = iter(metadata if isinstance(metadata, (list, tuple)) else [metadata] * len(items))
@@ -150,11 +153,10 @@ def _matched(
     prompts: Sequence[Sequence[PromptItem]],
     media: Mapping[str, Any],
     kind: str,
-    is_value: Callable[[Any], bool],
     belongs: Callable[[PromptItem], bool],
 ) -> Iterator[Any]:
     counts = [sum(map(belongs, items)) for items in prompts]
-    return iter(match_media(media.get(kind), counts, is_value, PLACEHOLDERS[kind], MEDIA_ARGUMENTS[kind]))
+    return iter(match_media(media.get(kind), counts, IS_VALUE[kind], PLACEHOLDERS[kind], MEDIA_ARGUMENTS[kind]))
 
 
 def is_image_value(value: Any) -> bool:
@@ -168,13 +170,34 @@ def is_video_value(value: Any) -> bool:
 
 
 def is_audio_value(value: Any) -> bool:
-    """One sound: a file, a dict, an (array, rate) pair, an array, or a list of numbers."""
-    if is_media_source(value) or isinstance(value, (dict, np.ndarray, torch.Tensor)):
-        return True
-    # (array, rate); a pair of two numbers is a sound of two samples.
-    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], Number) and np.ndim(value[0]) > 0:
-        return True
-    return isinstance(value, (list, tuple)) and len(value) > 0 and all(isinstance(sample, Number) for sample in value)
+    """One sound: a file, a dict, an (array, rate) or (rate, array) pair, an array, or a list of numbers."""
+    return is_media_source(value) or isinstance(value, dict) or _is_samples(value) or rate_pair(value) is not None
+
+
+def rate_pair(value: Any) -> tuple[Any, Any] | None:
+    """The samples and the rate of an (array, rate) pair, or Gradio's (rate, array); None of anything else."""
+    if not isinstance(value, tuple) or len(value) != 2:
+        return None
+    for samples, rate in (value, value[::-1]):
+        # A text where the rate belongs is refused later, by name, and not taken for a file beside the array.
+        lone = isinstance(rate, (Number, str)) or (isinstance(rate, (np.ndarray, torch.Tensor)) and rate.ndim == 0)
+        if _is_samples(samples) and lone:
+            return samples, rate
+    return None
+
+
+def _is_samples(value: Any) -> bool:
+    """An array with samples, or a list of several numbers: a lone one is no sound."""
+    if isinstance(value, (np.ndarray, torch.Tensor)):
+        return value.ndim > 0
+    return isinstance(value, (list, tuple)) and len(value) > 1 and all(isinstance(sample, Number) for sample in value)
+
+
+IS_VALUE: dict[str, Callable[[Any], bool]] = {
+    "video": is_video_value,
+    "image": is_image_value,
+    "audio": is_audio_value,
+}
 
 
 def match_media(
@@ -197,7 +220,7 @@ def match_media(
     elif is_value(values):
         values = [values]
     # An array that is no value itself is a stack of them.
-    elif isinstance(values, (np.ndarray, torch.Tensor)):
+    elif isinstance(values, (np.ndarray, torch.Tensor)) and values.ndim:
         values = list(values)
     elif not isinstance(values, (list, tuple)):
         raise MediaError(
@@ -210,7 +233,8 @@ def match_media(
     for value in values:
         if not is_value(value):
             raise MediaError(
-                f"`{argument}` holds a {type(value).__name__}, which is neither a file nor an array of it."
+                f"`{argument}` holds a {type(value).__name__}, which is neither a file nor an array of it. A sound "
+                'and its rate are a tuple (array, rate), files of a clip\'s pictures a dict {"video": [...]}.'
             )
     if len(values) != sum(counts):
         raise MediaError(
@@ -239,24 +263,20 @@ def _per_sample(values: Sequence, counts: Sequence[int], is_value, placeholder: 
     return flat
 
 
-def load_image_item(value: Any, size: dict[str, int] | None, media_limits: Any = None) -> MediaItem:
-    """Reads one image: see [`load_picture`]."""
-    return MediaItem(load_picture(value, size, media_limits)[None], [0], still=True)
-
-
-def load_picture(value: Any, size: dict[str, int] | None, media_limits: Any = None) -> np.ndarray:
-    """Reads one image as (H, W, 3) uint8, a file within the bounds `media_limits` of `load_media`.
+def load_image_item(value: Any, size: dict[str, int] | None, options: Mapping[str, Any] | None = None) -> MediaItem:
+    """Reads one image; of `options`, arguments of `load_media`, those that concern pictures without time.
 
     Raises:
         ValueError: if the file is a video or a sound.
     """
     value = _from_dict(value, "image")
     if not is_media_source(value):
-        return picture_to_array(value)
-    clip = load_media(value, size=size, with_audio=False, media_limits=media_limits)
-    if clip.frames is None or not clip.still:
+        return MediaItem(picture_to_array(value)[None], [0], still=True)
+    seen = {name: (options or {})[name] for name in ("media_limits", "on_error") if name in (options or {})}
+    clip = load_media(value, size=size, with_audio=False, **seen)
+    if not clip.still:
         raise MediaError("A video was given as an image. Use <video> in the text and the `videos` argument for it.")
-    return clip.frames[0]
+    return MediaItem(clip.frames, [0], still=True)
 
 
 def load_video_item(
@@ -264,16 +284,13 @@ def load_video_item(
 ) -> MediaItem:
     """Reads one video, with its own sound if `with_audio`; of an array, `metadata` may tell the pictures' rate.
 
-    A dict may hold a list of picture files: they are treated as an array. `options` are arguments of `load_media`; of
-    an array, only `num_frames` has an effect.
+    `options` are arguments of `load_media`; of pictures in memory those that name a part are refused.
 
     Raises:
         ValueError: if the file has no picture.
     """
     metadata = value if isinstance(value, dict) and value.get("fps") else metadata
     value = _from_dict(value, "video")
-    if is_list_of_files(value):
-        value = [load_picture(file, reading.size, options.get("media_limits")) for file in value]
     if is_media_source(value):
         clip = load_media(
             value,
@@ -287,18 +304,42 @@ def load_video_item(
             raise MediaError("A sound was given as a video. Use <audio> in the text and the `audio` argument for it.")
         frames, audio, still = clip.frames, clip.audio, clip.still
     else:
-        # Pictures in memory are taken to lie on the grid, one per time step, unless metadata tell their rate.
-        frames, audio, still = video_to_array(value), None, False
-        if len(frames) == 0:
-            raise MediaError(f"A video must have at least one picture, but the array's shape is {frames.shape}.")
-        num_frames = options.get("num_frames")
-        if num_frames is not None and num_frames < len(frames):
-            frames = frames[np.arange(num_frames) * len(frames) // num_frames]
-        elif metadata is not None:
-            frames = frames[_grid_indices(len(frames), metadata, reading.frame_rate)]
+        frames, audio, still = _pictures_in_memory(value, reading, metadata, options), None, False
     # Encoders are what costs: a picture that stays, as in slides or at a low rate, goes through them once.
     rows, indices = distinct_pictures(frames)
     return MediaItem(frames if len(rows) == len(frames) else frames[rows], indices, audio, still)
+
+
+def _pictures_in_memory(value: Any, reading: MediaReading, metadata: Any, options: Mapping[str, Any]) -> np.ndarray:
+    """An array, or a list of pictures and their files, as (T, H, W, 3) uint8, one for each time step.
+
+    They are taken to lie on the grid, one per time step, unless `metadata` tell their rate.
+    """
+    refuse_for_arrays(options, "A video in memory", ("start", "end", "video_track", "audio_track"))
+    limits = to_limits(options.get("media_limits"), options.get("max_frames"))
+    if isinstance(value, (list, tuple)):
+        limits.check("max_frames", len(value), f"A video of {len(value)} pictures was given")
+        value = [_picture(picture, reading.size, options) for picture in value]
+    frames = video_to_array(value) if len(value) else np.zeros((0, 0, 0, 3), np.uint8)
+    if len(frames) == 0:
+        raise MediaError(f"A video must have at least one picture, but the array's shape is {frames.shape}.")
+    num_frames = options.get("num_frames")
+    if num_frames is not None and num_frames < len(frames):
+        return frames[np.arange(num_frames) * len(frames) // num_frames]
+    steps = np.arange(len(frames)) if metadata is None else _grid_indices(len(frames), metadata, reading.frame_rate)
+    if options.get("long_video") == "thin" and len(steps) > limits.max_frames:
+        steps = np.asarray(steps)[kept_steps(len(steps), limits.max_frames)]
+    limits.check("max_frames", len(steps), f"A video of {len(steps)} time steps was given in memory")
+    return frames[steps]
+
+
+def _picture(value: Any, size: dict[str, int] | None, options: Mapping[str, Any]) -> Any:
+    """One picture of a list that is a video: a file is read, at the size of files."""
+    if not is_media_source(value) and not isinstance(value, dict):
+        return value
+    frames = load_image_item(value, size, options).frames
+    assert frames is not None
+    return frames[0]
 
 
 def load_sound(
@@ -307,42 +348,59 @@ def load_sound(
     """Reads one sound: (S,) float32 mono at the `sampling_rate` of `reading`.
 
     Args:
-        value: a file (of a video, its sound), (array, rate), {"array", "sampling_rate"}, or an array at `rate`.
+        value: a file (of a video, its sound), (array, rate), (rate, array), {"array", "sampling_rate"}, or an array
+            at `rate`.
         rate (`int`, *optional*): of bare arrays; that of `reading` if None.
         reading (`MediaReading`): rates.
-        options (`dict`, *optional*): arguments of `load_media`; those for pictures have no effect.
+        options (`dict`, *optional*): arguments of `load_media`; those for pictures have no effect, those that name a
+            part are refused of a sound in memory.
 
     Raises:
-        ValueError: if there is no sound, or samples are not finite.
+        ValueError: if there is no sound, its rate is no number, or samples are no sound (see `check_samples`).
     """
     sampling_rate = reading.sampling_rate
-    if isinstance(value, dict):
-        rate = value.get("sampling_rate", rate)
+    if isinstance(value, dict) and value.get("sampling_rate") is not None:
+        rate = value["sampling_rate"]
     value = _from_dict(value, "audio")
     if is_media_source(value):
         heard = sound_options(options or {})
         audio = load_media(value, reading.frame_rate, with_frames=False, sampling_rate=sampling_rate, **heard).audio
         return np.zeros(0, dtype=np.float32) if audio is None else audio
-    if isinstance(value, tuple) and len(value) == 2 and np.ndim(value[0]) > 0:
-        value, rate = value
-    audio = resample_audio(np.asarray(value), sampling_rate if rate is None else int(rate), sampling_rate)
+    refuse_for_arrays(options or {}, "A sound in memory", ("start", "end", "audio_track"))
+    pair = rate_pair(value)
+    if pair is not None:
+        value, rate = pair
+    audio = resample_audio(value, sampling_rate if rate is None else rate, sampling_rate)
     if audio.size == 0:
         raise MediaError("A sound has no samples. Leave out its <audio> placeholder, or give a sound that has some.")
-    if not np.isfinite(audio).all():
-        raise MediaError("A sound holds samples that are not finite (NaN or infinity). Clean the array first.")
+    check_samples(audio, "A sound in memory")
     return audio
 
 
 def _from_dict(value: Any, kind: str) -> Any:
-    """Unpacks {"array"}, {"bytes"}, {"path"} and the like; the first key that holds something wins."""
+    """Unpacks {"array"}, {"bytes"}, {"path"} and the like; the first key that holds something wins.
+
+    Raises:
+        ValueError: if none does, or another key names what is not read.
+    """
     if not isinstance(value, dict):
         return value
-    for key in ("array", "bytes", "path", kind, "url"):
-        if value.get(key) is not None:
-            return value[key]
-    raise MediaError(
-        f'A dict for {kind} must hold one of "array", "bytes", "path" or "{kind}", but its keys are {sorted(value)}.'
-    )
+    sources, rate = (*SOURCE_KEYS[:3], kind, *SOURCE_KEYS[3:]), RATE_KEYS.get(kind)
+    unknown = sorted(str(key) for key, held in value.items() if held is not None and key not in (*sources, rate))
+    if unknown:
+        raise MediaError(
+            f"A dict for {kind} holds {', '.join(unknown)}, which is not read: it may hold {', '.join(sources)}"
+            f"{'' if rate is None else f' and, of what is in memory, {rate}'}. Options are arguments of the call."
+        )
+    found = next((value[key] for key in sources if value.get(key) is not None), None)
+    if found is None:
+        raise MediaError(
+            f'A dict for {kind} must hold one of "array", "bytes", "path" or "{kind}", but its keys are '
+            f"{sorted(value)}."
+        )
+    if rate is not None and value.get(rate) is not None and is_media_source(found):
+        raise MediaError(f"A dict for {kind} holds {rate} beside a file, which tells its own. Leave it out.")
+    return found
 
 
 def distinct_pictures(frames: np.ndarray) -> tuple[list[int], list[int]]:
@@ -359,12 +417,13 @@ def _grid_indices(num_frames: int, metadata: Any, frame_rate: float) -> list[int
     """For each time i / frame_rate, the last of `num_frames` pictures that is not later, by `metadata`'s rate."""
     fields = metadata if isinstance(metadata, dict) else vars(metadata)
     rate = fields.get("fps")
-    if not rate or rate <= 0:
+    if not isinstance(rate, Real) or not float(rate) > 0:
         raise MediaError(f"video_metadata must tell a positive fps, the rate of the given pictures, but it is {rate}.")
     chosen = fields.get("frames_indices")
     if chosen is None or len(chosen) != num_frames:
         # Where their places in the source are not told, or not for each, the pictures follow each other.
         chosen = range(num_frames)
+    rate = float(rate)
     times = np.asarray(list(chosen), dtype=float) / rate
     times -= times[0]  # the clip begins with its first picture
     # The last picture lasts as long as the others do on average.

@@ -7,6 +7,7 @@ and the first sound. `iterate_media` hands a clip out in pieces of bounded memor
 """
 
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Literal
@@ -20,7 +21,7 @@ from .media_limits_favor import DamageReport, MediaError, MediaLimits, to_limits
 from .media_sources_favor import MediaSource, open_source
 from .media_truncation_favor import joined_films, missing_bytes
 from .packet_selection_favor import UntrustedTimestamps
-from .picture_track_favor import ROUNDING, PictureTrack, TimeGrid, resized
+from .picture_track_favor import ROUNDING, PictureTrack, TimeGrid, kept_steps, resized
 from .pictures_favor import animation_format, is_picture_file, load_image
 from .sound_track_favor import JITTER, SoundTrack
 from .stream_cursor_favor import MediaFile, StreamCursor
@@ -188,13 +189,18 @@ def load_media(
     return _join(pieces, request)
 
 
-def media_kind(source: MediaSource) -> Literal["video", "image", "audio"]:
+def media_kind(source: MediaSource, on_error: str = "raise") -> Literal["video", "image", "audio"]:
     """What a file holds, by the content of its first second; a video may have sound.
+
+    With `on_error="warn"` a damaged file is judged by what can be decoded; reading it warns.
 
     Raises:
         MediaError: if the file is no media, damaged, or beyond a bound.
     """
-    clip = load_media(source, end=PROBE_SECONDS, size=(16, 16))
+    with warnings.catch_warnings():
+        if on_error == "warn":  # whoever reads the file warns of the same
+            warnings.simplefilter("ignore")
+        clip = load_media(source, end=PROBE_SECONDS, size=(16, 16), on_error=on_error)
     if clip.still:
         return "image"
     return "audio" if clip.frames is None else "video"
@@ -381,7 +387,7 @@ class _Decoding:
                 self.grid = TimeGrid(request.fps, times)
                 max_seconds = limits.max_duration
             elif steps > limits.max_frames:
-                self.kept_steps = np.arange(limits.max_frames) * steps // limits.max_frames
+                self.kept_steps = kept_steps(steps, limits.max_frames)
                 self.grid = TimeGrid(request.fps, self.kept_steps / request.fps)
                 max_seconds = limits.max_duration
         if self.video.found and request.with_frames:

@@ -1,9 +1,10 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """What a processor call takes beside media and text, and which of it goes to `load_media`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from transformers.processing_utils import ProcessingKwargs, VideosKwargs
 
 from .media_limits_favor import MediaError, to_limits
@@ -23,6 +24,29 @@ MEDIA_OPTIONS = (
 )
 # Arguments of the video processor that were used up when the pictures were chosen in time.
 SAMPLING_KWARGS = ("fps", "video_metadata", "do_sample_frames", "return_metadata", "return_tensors", *MEDIA_OPTIONS)
+# Numbers of these are whole.
+WHOLE_NUMBERS = ("max_frames", "num_frames", "video_track", "audio_track", "decode_threads", "sampling_rate")
+# Options of transformers' other processors that change nothing here: what they may be, and why nothing else.
+REFUSED_OPTIONS: dict[str, tuple[tuple, str]] = {
+    "do_center_crop": ((False,), "the whole picture is resized; crop it first"),
+    "crop_size": ((), "the whole picture is resized; crop it first"),
+    "do_pad": ((False,), "the whole picture is resized; pad it first"),
+    "pad_size": ((), "the whole picture is resized; pad it first"),
+    "default_to_square": ((True,), "size holds height and width"),
+    "resample": ((3,), "pictures are resized bicubically"),
+    "do_convert_rgb": ((True,), "pictures are RGB always"),
+    "data_format": (("channels_first",), "pixel values are (items, F, 3, H, W)"),
+    "input_data_format": ((), "the shape of an array tells its layout"),
+    "return_metadata": ((False,), "media_summary tells what the inputs hold"),
+    "do_sample_frames": ((True,), "pictures are taken at the processor's frame_rate; video_metadata tells an array's"),
+    "image_seq_length": ((), "the media decide the number of tokens"),
+    "load_audio_backend": ((), "sound is decoded by PyAV"),
+    "raw_speech": ((), "sound is given as audio"),
+}
+# Of these parts' own options a call reads no others; sound of any length is kept, in chunks of the extractor's.
+READ_OPTIONS = {
+    "audio_kwargs": (("sampling_rate", "return_tensors"), "sound of any length is kept, in chunks"),
+}
 
 
 class FavorVideosKwargs(VideosKwargs, total=False):  # type: ignore[call-arg]  # mypy sees no TypedDict here
@@ -38,8 +62,8 @@ class FavorVideosKwargs(VideosKwargs, total=False):  # type: ignore[call-arg]  #
         decode_threads (`int`): of the picture decoder.
     """
 
-    start: float | None
-    end: float | None
+    start: int | float | None
+    end: int | float | None
     max_frames: int | None
     long_video: str
     on_error: str
@@ -64,9 +88,12 @@ def picture_options(images_kwargs: Mapping[str, Any], videos_kwargs: Mapping[str
     """A call's options for pictures, by either name: the video processor prepares those of images and videos alike.
 
     Raises:
-        ValueError: if the two hold different values.
+        ValueError: if the two hold different values, or the first holds what no picture is prepared by.
     """
-    images = {name: value for name, value in images_kwargs.items() if name in FavorVideosKwargs.__annotations__}
+    given = {name: value for name, value in images_kwargs.items() if value is not None}
+    images = {name: value for name, value in given.items() if name in FavorVideosKwargs.__annotations__}
+    if unread := sorted(given.keys() - images.keys()):
+        raise MediaError(f"images_kwargs cannot hold {', '.join(unread)}: a video processor prepares all pictures.")
     for name in sorted(images.keys() & videos_kwargs.keys()):
         of_images, of_videos = images[name], videos_kwargs[name]
         if of_images is not of_videos and of_images != of_videos:
@@ -75,6 +102,58 @@ def picture_options(images_kwargs: Mapping[str, Any], videos_kwargs: Mapping[str
                 "a call are prepared alike: give one value."
             )
     return {**images, **videos_kwargs}
+
+
+def plain_numbers(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options whose numbers are Python's: numpy's scalars become them, and 10.0 a whole number where one belongs."""
+    plain = {}
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            value = plain_numbers(value)
+        elif isinstance(value, np.generic):
+            value = value.item()
+        if name in WHOLE_NUMBERS and isinstance(value, float) and value.is_integer():
+            value = int(value)
+        plain[name] = value
+    return plain
+
+
+def check_call_options(options: Mapping[str, Any], kwargs_type: type) -> None:
+    """Refuses what a call names but nothing reads.
+
+    Args:
+        options (`dict`): keyword arguments of a processor call.
+        kwargs_type (`type`): the processor's `valid_processor_kwargs`.
+
+    Raises:
+        ValueError: for an unknown name, or one of `REFUSED_OPTIONS` that asks for what is not done.
+    """
+    parts = {name: part for name, part in kwargs_type.__annotations__.items() if name.endswith("_kwargs")}
+    known = {name for part in parts.values() for name in getattr(part, "__annotations__", {})}
+    known |= {*kwargs_type.__annotations__, "common_kwargs"}
+    for part, names in {"": options, **{name: options.get(name) or {} for name in (*parts, "common_kwargs")}}.items():
+        read, why = READ_OPTIONS.get(part, (None, ""))
+        for name, value in names.items():
+            accepted, reason = REFUSED_OPTIONS.get(name, (None, ""))
+            if name not in known:
+                raise MediaError(
+                    f"{name} is no option of a processor call. Files take {', '.join(MEDIA_OPTIONS)}; see "
+                    "docs/options.md."
+                )
+            if read is not None and name not in read and value is not None:
+                raise MediaError(f"{part} cannot hold {name}: {why}.")
+            if accepted is not None and value is not None and value not in accepted:
+                raise MediaError(f"{name}={value!r} cannot be had: {reason}.")
+
+
+def refuse_for_arrays(options: Mapping[str, Any], what: str, names: Sequence[str]) -> None:
+    """Raises `MediaError` if options name a part of something that is given in memory, and so as a whole."""
+    found = [name for name in names if options.get(name) is not None]
+    if found:
+        raise MediaError(
+            f"{what} is taken whole, but {', '.join(found)} was given, which is for files. Cut the array, or give a "
+            "file."
+        )
 
 
 def check_media_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -86,7 +165,7 @@ def check_media_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
     unknown = sorted(set(options or ()) - set(MEDIA_OPTIONS))
     if unknown:
         raise MediaError(f"media_options cannot hold {', '.join(unknown)}. It may hold {', '.join(MEDIA_OPTIONS)}.")
-    checked = dict(options or {})
+    checked = plain_numbers(options or {})
     if checked.get("media_limits") is not None:
         to_limits(checked["media_limits"])
         if not isinstance(checked["media_limits"], Mapping):
@@ -104,11 +183,18 @@ def merge_media_options(
         videos_kwargs (`dict`): the call's.
         uniform_sampling (`bool`): whether `num_frames` may choose the pictures. It may not where picture and sound
             share time steps: there the pictures follow the clock, as the sound does.
+
+    Raises:
+        ValueError: if it is given nevertheless.
     """
     own = {name: videos_kwargs[name] for name in MEDIA_OPTIONS if videos_kwargs.get(name) is not None}
     options = {**defaults, **own}
-    if not uniform_sampling:
-        options.pop("num_frames", None)
+    if options.get("num_frames") is not None and not uniform_sampling:
+        raise MediaError(
+            f"num_frames={options['num_frames']} was asked for, but the model takes pictures and sound in the same "
+            "time steps, and a picture would lose its sound. Choose a part by start and end, or give "
+            'long_video="thin" and max_frames.'
+        )
     return options
 
 

@@ -7,10 +7,12 @@ Nothing here opens a network connection: `http(s)` addresses are refused, so tha
 import base64
 import binascii
 import io
+import math
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Real
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import unquote
@@ -24,17 +26,13 @@ from .media_limits_favor import MediaError, MediaLimits
 
 SHOWN_CHARACTERS = 100  # of a source in messages
 LONGEST_NAME = 1024  # characters; what is longer, and is not there, was not meant as a path
+HIGHEST_RATE = 10_000_000  # Hz; no sound has more samples a second
 MediaSource = str | os.PathLike | bytes | bytearray | memoryview | BinaryIO
 
 
 def is_media_source(value: Any) -> bool:
     """Tells whether `value` is something that `open_source` opens: a path, bytes or a binary file object."""
     return isinstance(value, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(value, "read")
-
-
-def is_list_of_files(value: Any) -> bool:
-    """Tells whether `value` is a list of such sources."""
-    return isinstance(value, (list, tuple)) and len(value) > 0 and all(map(is_media_source, value))
 
 
 @contextmanager
@@ -182,19 +180,42 @@ def resize_frames(frames: torch.Tensor, height: int, width: int) -> torch.Tensor
     return flat.reshape(*frames.shape[:-2], height, width)
 
 
-def resample_audio(audio: np.ndarray, rate: int, target_rate: int) -> np.ndarray:
+def as_array(value: Any) -> np.ndarray:
+    """An array, tensor or list of numbers as a numpy array.
+
+    Tensors may lie on any device and have a gradient; those of bfloat16, which numpy lacks, become float32.
+    """
+    if not isinstance(value, torch.Tensor):
+        return np.asarray(value)
+    value = value.detach().cpu()
+    return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+
+
+def checked_rate(rate: Any) -> int:
+    """A sampling rate as a whole number, in Hz.
+
+    Raises:
+        MediaError: if it is no number from 1 to `HIGHEST_RATE`.
+    """
+    number = rate.item() if isinstance(rate, (np.ndarray, np.generic, torch.Tensor)) and rate.ndim == 0 else rate
+    if isinstance(number, bool) or not isinstance(number, Real) or not math.isfinite(number):
+        raise MediaError(f"A sampling rate must be a number of samples per second, but {rate!r} was given.")
+    if not 1 <= float(number) <= HIGHEST_RATE:
+        raise MediaError(f"A sampling rate must be positive, from 1 to {HIGHEST_RATE} Hz, but {rate!r} was given.")
+    return round(float(number))
+
+
+def resample_audio(audio: Any, rate: Any, target_rate: int) -> np.ndarray:
     """Mixes (S,), (channels, S) or (S, channels) sound down to mono and resamples it: (S',) float32.
 
     Integers are scaled to [-1, 1): by their type, unsigned ones about its middle. Integers of 64 bits, as Python's
     lists become, are samples of 16 bits.
 
     Raises:
-        MediaError: if the array is not one- or two-dimensional, holds no real numbers, or the rate is not positive.
+        MediaError: if the array is not one- or two-dimensional, holds no real numbers, or the rate is none.
     """
-    audio = np.asarray(audio)
-    if not rate > 0:
-        raise MediaError(f"A sampling rate must be positive, but {rate} was given.")
-    audio = _scaled(audio)
+    rate = checked_rate(rate)
+    audio = _scaled(as_array(audio))
     if audio.ndim == 2:
         audio = audio.mean(axis=0 if audio.shape[0] <= audio.shape[1] else 1)
     if audio.ndim != 1:
@@ -204,7 +225,7 @@ def resample_audio(audio: np.ndarray, rate: int, target_rate: int) -> np.ndarray
         return audio
     resampler = av.AudioResampler(format="flt", layout="mono", rate=target_rate)
     frame = av.AudioFrame.from_ndarray(audio[None], format="flt", layout="mono")
-    frame.sample_rate = int(rate)
+    frame.sample_rate = rate
     if not np.isfinite(audio).all():  # it stays so, but the resampler would spread it
         return audio
     pieces = [piece.to_ndarray()[0] for piece in [*resampler.resample(frame), *resampler.resample(None)]]

@@ -175,6 +175,11 @@ def upright(pixels: np.ndarray, matrix: Matrix | None) -> np.ndarray:
     return pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
 
 
+def kept_steps(steps: int, bound: int) -> np.ndarray:
+    """Which of so many time steps are left when a long clip is thinned: `bound` of them, uniformly spaced."""
+    return np.arange(bound) * steps // bound
+
+
 def resized(pixels: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
     """Resizes one (H, W, 3) uint8 picture, or leaves it as it is."""
     if size is None or pixels.shape[:2] == size:

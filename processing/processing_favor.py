@@ -22,7 +22,13 @@ from .item_inputs_favor import ItemInputsMixin
 from .item_sizes_favor import count_by_size
 from .items_favor import item_sources, load_item
 from .media_names_favor import PLACEHOLDERS
-from .media_options_favor import FavorProcessorKwargs, check_media_options, picture_options
+from .media_options_favor import (
+    FavorProcessorKwargs,
+    check_call_options,
+    check_media_options,
+    picture_options,
+    plain_numbers,
+)
 from .prompts_favor import ChatInstructions, PromptItem, expand_items, find_items, token_types
 from .query_tokens_favor import check_connector_values
 from .running_video_favor import RunningVideoMixin
@@ -157,10 +163,11 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
             text (`str` or `list[str]`): prompts with placeholders. `<audio>` directly after `<video>` or `<image>` is
                 that item's sound.
             videos: a path, bytes, file object, (T, H, W, 3) uint8 array, list of PIL pictures or dict of "path",
-                "bytes" or "array" (also a list of picture files) for each `<video>`. Pictures are taken to be at
-                `fps`, unless `video_metadata` (or "fps" in the dict) tells their own rate.
-            audio: a path, bytes, (array, rate), {"array", "sampling_rate"} or array for each `<audio>`. Bare arrays
-                are at `sampling_rate`, the feature extractor's by default. Sound of any length is kept, in chunks.
+                "bytes", "array" or "video" (also a list of picture files) for each `<video>`. Pictures in memory are
+                taken to be at `fps`, unless `video_metadata` (or "fps" in the dict) tells their own rate.
+            audio: a path, bytes, (array, rate) or (rate, array), {"array", "sampling_rate"} or array for each
+                `<audio>`. Bare arrays are at `sampling_rate`, the feature extractor's by default. Sound of any length
+                is kept, in chunks.
             instructions (`str` or `list[str]`, *optional*): for the visual Q-Former, one for all items or one per
                 item. `apply_chat_template(tokenize=True)` gives those of the chat's messages. By default it is the
                 text between the marks "USER:" and "ASSISTANT:" around the item, where the template is Vicuna's, else
@@ -169,8 +176,8 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
                 its `<video>`.
             fps (`float`, *optional*): time steps per second, in Hz. Only the processor's `frame_rate` where the
                 model's connector cuts time into steps, as the causal Q-Former does.
-            num_frames (`int`, *optional*): that many pictures, uniformly spaced, and the whole sound. It has no effect
-                where picture and sound are synchronised: there the pictures follow the clock, as the sound does.
+            num_frames (`int`, *optional*): that many pictures, uniformly spaced, and the whole sound. Refused where
+                picture and sound are synchronised: there the pictures follow the clock, as the sound does.
             start, end, max_frames, long_video, on_error, media_limits, video_track, audio_track, decode_threads: of
                 `load_media`, for every file of the call; `media_options` holds the processor's own defaults.
             kwargs: of the tokenizer (`padding`, `truncation`, `return_tensors`, ...) and the video processor, which
@@ -185,10 +192,11 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
         Raises:
             FileNotFoundError: if a media path does not exist.
             ValueError: if a prompt is empty, placeholders and media differ in number, a file cannot be used, `fps` is
-                not the model's, or truncation would cut an item.
+                not the model's, an option is unknown or cannot be had, or truncation would cut an item.
         """
         texts = self._check_text(text)
-        merged = self._merge_kwargs(tokenizer_init_kwargs=self.tokenizer.init_kwargs, **kwargs)
+        check_call_options(kwargs, self.valid_processor_kwargs)
+        merged = self._merge_kwargs(tokenizer_init_kwargs=self.tokenizer.init_kwargs, **plain_numbers(kwargs))
         videos_kwargs = picture_options(merged["images_kwargs"], merged["videos_kwargs"])
         frame_rate = self.checked_frame_rate(videos_kwargs.get("fps"))
         prompts = [find_items(text) for text in texts]

@@ -18,18 +18,21 @@ from transformers.utils import TensorType
 from transformers.video_processing_utils import VideoProcessorMixin
 from transformers.video_utils import VideoMetadata
 
-from .media_sources_favor import resize_frames
+from .media_limits_favor import MediaError
+from .media_sources_favor import as_array, resize_frames
 from .pictures_favor import image_to_array, on_white
 
 BICUBIC = 3  # PIL.Image.Resampling.BICUBIC
 CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073]
 CLIP_STD = [0.26862954, 0.26130258, 0.27577711]
+CHANNELS = (1, 3, 4)
+LAYOUTS = "(T, H, W, C) or (T, 3, H, W) for a video, (H, W), (H, W, C) or (C, H, W) for a picture; C is 1, 3 or 4"
 
 
 class FavorVideoProcessor(VideoProcessorMixin):
     """Resizes, rescales and normalises the pictures of videos.
 
-    A video is a (T, H, W, 3) or (T, 3, H, W) uint8 array or tensor, or a list of PIL pictures or (H, W, 3) arrays. The
+    A video is a (T, H, W, C) or (T, 3, H, W) uint8 array or tensor, or a list of PIL pictures or (H, W, 3) arrays. The
     pictures are taken as they are: choosing them in time is `load_media`'s work.
 
     Args:
@@ -155,7 +158,7 @@ def picture_to_array(picture: Any) -> np.ndarray:
     """Turns a PIL picture, or an (H, W), (H, W, C) or (C, H, W) array or tensor, into (H, W, 3) uint8."""
     if isinstance(picture, Image.Image):
         return image_to_array(picture)
-    pixels = np.asarray(picture)
+    pixels = as_array(picture)
     return _channels_last(np.stack([pixels] * 3, axis=-1) if pixels.ndim == 2 else pixels)
 
 
@@ -166,7 +169,7 @@ def video_to_array(video: Any) -> np.ndarray:
         ValueError: if the pictures differ in size, have another number of channels, or are not uint8.
     """
     if isinstance(video, (np.ndarray, torch.Tensor)):
-        return _channels_last(np.asarray(video))
+        return _channels_last(as_array(video))
     pictures = [picture_to_array(picture) for picture in video]
     shapes = sorted({picture.shape[:2] for picture in pictures})
     if len(shapes) > 1:
@@ -175,14 +178,21 @@ def video_to_array(video: Any) -> np.ndarray:
 
 
 def _channels_last(pixels: np.ndarray) -> np.ndarray:
-    if pixels.shape[-1] not in (1, 3, 4) and pixels.shape[-3] in (1, 3, 4):
+    """Pictures of any layout in `LAYOUTS` as (..., H, W, 3) uint8."""
+    if pixels.shape[-1] not in CHANNELS and pixels.shape[-3] in CHANNELS:
+        if pixels.ndim == 4 and pixels.shape[-3] != 3 and pixels.shape[0] in CHANNELS:
+            raise MediaError(
+                f"A video of shape {pixels.shape} may be {pixels.shape[0]} pictures of {pixels.shape[1]} channels or "
+                f"{pixels.shape[1]} pictures of {pixels.shape[0]} channels. Layouts that are read are {LAYOUTS}."
+            )
         pixels = np.moveaxis(pixels, -3, -1)
-    if pixels.shape[-1] not in (1, 3, 4):
-        raise ValueError(
-            f"Pictures must have 1, 3 or 4 channels in the last dimension, but the shape is {pixels.shape}."
+    if pixels.shape[-1] not in CHANNELS:
+        raise MediaError(
+            f"Pictures must have 1, 3 or 4 channels in the last dimension, but the shape is {pixels.shape}. "
+            f"Layouts that are read are {LAYOUTS}."
         )
     if pixels.dtype != np.uint8:
-        raise ValueError(
+        raise MediaError(
             f"Pictures must be uint8, 0 to 255, but the dtype is {pixels.dtype}. Scale and convert them first."
         )
     if pixels.shape[-1] == 1:

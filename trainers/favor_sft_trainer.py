@@ -228,10 +228,15 @@ class FavorSFTTrainer(SFTTrainer):
         return result
 
     def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval"):
-        """As inherited; with `eval_answers`, samples are answered, too (see [`evaluate_answers`])."""
+        """As inherited; with `eval_answers`, samples are answered, too (see [`evaluate_answers`]).
+
+        Of several data sets by name each is: the inherited method calls this one for each, by its name or with it.
+        """
         metrics = super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
         dataset = self.eval_dataset if eval_dataset is None else eval_dataset
-        if self.args.eval_answers and not isinstance(dataset, (dict, str)):
+        if isinstance(dataset, str):
+            dataset = self.eval_dataset[dataset]
+        if self.args.eval_answers and not isinstance(dataset, dict):
             found = evaluate_answers(self, dataset, metric_key_prefix)
             self.log(dict(found))
             metrics.update(found)

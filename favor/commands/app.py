@@ -12,6 +12,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from .media_arguments import add_media_arguments, set_media_options
+
 DEFAULT_PORT = 7860
 DEFAULT_UPLOAD_MB = 200
 # Of one upload: ten minutes at 2 Hz. The processor's own bounds suit files of one's own.
@@ -33,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-upload-mb", type=int, default=DEFAULT_UPLOAD_MB, metavar="N", help=f"default: {DEFAULT_UPLOAD_MB}"
     )
+    add_media_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -51,6 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
 
         print("Loading the model ...", file=sys.stderr)
         pipe = load_pipeline(arguments.model)
+        set_media_options(pipe, arguments)
         engine = ChatEngine(pipe, media_limits=MEDIA_LIMITS)
         sessions = Sessions(Path(folder) / "clips", pipe.processor, MEDIA_LIMITS)
         examples = render_examples(Path(folder) / "examples")

@@ -6,6 +6,8 @@ import json
 import sys
 from typing import Any
 
+from .media_arguments import add_media_arguments, set_media_options
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a video, an image or a sound")
@@ -15,16 +17,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="PATH_OR_ID", help="model folder or Hub id (default: bundled favor-tiny)")
     parser.add_argument("--stream", action="store_true", help="print the answer while it is generated")
     parser.add_argument("--json", action="store_true", help="print the answer and what was seen and heard as JSON")
+    add_media_arguments(parser)
     parser.add_argument("--max-new-tokens", type=int, metavar="N", help="longest answer (default: the model's own)")
 
 
 def run(arguments: argparse.Namespace) -> None:
     _check(arguments)
-    media = media_keywords(arguments.file, arguments.audio, muted=arguments.no_audio)
+    on_error = arguments.on_error or "raise"
+    media = media_keywords(arguments.file, arguments.audio, muted=arguments.no_audio, on_error=on_error)
     from favor.model_loading import load_pipeline
 
     print("Loading the model ...", file=sys.stderr)
     pipe = load_pipeline(arguments.model)
+    set_media_options(pipe, arguments)
     options: dict[str, Any] = {"text": arguments.question, "load_audio_from_video": not arguments.no_audio, **media}
     if arguments.max_new_tokens is not None:
         options["max_new_tokens"] = arguments.max_new_tokens
@@ -40,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
         print(record["generated_text"])
 
 
-def media_keywords(file: str, audio: str | None, muted: bool) -> dict[str, str]:
+def media_keywords(file: str, audio: str | None, muted: bool, on_error: str = "raise") -> dict[str, str]:
     """The pipeline's media keywords for the files of the command line: {"video": "clip.mp4"}.
 
     Raises:
@@ -49,13 +54,13 @@ def media_keywords(file: str, audio: str | None, muted: bool) -> dict[str, str]:
     """
     from favor.processing import media_kind
 
-    kind = media_kind(file)
+    kind = media_kind(file, on_error)
     if kind == "audio" and (audio is not None or muted):
         option = "--audio" if audio is not None else "--no-audio"
         raise ValueError(f"{file} is a sound: {option} goes with a video or an image.")
     if audio is None:
         return {kind: file}
-    if media_kind(audio) == "image":
+    if media_kind(audio, on_error) == "image":
         raise ValueError(f"--audio {audio} is an image, which has no sound. Give a sound or a video.")
     return {kind: file, "audio": audio}
 

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .media_arguments import add_media_arguments, set_media_options
+
 if TYPE_CHECKING:
     from favor.serving import ChatEngine
 
@@ -58,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help=f"bound of a media file, may be repeated ({_listed(MEDIA_LIMITS)})",
     )
+    add_media_arguments(bounds)
     speed = parser.add_argument_group("speed and memory")
     speed.add_argument(
         "--max-batch", type=int, default=32, metavar="N", help="questions answered together (%(default)s)"
@@ -140,6 +143,7 @@ def _engine(arguments: argparse.Namespace, limits: dict[str, Any]) -> "ChatEngin
     from favor.serving import ChatEngine
 
     pipe = load_pipeline(arguments.model)
+    set_media_options(pipe, arguments)
     return ChatEngine(
         pipe,
         cache_bytes=int(arguments.cache_mb * MEBIBYTE),

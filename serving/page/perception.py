@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from favor.processing import media_kind
 from favor.processing.items_favor import ItemSource
 
 THUMBNAIL = 96  # pixels, width and height at most
@@ -73,7 +72,7 @@ def perceive(
     Raises:
         ValueError: if the file is no media, damaged, or beyond a bound.
     """
-    kind = media_kind(file)
+    kind = processor.media_kind(file)
     source = ItemSource(kind, str(file), own_sound=with_sound)
     inputs, (tokens,) = processor.media_inputs([processor.load_item(source, media_limits=dict(media_limits or {}))])
     pictures, shown, drawn_every = _pictures(processor, inputs)

@@ -61,13 +61,54 @@ def test_loss_is_cross_entropy_plus_weighted_diversity_loss(weight, reduction):
     assert outputs.loss.item() == pytest.approx(sum(losses) / 6 + weight * diversity, rel=1e-5)
 
 
-def test_the_number_of_tokens_of_all_accumulated_batches_divides_the_cross_entropy():
+def test_the_number_of_tokens_of_all_accumulated_batches_divides_the_whole_loss():
     model = tiny_model(diversity_loss_weight=0.5)
     inputs = labelled_inputs(model)
     with torch.no_grad():
         outputs = model(**inputs, num_items_in_batch=24)
-    expected = sum(cross_entropy(outputs.logits, inputs["labels"])) / 24 + 0.5 * outputs.diversity_loss.item()
+        own = [model(**labelled_inputs(model, [sample])).diversity_loss for sample in SAMPLES]
+    diversity = sum(2 / 24 * value.item() for value in own if value is not None)  # two answer tokens each
+    expected = sum(cross_entropy(outputs.logits, inputs["labels"])) / 24 + 0.5 * diversity
     assert outputs.loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+LONG = Item(pictures=4, mel_frames=[20], seed=3)
+STEPS = {
+    "one item a sample": [[1, VIDEO, 4, 5], [1, Item(mel_frames=[7], seed=2), 9, 13], [1, LONG, 6, 7], [1, VIDEO, 8]],
+    "several items, and text alone": [[1, VIDEO, 4, LONG, 5], [1, 5, 6, 7], [1, Item(pictures=1), 6, 7], [1, LONG, 8]],
+    "answers of other lengths": [[1, VIDEO, 4, 5, 6, 7, 8, 9], [1, LONG, 9], [1, 3, VIDEO, 7, 8], [1, LONG, 6, 7, 8]],
+}
+
+
+@pytest.mark.parametrize("samples", STEPS.values(), ids=STEPS)
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_a_step_split_into_batches_has_the_same_loss_and_gradient(reduction, samples):
+    model = tiny_model({"diversity_loss_reduction": reduction, **NO_DROPOUT}, diversity_loss_weight=1.0)  # no dropout
+
+    def answers(batch):
+        inputs = labelled_inputs(model, batch)
+        longest = inputs["input_ids"].shape[1]
+        for row, sample in enumerate(batch):  # every token after the last item is the answer
+            count = next(n for n, part in enumerate([*sample[::-1], VIDEO]) if isinstance(part, Item))
+            real = int(inputs["attention_mask"][row].sum())
+            places = torch.arange(longest)
+            own = (places >= real - min(count, 5)) & (places < real)
+            inputs["labels"][row] = torch.where(own, inputs["input_ids"][row], -100)
+        return inputs
+
+    counted = int((answers(samples)["labels"][:, 1:] != -100).sum())
+    results = []
+    for size in (4, 2, 1):
+        model.zero_grad()
+        total = 0.0
+        for start in range(0, 4, size):
+            loss = model(**answers(samples[start : start + size]), num_items_in_batch=torch.tensor(counted)).loss
+            loss.backward()
+            total += loss.item()
+        results.append((total, model.model.connector.language_projection.weight.grad.clone()))
+    for total, gradient in results[1:]:
+        assert total == pytest.approx(results[0][0], rel=1e-5)
+        torch.testing.assert_close(gradient, results[0][1], rtol=1e-4, atol=1e-6)
 
 
 def test_labels_shifted_by_the_caller_give_the_same_loss():
@@ -116,11 +157,9 @@ def test_an_encoder_made_trainable_gets_a_gradient(part):
 
 def test_the_diversity_loss_alone_trains_the_queries():
     model = frozen_model(diversity_loss_weight=1.0)
-    inputs = labelled_inputs(model)
-    inputs["labels"][:] = -100
-    model(**inputs, num_items_in_batch=1).loss.backward()
+    model(**labelled_inputs(model)).diversity_loss.backward()
     assert model.model.connector.causal_qformer.query_tokens.grad.abs().max() > 0
-    assert not model.lm_head.weight.grad.any()
+    assert model.lm_head.weight.grad is None
 
 
 def test_frozen_encoders_stay_in_eval_mode_and_run_without_gradient():

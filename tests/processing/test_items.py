@@ -136,7 +136,8 @@ def test_sounds_that_cannot_be_used(tone):
         (np.array([0.0, np.nan]), "not finite"),
         (np.zeros((2, 3, 4)), "its shape is"),
         ((tone(1.0), 0), "must be positive"),
-        ({"rate": 3}, "must hold one of"),
+        ({"rate": 3}, "holds rate, which is not read"),
+        ({"sampling_rate": 3}, "must hold one of"),
         ("https://example.org/a.wav", "nothing is downloaded"),
     ]:
         with pytest.raises(ValueError, match=message):

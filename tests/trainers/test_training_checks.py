@@ -5,7 +5,7 @@ import json
 
 import pytest
 import torch
-from datasets import Dataset
+from datasets import Dataset, DatasetDict
 from peft import LoraConfig
 from tensorboard.backend.event_processing import event_accumulator
 from transformers import TrainerCallback
@@ -193,6 +193,32 @@ def test_the_best_checkpoint_is_kept_and_answers_are_written(make, training_dir,
     first = evaluation[0]["messages"]
     assert first[0]["content"].split()[-1] in lines[0]["prompt"] and lines[0]["reference"] == first[-1]["content"]
     assert set(lines[0]) >= {"answer", "correct", "media", "task"}
+
+
+@pytest.mark.parametrize("form", [dict, DatasetDict])
+def test_each_of_several_evaluation_sets_is_answered(make, training_dir, tmp_path, form):
+    samples = load_manifest(training_dir / "train.jsonl")
+    sets = form({"a": samples.select(range(2)), "b": samples.select(range(2, 3))})
+    trainer = make(
+        eval_dataset=sets,
+        max_steps=1,
+        eval_strategy="steps",
+        eval_steps=1,
+        save_strategy="steps",
+        save_steps=1,
+        load_best_model_at_end=True,
+        metric_for_best_model="a_exact_match",
+        greater_is_better=True,
+        eval_answers=2,
+        eval_max_new_tokens=2,
+    )
+    trainer.train()
+    logged = {name for entry in trainer.state.log_history for name in entry}
+    assert {"eval_a_exact_match", "eval_b_exact_match", "eval_a_loss", "eval_b_loss"} <= logged
+    lines = [json.loads(line) for line in (tmp_path / "run" / "samples.jsonl").read_text().splitlines()]
+    assert [line["split"] for line in lines] == ["eval_a", "eval_a", "eval_b"]
+    others = trainer.evaluate({"c": samples.select(range(1))})
+    assert "eval_c_exact_match" in others and "eval_a_exact_match" not in others
 
 
 def test_logs_are_written_for_tensorboard(make, tmp_path):

@@ -1,0 +1,1 @@
+../../modeling_favor/diversity_favor.py
