@@ -18,7 +18,7 @@ COMMANDS = {
     "ask": "answer a question about a video, an image or a sound",
     "app": "open a web page to talk to a video",
     "sft": "train a model by a recipe",
-    "eval": "score a model on the AVEB benchmark, and write the report",
+    "eval": "score a model on the AVEB benchmark or on your own questions, and write the report",
     "serve": "answer chat completions over HTTP, as OpenAI's API does",
     "synth": "render AVEB-mini, the bundled training and test clips",
     "assemble": "make a model folder of public checkpoints: a language model, a Whisper and a vision tower",

@@ -1,5 +1,5 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""`favor eval`: AVEB scores of FAVOR or of a baseline, with intervals, controls and a report."""
+"""`favor eval`: scores of FAVOR or of a baseline, on AVEB or own questions, with intervals, controls and a report."""
 
 import argparse
 import json
@@ -22,10 +22,15 @@ BUNDLED_NAME = "favor-tiny (bundled)"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="PATH_OR_ID", help="model folder or Hub id (default: bundled favor-tiny)")
     parser.add_argument(
-        "--tasks", metavar="NAMES", default="all", help="asr,avm,... (default: all whose annotations are there)"
+        "--tasks", metavar="NAMES", default="all", help="asr,avm,qa,... (default: all whose annotations are there)"
     )
     parser.add_argument("--media-root", type=Path, metavar="DIR", help="folder that the annotations' paths lie under")
-    parser.add_argument("--annotations", type=Path, metavar="DIR", help="annotation files (default: the media root)")
+    parser.add_argument(
+        "--annotations",
+        type=Path,
+        metavar="DIR",
+        help="annotation files, or one TASK.jsonl, by default of task qa (default: the media root)",
+    )
     parser.add_argument(
         "--out", type=Path, metavar="DIR", required=True, help="folder of the results; a rerun continues"
     )
