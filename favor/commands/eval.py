@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from favor.evaluation.json_fields import Json
     from favor.evaluation.results import RunResults
 
-BUNDLED_NAME = "favor-tiny (bundled)"
+BUNDLED_TITLE = "favor-tiny (bundled)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", metavar="PATH_OR_ID", help="model folder or Hub id (default: bundled favor-tiny)")
+    parser.add_argument("--model", metavar="PATH_OR_ID", help="model folder or Hub id (default: favor-tiny, bundled)")
     parser.add_argument(
         "--tasks", metavar="NAMES", default="all", help="asr,avm,qa,... (default: all whose annotations are there)"
     )
@@ -133,10 +133,11 @@ def _system(arguments: argparse.Namespace) -> SystemUnderTest:
     kind, model, name = arguments.system, arguments.model, None
     if kind == CONSTANT:
         model = None
-    elif kind == FAVOR and model is None:
-        from favor.model_loading import bundled_model_path
+    elif kind == FAVOR or model is not None:
+        from favor.model_loading import is_bundled, model_source
 
-        model, name = str(bundled_model_path()), BUNDLED_NAME
+        name = BUNDLED_TITLE if is_bundled(model) else model
+        model = model_source(model)
     return SystemUnderTest(kind, model, name, arguments.fps, arguments.answer)
 
 
