@@ -324,12 +324,12 @@ def _options(sample: Any) -> int:
 def study_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """What all results of a study have in common. Raises `ValueError` for an override that no recipe knows."""
     from favor.evaluation.runner import model_revision
-    from favor.trainers.recipe import read_recipe
+    from favor.recipes import open_recipe
 
     overrides = dict(override_parts(entry) for entry in arguments.override)
-    recipe = read_recipe(RECIPE, {key.removeprefix("--"): value for key, value in overrides.items()})
+    recipe = open_recipe(RECIPE, {key.removeprefix("--"): value for key, value in overrides.items()})
     return {
-        "model": model_revision(str(REPOSITORY / str(recipe.model))),  # whose encoders and tokenisers all runs have
+        "model": model_revision(str(recipe.model)),  # whose encoders and tokenisers all runs have
         "train": _fingerprint(arguments.train),
         "test": {file.name: _fingerprint(file) for file in sorted(arguments.test.glob("*.jsonl"))},
         "recipe": _recipe_fingerprint(RECIPE),

@@ -3,7 +3,7 @@
 
     python -m benchmarks.feature_cache                       # favor-tiny's model and batch, a few minutes
     python -m benchmarks.feature_cache --steps 2 --rounds 2 --clips 8
-    python -m benchmarks.feature_cache --effect favor/favor_tiny --clips 20   # of the stored dtype on a model's loss
+    python -m benchmarks.feature_cache --effect favor-tiny --clips 20   # of the stored dtype on a model's loss
 
 AVEB-mini's tasks and moments, and both parts of recipes/favor-tiny.yaml that read media, with its model and batches.
 Last stage (connector and language model learn): its mixture of questions and sorting, its processes' samples as two
@@ -28,6 +28,7 @@ import torch
 from transformers import TrainerCallback
 
 from favor.aveb_prompts import AVEB_PROMPTS
+from favor.model_loading import model_source
 from favor.modeling_favor import FavorForConditionalGeneration
 from favor.processing import FavorProcessor
 from favor.trainers import FavorDataCollator, FavorSFTConfig, FavorSFTTrainer, add_length_column, load_manifest
@@ -231,8 +232,9 @@ def processor_seconds() -> float:
 @torch.no_grad()
 def storage_effect(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Each sample's loss with states stored in each dtype, against float32, and the room that they take."""
-    model = FavorForConditionalGeneration.from_pretrained(options.effect).eval()
-    processor = FavorProcessor.from_pretrained(options.effect)
+    source = model_source(options.effect)
+    model = FavorForConditionalGeneration.from_pretrained(source).eval()
+    processor = FavorProcessor.from_pretrained(source)
     manifest = write_split(
         folder / "data",
         "test",

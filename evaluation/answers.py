@@ -7,7 +7,11 @@ from .sample import EvalSample
 
 _END_TOKENS = re.compile(r"</s>|<\|endoftext\|>|<\|im_end\|>|<\|eot_id\|>")
 _ROLE = re.compile(r"^\s*(?:ASSISTANT|assistant|Assistant)\s*:")
-_LABEL = re.compile(r"^(?:transcription|transcript|caption|answer)\s*:\s*", re.IGNORECASE)
+_LABEL = re.compile(
+    r"^(?:\*\*|__)?(?:(?:the|final|my)\s+)*(?:transcription|transcript|caption|answer)\s*(?:\*\*|__)?\s*[:\uff1a]\s*"
+    r"(?:\*\*|__)?\s*",
+    re.IGNORECASE,
+)
 _QUOTES = {'"': '"', "'": "'", "\u201c": "\u201d", "\u2018": "\u2019"}
 
 
@@ -18,7 +22,7 @@ def parse_text(raw: str, sample: EvalSample) -> str:
 
 
 def parse_short(raw: str, sample: EvalSample) -> str:
-    """`parse_text` without a label ("Answer: ..."), and without quotation marks around the whole."""
+    """`parse_text` without a label ("Answer: ...", "**Answer:** ..."), and without quotation marks around it all."""
     text = _LABEL.sub("", parse_text(raw, sample))
     if len(text) > 1 and _QUOTES.get(text[0]) == text[-1]:
         text = text[1:-1].strip()

@@ -95,7 +95,7 @@ def prepare_task(
         missing_samples=len(chosen & set(missing)),
         # Of all samples: a run that goes on with a higher limit is still the same run.
         prompts=_fingerprint([_asked(sample) for sample in samples]),
-        own_data=f"{path.absolute().parent.name}/{path.name}" if path.name == task.own_annotation else None,
+        own_data=f"{path.absolute().parent.name}/{path.name}" if task.is_own(path) else None,
     )
 
 

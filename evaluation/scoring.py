@@ -27,8 +27,8 @@ def score_task(task: "EvalTask", work: TaskWork, out_dir: Path, judge: Judge | N
     """Scores a task whose samples have all been answered, and writes its jsonl anew: sorted, with what was scored.
 
     Unreadable samples and failed verdicts are counted, and not scored. A metric that cannot be computed here (no
-    judge, no Java) has the value None and a reason; if that is the headline and the task has a stand-in, `metric` is
-    the stand-in's name, and `instead_of` the headline's.
+    judge, no Java) has the value None and a reason; if that is the headline, `metric` is the best that could be
+    computed (see `AnswerRules.headline`), and `instead_of` the headline's name.
 
     Raises `ValueError` if samples have no answer.
     """
@@ -47,7 +47,8 @@ def score_task(task: "EvalTask", work: TaskWork, out_dir: Path, judge: Judge | N
         verdicts = judge_answers(
             judge, task.answers.judge, samples, hypotheses, out_dir / f"{task.name}.verdicts.jsonl"
         )
-    metrics, statistics = _score_metrics(task.answers.metrics, samples, hypotheses, verdicts)
+    compared = [task.answers.cleaned(sample) for sample in samples]
+    metrics, statistics = _score_metrics(task.answers.metrics, compared, hypotheses, verdicts)
     for row, sample in enumerate(samples):
         scored = ScoredAnswer(
             question=sample.question,
@@ -59,13 +60,14 @@ def score_task(task: "EvalTask", work: TaskWork, out_dir: Path, judge: Judge | N
         )
         records[sample.id] = replace(records[sample.id], scored=scored)
     merge_samples(out_dir, task.name, records.values())
-    stands_in = metrics[task.answers.metrics[0]].n == 0 and task.answers.stand_in is not None
+    usual = task.answers.metrics[0]
+    headline = task.answers.headline([name for name, score in metrics.items() if score.n != 0])
     return TaskResult(
         title=task.title,
         dataset=work.own_data or task.data.name,
-        metric=task.answers.stand_in if stands_in and task.answers.stand_in is not None else task.answers.metrics[0],
+        metric=headline,
         metrics=metrics,
-        instead_of=task.answers.metrics[0] if stands_in else None,
+        instead_of=usual if headline != usual else None,
         own_data=work.own_data is not None,
         generation=work.generation,
         published_samples=None if work.own_data else task.data.size,

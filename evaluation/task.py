@@ -2,8 +2,8 @@
 """What defines a task of the benchmark, and how tasks are found by name."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .json_fields import JsonObject
@@ -69,7 +69,7 @@ class PublishedData:
         read: (annotation file, media root) -> samples. Relative media paths lie under the media root, or beside the
             annotation file if it is None.
         annotations: names of the annotation file (or folder) below `--annotations DIR`: first the usual one, then
-            files in other formats that `read` knows, looked for in this order.
+            files in other formats that `read` knows, looked for in this order. None for questions of one's own.
     """
 
     def __init__(
@@ -99,7 +99,8 @@ class AnswerRules:
         parse: (raw answer, sample) -> hypothesis.
         metrics: names in `metrics.METRICS`; the first is the headline.
         max_new_tokens: of an answer.
-        stand_in: which of `metrics` is the headline where the first cannot be computed for want of programs.
+        stand_in: which of `metrics` is the headline where the first cannot be computed for want of a program or a
+            judge; by default, and where it cannot be computed either, the next that could be.
         judge: question to a judge, if the headline is judged.
     """
 
@@ -109,10 +110,21 @@ class AnswerRules:
     stand_in: str | None = None
     judge: JudgePrompt | None = None
 
+    def headline(self, computed: Collection[str]) -> str:
+        """The metric that stands for the task, given which ones could be computed: the first, or what stands in."""
+        order = (self.metrics[0], *([self.stand_in] if self.stand_in else []), *self.metrics[1:])
+        return next((metric for metric in order if metric in computed), self.metrics[0])
+
     @property
     def generation(self) -> JsonObject:
         """Keyword arguments of `generate()`."""
         return {"max_new_tokens": self.max_new_tokens, "do_sample": False}
+
+    def cleaned(self, sample: EvalSample) -> EvalSample:
+        """The sample with references and options cleaned as answers are, so that equal texts stay equal."""
+        references = [self.parse(text, sample) or text for text in sample.references]
+        choices = sample.choices and [self.parse(text, sample) or text for text in sample.choices]
+        return replace(sample, references=references, choices=choices)
 
 
 @dataclass(frozen=True)
@@ -144,48 +156,75 @@ class EvalTask:
         return f"{self.name}.jsonl"
 
     def annotation_path(self, annotations: Path) -> Path:
-        """The task's annotation file in the folder; where the usual one would be, if there is none."""
+        """The task's annotation file in the folder; where the usual one would be, if there is none.
+
+        `annotations` may be the file itself, whatever its name.
+        """
+        if annotations.is_file():
+            return annotations
         candidates = [annotations / name for name in (self.own_annotation, *self.data.annotations)]
-        return next((path for path in candidates if path.exists()), annotations / self.data.annotation)
+        return next((path for path in candidates if path.exists()), candidates[min(1, len(candidates) - 1)])
+
+    def is_own(self, path: Path) -> bool:
+        """Whether an annotation file holds samples of one's own, and not published ones."""
+        return path.suffix == ".jsonl" and path.name not in self.data.annotations
 
     def read_samples(self, path: Path, media_root: Path | None) -> list[EvalSample]:
         """The samples of the file that `annotation_path` gave. Raises `ValueError` if it is broken."""
-        if path.name == self.own_annotation:
+        if self.is_own(path):
             return read_samples(path, media_root, self.prompt, self.complete)
         return self.data.read(path, media_root)
 
 
+def known_tasks() -> dict[str, EvalTask]:
+    """All tasks by name: the benchmark's, and the one for questions of one's own."""
+    from .free_task import QA
+    from .tasks import TASKS
+
+    return {**TASKS, QA.name: QA}
+
+
 def find_tasks(names: str) -> list[EvalTask]:
-    """Tasks by their names separated by commas, or "all"; a ValueError lists the names that exist."""
+    """Tasks by their names separated by commas, or "all" of the benchmark; a ValueError lists the names that exist."""
     from .tasks import TASKS
 
     if names.strip() == "all":
         return list(TASKS.values())
+    known = known_tasks()
     wanted = [name.strip() for name in names.split(",") if name.strip()]
-    unknown = [name for name in wanted if name not in TASKS]
+    unknown = [name for name in wanted if name not in known]
     if unknown or not wanted:
-        raise ValueError(f"unknown task {', '.join(unknown) or '(none)'!r}; choose from all, {', '.join(TASKS)}.")
-    return [TASKS[name] for name in dict.fromkeys(wanted)]
+        raise ValueError(f"unknown task {', '.join(unknown) or '(none)'!r}; choose from all, {', '.join(known)}.")
+    return [known[name] for name in dict.fromkeys(wanted)]
 
 
 def available_tasks(names: str, annotations: Path) -> tuple[list[EvalTask], dict[str, str]]:
     """The tasks to run: those named, or for "all" those whose annotations are in the folder.
 
+    If `annotations` is one file, it is of the one task that is named, or of questions of one's own.
+
     Returns:
         The tasks, and for each that "all" leaves out the reason.
 
     Raises:
-        ValueError: an unknown name.
+        ValueError: an unknown name, or one file for several tasks.
         FileNotFoundError: "all", and the folder holds annotations of no task.
     """
+    from .free_task import QA
+
     tasks = find_tasks(names)
-    if names.strip() != "all":
+    named = names.strip() != "all"
+    if annotations.is_file() and named and len(tasks) > 1:
+        raise ValueError(f"{annotations} is one file for {len(tasks)} tasks; name one with --tasks, or their folder.")
+    if named:
         return tasks, {}
-    there = [task for task in tasks if task.annotation_path(annotations).exists()]
+    if annotations.is_file():
+        return [QA], {}
+    there = [task for task in (*tasks, QA) if task.annotation_path(annotations).exists()]
     if not there:
         raise FileNotFoundError(
-            f"{annotations} holds annotations of no task (for example {tasks[0].own_annotation} or "
-            f"{tasks[0].data.annotation}). Name their folder with --annotations."
+            f"{annotations} holds annotations of no task (for example {tasks[0].data.annotation}, or "
+            f"{QA.own_annotation} with questions of your own). Name their folder with --annotations."
         )
     return there, {
         task.name: f"neither {task.own_annotation} nor {task.data.annotation} is in the folder of annotations"

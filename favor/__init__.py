@@ -7,6 +7,8 @@ A name is imported when it is first used: `import favor` alone brings in neither
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from .third_party_noise import silence_imports
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # what type checkers and editors read; `_ROOM_OF` is what runs
@@ -33,6 +35,8 @@ if TYPE_CHECKING:  # what type checkers and editors read; `_ROOM_OF` is what run
         load_media,
     )
     from .trainers import FavorDataCollator, FavorSFTConfig, FavorSFTTrainer, load_manifest, lora_config
+
+silence_imports()
 
 _NAMES_OF = {
     "assembly": ("assemble_model",),

@@ -12,18 +12,20 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
+from .third_party_noise import silence_announcements
 
 COMMANDS = {
     "demo": "render clips never trained on, ask the bundled model about them, and score its answers",
     "ask": "answer a question about a video, an image or a sound",
     "app": "open a web page to talk to a video",
     "sft": "train a model by a recipe",
-    "eval": "score a model on the AVEB benchmark, and write the report",
+    "eval": "score a model on the AVEB benchmark or on your own questions, and write the report",
     "serve": "answer chat completions over HTTP, as OpenAI's API does",
     "synth": "render AVEB-mini, the bundled training and test clips",
     "assemble": "make a model folder of public checkpoints: a language model, a Whisper and a vision tower",
     "convert": "put a released FAVOR checkpoint on top of the public checkpoints it was trained with",
     "export": "write a model folder in the layout of the Hub, code included",
+    "doctor": "say what is installed, what it can do, and what is missing",
     "push": "upload a model folder or an adapter to the Hub, with its code and its card",
     "push-dataset": "upload questions and their media to the Hub as a data set",
 }
@@ -49,6 +51,8 @@ INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `favor` with the arguments of the command line, or with `argv`; returns the exit status."""
+    if argv is None:  # a command line of its own, not a call of another program
+        silence_announcements()
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = _parser(argv).parse_args(argv)
     try:

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from favor.modeling_favor import VideoTextToTextPipeline
 
-BUNDLED_MODEL = "favor_tiny"
+BUNDLED_NAME = "favor-tiny"  # by which it is named everywhere
+_BUNDLED_FOLDER = "favor_tiny"
+_PROBE_SECONDS = 10
+_MODEL_FILES = ("config.json", "adapter_config.json")
 
 
 def bundled_model_path() -> Path:
@@ -18,7 +21,7 @@ def bundled_model_path() -> Path:
     Raises:
         FileNotFoundError: the package was installed without it.
     """
-    folder = Path(str(files("favor"))) / BUNDLED_MODEL
+    folder = Path(str(files("favor"))) / _BUNDLED_FOLDER
     if not (folder / "config.json").is_file():
         raise FileNotFoundError(
             f"The bundled model is missing from {folder}: reinstall the package, or name a model with --model."
@@ -34,7 +37,7 @@ def load_pipeline(model: str | None = None) -> "VideoTextToTextPipeline":
 
     Args:
         model: a model folder, an adapter folder or a Hub id, which may name a branch, tag or commit ("org/name@v1");
-            by default the bundled favor-tiny.
+            "favor-tiny", and no name, is the bundled model.
 
     Raises:
         ValueError: the folder holds a model of another kind, or broken files.
@@ -52,7 +55,7 @@ def load_pipeline(model: str | None = None) -> "VideoTextToTextPipeline":
     from .registration import register
 
     register()
-    source, revision = source_and_revision(os.fspath(bundled_model_path() if model is None else model))
+    source, revision = source_and_revision(model_source(model))
     _check_model_type(source, revision)
     try:
         return pipeline(
@@ -64,6 +67,72 @@ def load_pipeline(model: str | None = None) -> "VideoTextToTextPipeline":
         )
     except SafetensorError as error:
         raise ValueError(f"The weights in {source} cannot be read: {error}.") from error
+
+
+def model_source(model: str | os.PathLike | None) -> str:
+    """
+    What `from_pretrained` loads for the name of a model: the bundled model's folder for "favor-tiny" and for no name.
+
+    Args:
+        model: as of `load_pipeline`. A model folder "favor-tiny" of one's own goes before the bundled one.
+
+    Raises:
+        FileNotFoundError: there is no such folder, and it is no Hub id that is downloaded or can be.
+    """
+    name = BUNDLED_NAME if model is None else os.fspath(model)
+    if model is None or (name == BUNDLED_NAME and not _is_model_folder(name)):
+        return str(bundled_model_path())
+    if not os.path.exists(name):
+        _check_hub_id(name)
+    return name
+
+
+def is_bundled(model: str | os.PathLike | None) -> bool:
+    """Whether a name means the model that comes with the package."""
+    return model is None or (os.fspath(model) == BUNDLED_NAME and not _is_model_folder(BUNDLED_NAME))
+
+
+def _is_model_folder(folder: str) -> bool:
+    return any(os.path.isfile(os.path.join(folder, name)) for name in _MODEL_FILES)
+
+
+def _check_hub_id(name: str) -> None:
+    """Asks for a model that is no folder once, where transformers would ask for many files, each several times."""
+    missing = f"There is no model folder {name!r} (looked in {os.getcwd()})"
+    source, revision = source_and_revision(name)
+    parts = source.split("/")
+    if len(parts) != 2 or not all(parts) or parts[0] in (".", "..", "~") or os.path.isdir(parts[0]):
+        raise FileNotFoundError(f"{missing}; name one that exists, a Hub id (ORG/NAME), or {BUNDLED_NAME}.")
+    from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        HfHubHTTPError,
+        HFValidationError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+    )
+
+    try:
+        if any(isinstance(try_to_load_from_cache(source, file, revision=revision), str) for file in _MODEL_FILES):
+            return
+        if constants.HF_HUB_OFFLINE:
+            raise FileNotFoundError(f"{missing}, and the Hub's {name} was not downloaded before (HF_HUB_OFFLINE).")
+        get_hf_file_metadata(hf_hub_url(source, "config.json", revision=revision), timeout=_PROBE_SECONDS)
+    except HFValidationError as error:
+        raise FileNotFoundError(f"{missing}, and it is no Hub id: {error}") from error
+    except RepositoryNotFoundError as error:
+        raise FileNotFoundError(f"{missing}, and no repository {name} on the Hub that you may read.") from error
+    except (EntryNotFoundError, HfHubHTTPError):
+        return  # an adapter has no config.json; what else the Hub says is told when the model is loaded
+    except OfflineModeIsEnabled as error:
+        raise FileNotFoundError(f"{missing}, and the Hub's {name} was not downloaded before ({error}).") from error
+    except Exception as error:
+        # The Hub's client lets through what its HTTP library raises, which differs from release to release.
+        if not type(error).__module__.startswith(("httpx", "httpcore", "requests")):
+            raise
+        raise FileNotFoundError(
+            f"{missing}, and the Hub, where {name} might be, cannot be reached ({type(error).__name__})."
+        ) from error
 
 
 def source_and_revision(model: str) -> tuple[str, str | None]:

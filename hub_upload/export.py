@@ -122,7 +122,8 @@ def _processor_of(model: PreTrainedModel | str | os.PathLike) -> ProcessorMixin:
         raise FileNotFoundError(f"Model folder {str(folder)!r} does not exist.")
     if (folder / "adapter_config.json").is_file():
         raise ValueError(
-            f"{folder} holds an adapter, not a whole model: merge it (PeftModel.merge_and_unload) and save that first."
+            f"{folder} holds an adapter, not a whole model: add it to its base model (favor export {folder} OUT_DIR "
+            "--merge)."
         )
     if not (folder / "config.json").is_file():
         raise ValueError(f"{folder} is no model folder: it has no config.json.")

@@ -13,11 +13,12 @@ from huggingface_hub import get_token
 from transformers import GenerationConfig
 from transformers.dynamic_module_utils import get_relative_import_files
 
-from favor.modeling_favor import FavorConfig, FavorForConditionalGeneration
+from favor.modeling_favor import FavorConfig
 from favor.processing import FavorProcessor
 
 from .export import complete_folder, export_model
 from .json_values import section, text
+from .merging import ADAPTER, merged_adapter
 from .model_card import CardFacts, write_card
 from .outgoing_files import (
     MODEL_FILES,
@@ -31,7 +32,6 @@ from .outgoing_files import (
 from .upload import Destination
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-ADAPTER = "adapter_config.json"
 
 
 @contextmanager
@@ -137,7 +137,8 @@ def _whole_model(folder: Path, scratch: Path, merge: bool, base_model: str | Non
     if merge:
         named = text(read_json(folder / ADAPTER), "base_model_name_or_path") or ""
         base = base_model or (named if is_hub_id(named) else None)
-        whole = _merged(folder, named if named and Path(named).exists() else base or named, scratch / "merged")
+        model, processor = merged_adapter(folder, named if named and Path(named).exists() else base)
+        whole = export_model(model, scratch / "merged", processor=processor)
     else:
         _check_model(folder)
         whole = folder
@@ -172,15 +173,3 @@ def _generation_config(folder: Path, config: FavorConfig) -> GenerationConfig:
     if (folder / "generation_config.json").is_file():
         return GenerationConfig.from_pretrained(folder)
     return GenerationConfig.from_model_config(config)
-
-
-def _merged(adapter: Path, base: str, out_dir: Path) -> Path:
-    """The base model with the adapter's weights added, in the layout of the Hub."""
-    from peft import PeftModel
-
-    if not base:
-        raise ValueError(f"{adapter / ADAPTER} names no base model: give its Hub id (--base-model ORG/NAME).")
-    model = FavorForConditionalGeneration.from_pretrained(base)
-    merged = PeftModel.from_pretrained(model, adapter).merge_and_unload()
-    with_processor = adapter if (adapter / "processor_config.json").is_file() else base
-    return export_model(merged, out_dir, processor=FavorProcessor.from_pretrained(with_processor))

@@ -165,14 +165,16 @@ def encode_dataset(
     missing = [group for group in groups.values() if any(key not in cache for key in wanted(group))]
     encoder = ClipEncoder(model, processor, cache, dtype)
     inputs = media_inputs(dataset, processor, missing, clips or {}, workers)
-    for group, media in zip(missing, tqdm(inputs, "encoding", len(missing), disable=not progress), strict=True):
-        if isinstance(media, BadSampleError):
-            for sample in group:
-                refuse(BadSampleError(media.reason, media.detail, sample["origin"], media.file))
-                sample["bad"] = True
-        else:
-            encoder.encode(group, media)
-    cache.flush()
+    try:
+        for group, media in zip(missing, tqdm(inputs, "encoding", len(missing), disable=not progress), strict=True):
+            if isinstance(media, BadSampleError):
+                for sample in group:
+                    refuse(BadSampleError(media.reason, media.detail, sample["origin"], media.file))
+                    sample["bad"] = True
+            else:
+                encoder.encode(group, media)
+    finally:  # stopped by Ctrl-C or a bad sample: the next run goes on from here
+        cache.flush()
     rows = [row for sample in samples if (row := token_row(processor, dataset, cache, sample, max_length, refuse))]
     if not rows:
         raise ValueError(f"No sample of the dataset can be used: {log.summary()}.")

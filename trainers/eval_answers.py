@@ -1,6 +1,7 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Answers to samples of the evaluation data, generated during training and compared with the references."""
 
+import hashlib
 import json
 import re
 from collections import defaultdict
@@ -61,13 +62,20 @@ def evaluate_answers(trainer: "FavorSFTTrainer", dataset: SampleDataset, prefix:
 
 
 def chosen_samples(dataset: SampleDataset, count: int) -> Iterator[Sample]:
-    """`count` samples, evenly spread; of a stream the first ones."""
+    """`count` samples, the same ones each time, in their order; of a stream the first ones.
+
+    Those whose hashed places come first: an even choice of whatever kinds take turns in the data, which a larger count
+    only adds to. (`favor eval --limit` hashes ids, which these rows do not have.)
+    """
     if not hasattr(dataset, "__len__"):
         yield from islice(dataset, count)
         return
-    count = min(count, len(dataset))
-    for number in range(count):
-        yield dataset[number * len(dataset) // count]
+    for place in sorted(sorted(range(len(dataset)), key=_hashed_place)[:count]):
+        yield dataset[place]
+
+
+def _hashed_place(place: int) -> str:
+    return hashlib.sha256(str(place).encode()).hexdigest()
 
 
 def answer_sample(trainer: "FavorSFTTrainer", sample: Sample, max_new_tokens: int | None) -> Answered:

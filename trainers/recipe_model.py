@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 import torch
-from transformers import AutoModel, PreTrainedConfig
+from transformers import AutoModel, BitsAndBytesConfig, PreTrainedConfig
 
 from favor.modeling_favor import FavorConfig, FavorForConditionalGeneration
 from favor.modeling_favor.connectors_favor import build_connector
@@ -16,12 +16,18 @@ from .recipe_sections import FRESH_PARTS
 
 
 def load_model(
-    name_or_path: str, changes: Mapping[str, object] | None = None, fresh_parts: Sequence[str] = (), seed: int = 0
+    name_or_path: str,
+    changes: Mapping[str, object] | None = None,
+    fresh_parts: Sequence[str] = (),
+    seed: int = 0,
+    quantization: Mapping[str, object] | None = None,
 ) -> tuple[FavorForConditionalGeneration, FavorProcessor]:
     """A trained model and its processor, from a folder or the Hub, with some values of its config changed.
 
     Args:
         fresh_parts: "connector" and "language_model" begin from random weights, drawn with `seed`.
+
+        quantization: arguments of `BitsAndBytesConfig`, with which the language model is loaded.
 
     Raises `ValueError` for a value that the config does not have, and for one that does not fit the trained weights.
     """
@@ -32,8 +38,9 @@ def load_model(
         config = FavorConfig(**config.to_dict())  # checks the values against each other
         for name, value in config.processor_values().items():
             setattr(processor, name, value)
+    few_bits = {"quantization_config": BitsAndBytesConfig(**quantization)} if quantization else {}
     model, report = FavorForConditionalGeneration.from_pretrained(
-        name_or_path, config=config, ignore_mismatched_sizes=bool(fresh_parts), output_loading_info=True
+        name_or_path, config=config, ignore_mismatched_sizes=bool(fresh_parts), output_loading_info=True, **few_bits
     )
     drawn = tuple(prefix for part in fresh_parts for prefix in FRESH_PARTS[part])
     unfit = [name for name, *_ in sorted(report["mismatched_keys"]) if not name.startswith(drawn)]

@@ -22,8 +22,9 @@ from favor.processing import FavorProcessor
 from favor.processing.media_options_favor import check_media_options
 
 from .bad_samples import BAD_SAMPLES
+from .best_model import check_best_model
 from .data_mixture import SampleDataset, load_training_data, mixture_of
-from .decoded_clips import DecodedClip, decode_clips
+from .decoded_clips import DecodedClip
 from .encoder_cache import EncodedCollator, encode_dataset
 from .favor_sft_config import FavorSFTConfig
 from .favor_sft_trainer import FavorSFTTrainer, lora_config
@@ -119,7 +120,9 @@ def start_model(
 
         model, processor = start_from_scratch(recipe, recipe.from_scratch, dataset, args)
     else:
-        model, processor = load_model(str(recipe.model), recipe.config, recipe.fresh_parts, recipe.seed)
+        model, processor = load_model(
+            str(recipe.model), recipe.config, recipe.fresh_parts, recipe.seed, recipe.quantization
+        )
     if recipe.media_options:
         processor.media_options = check_media_options({**processor.media_options, **recipe.media_options})
     return model, processor
@@ -132,19 +135,15 @@ def prepare_clips(
     dataset: SampleDataset,
     args: FavorSFTConfig,
 ) -> dict[tuple, DecodedClip]:
-    """Decoded clips for what reads all of them, once the towers are pre-trained on them, if the recipe says so."""
-    cache, towers = recipe.cache_encoder_states, recipe.tower_pretraining
-    in_memory = cache is not None and cache_folder(recipe, cache, args) is None
-    clips: dict[tuple, DecodedClip] = {}
+    """Trains the towers, if the recipe says so, and returns the clips that were decoded for it."""
+    towers = recipe.tower_pretraining
+    if towers is None:
+        return {}
+    from .from_scratch.preparation import start_towers
+
     # The first process trains the towers; the others, which come after it, load what it saved.
     with args.main_process_first(desc="clips and towers"):
-        if towers is not None:
-            from .from_scratch.preparation import start_towers
-
-            clips = start_towers(recipe, towers, model, processor, dataset, args)
-        if in_memory and not clips and mixture_of(dataset) is None:
-            clips = decode_clips(dataset, processor)
-    return clips
+        return start_towers(recipe, towers, model, processor, dataset, args)
 
 
 @dataclass
@@ -170,7 +169,7 @@ def stage_trainer(
     stages = run.recipe.stages or [Stage()]
     first_with_media = next((n for n, stage in enumerate(stages) if stage.words_for_media is None), None)
     data = stage_data(run, favor, stages[number], args, teach=number == first_with_media)
-    if favor is model:
+    if favor is model and not run.recipe.quantization:
         model.requires_grad_(True)  # a stage before may have frozen parts; with LoRA it is PEFT's to say
     set_seed(run.recipe.seed)  # a LoRA begins the same, whatever was drawn before
     trainer = FavorSFTTrainer(
@@ -227,6 +226,7 @@ def stage_arguments(recipe: Recipe, stage: Stage, folder: Path) -> FavorSFTConfi
         # Such a stage reads words, but the evaluation data are media: it is not evaluated.
         options |= {"allow_text_only": True, "eval_strategy": "no", "load_best_model_at_end": False}
     options |= {"output_dir": str(folder), "seed": recipe.seed}
+    check_best_model(options)
     (args,) = HfArgumentParser(FavorSFTConfig).parse_dict(options, allow_extra_keys=False)
     return args
 
@@ -274,11 +274,9 @@ def teach_connector(
     start_connector(run.recipe, settings, model, run.processor, samples, rows, collator, args)
 
 
-def cache_folder(recipe: Recipe, cache: CacheSettings, args: FavorSFTConfig) -> str | None:
-    """Where encoder states are kept, None: in memory; several processes share them by a folder."""
-    if cache.cache_dir is None and args.world_size > 1:
-        return str(Path(recipe.output_dir) / "encoder_states")
-    return cache.cache_dir
+def cache_folder(recipe: Recipe, cache: CacheSettings) -> str:
+    """Where encoder states are kept: all processes and a resumed run read them there."""
+    return cache.cache_dir or str(Path(recipe.output_dir) / "encoder_states")
 
 
 def encoded(
@@ -294,10 +292,8 @@ def encoded(
             "cache_encoder_states encodes a fixed set of samples, but train_data has streams or transforms, which "
             "make other samples each epoch; leave one of the two out."
         )
-    cache = dataclasses.replace(cache, cache_dir=cache_folder(run.recipe, cache, args))
+    cache = dataclasses.replace(cache, cache_dir=cache_folder(run.recipe, cache))
     with args.main_process_first(desc="encoder states"):
-        if cache.cache_dir is None and mixture is None:
-            run.clips |= decode_clips(dataset, run.processor, known=run.clips)
         return encode_dataset(
             model,
             run.processor,

@@ -33,8 +33,7 @@ class CacheSettings:
     Encoders run once over the data; arguments as in [`encode_dataset`].
 
     Args:
-        cache_dir: folder that keeps the states from run to run; by default one process holds them in memory, and
-            several share a folder in `output_dir`.
+        cache_dir: folder that keeps the states from run to run; by default `encoder_states` in `output_dir`.
         dtype: of the stored states.
         identify_files_by: how a file is told from another.
         workers: processes that decode.
@@ -185,6 +184,7 @@ class Recipe:
         model: folder or Hub id of the model that the run begins with; or else `from_scratch`.
         config: what is changed in its config, nested.
         fresh_parts: of it, that begin with random weights.
+        quantization: arguments of `BitsAndBytesConfig`: the language model is loaded in 4 or 8 bit, to train a `lora`.
         media_options: what is changed in the processor's.
         resume: "auto": the run goes on where it was stopped; a folder: at this checkpoint.
         sft: arguments of [`FavorSFTConfig`], without `output_dir` and `seed`.
@@ -197,6 +197,7 @@ class Recipe:
     model: str | None = None
     config: dict[str, object] = field(default_factory=dict)
     fresh_parts: list[str] = field(default_factory=list)
+    quantization: dict[str, object] = field(default_factory=dict)
     media_options: dict[str, object] = field(default_factory=dict)
     resume: str | None = None
     eval_data: TrainingData | None = None
@@ -219,5 +220,20 @@ class Recipe:
                 f"`fresh_parts` lists parts of a `model` ({', '.join(sorted(FRESH_PARTS))}), but it is "
                 f"{self.fresh_parts!r}."
             )
+        if self.quantization:
+            self._check_quantization()
         if self.connector_pretraining is not None and self.cache_encoder_states is None:
             raise ValueError("`connector_pretraining` reads encoder states; set `cache_encoder_states`, too.")
+
+    def _check_quantization(self) -> None:
+        if self.model is None or self.lora is None or self.fresh_parts:
+            raise ValueError(
+                "`quantization` loads a `model` in few bits, where only a `lora` can be trained, and no fresh_parts."
+            )
+        if self.lora.merge:
+            raise ValueError(
+                "`quantization` goes without lora.merge, which would round the sum to few bits: merge afterwards "
+                "(favor export OUTPUT_DIR OUT --merge)."
+            )
+        if not (self.quantization.get("load_in_4bit") or self.quantization.get("load_in_8bit")):
+            raise ValueError(f"`quantization` needs load_in_4bit or load_in_8bit, but it is {self.quantization!r}.")

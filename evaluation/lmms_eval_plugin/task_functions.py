@@ -5,6 +5,7 @@ import json
 import logging
 import math
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TypedDict
 
 from favor.processing.media_names_favor import MEDIA_KINDS
@@ -12,7 +13,7 @@ from favor.processing.media_names_favor import MEDIA_KINDS
 from ..json_fields import JsonObject
 from ..metrics import MetricUnavailable, without_judge
 from ..sample import EvalSample
-from ..tasks import TASKS
+from ..task import find_tasks
 
 
 class Row(TypedDict, total=False):
@@ -62,8 +63,10 @@ def doc_to_target(row: Row) -> str:
 
 def process_results(row: Row, results: list[str]) -> dict[str, Row]:
     """For each metric the row and its answer: corpus metrics are computed from all of them together."""
-    task = TASKS[row["task"]]
-    answered: Row = {"sample": row["sample"], "answer": task.answers.parse(results[0], sample_of(row))}
+    (task,) = find_tasks(row["task"])
+    sample = sample_of(row)
+    compared = json.dumps(asdict(task.answers.cleaned(sample)))
+    answered: Row = {"sample": compared, "answer": task.answers.parse(results[0], sample)}
     return dict.fromkeys(without_judge(task.answers.metrics), answered)
 
 

@@ -11,6 +11,7 @@ from .bleu import Bleu
 from .choices import PositionBias, Unparsable, score_choice, score_exact_choice, score_yes_no
 from .cider import CiderD
 from .evaluate_metric import load_metric
+from .free_answer import score_free
 from .judged import Judged
 from .meteor import Meteor
 from .metric import AnswerMetric, EvalMetric, MetricUnavailable, Statistics
@@ -35,6 +36,8 @@ _ALL: tuple[AnswerMetric | Judged, ...] = (
     Accuracy("aveb_choice", score_exact_choice),
     Accuracy("choice_accuracy", score_choice, columns=("choices",)),
     Accuracy("yes_no", score_yes_no),
+    Accuracy("qa_accuracy", score_free, columns=("choices",)),
+    Accuracy("qa_contained", score_vqa),
     Unparsable(),
     PositionBias(),
     Accuracy("class_match", score_class, columns=("class",)),

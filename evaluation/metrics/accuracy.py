@@ -2,30 +2,25 @@
 """Accuracy of short answers: the benchmark's own rules, and the standard ones of TextVQA and GQA beside them."""
 
 import math
-import re
 import string
 from collections.abc import Callable
 
 from ..sample import EvalSample
+from .answer_words import contains, words_of
+from .characters import composed
 from .metric import MeanScore
 from .textvqa_text import process_answer
 
 HITS_FOR_FULL_SCORE = 3  # of the ten people asked
-_WORD = re.compile(r"[^\W_]+(?:[.,:/'\u2019-][^\W_]+)*")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 Rule = Callable[[EvalSample, str], float]
 _OPPOSITES = {"yes": "no", "no": "yes"}
 
 
-def words_of(text: str) -> list[str]:
-    """The words of a text in lower case, without punctuation around them."""
-    return [word.replace("\u2019", "'") for word in _WORD.findall(text.lower())]
-
-
 def score_ocr(sample: EvalSample, hypothesis: str) -> float:
     """Each of the ten references that the answer equals adds 1/3, at most 1 (appendix B of the paper).
 
-    Equality is that of words: case, punctuation and blanks at the ends of published answers do not count.
+    Equality is that of words (`words_of`): case, punctuation and blanks do not count, symbols with a meaning do.
     """
     answer = words_of(hypothesis) or [hypothesis.strip()]
     hits = sum((words_of(reference) or [reference.strip()]) == answer for reference in sample.references)
@@ -88,10 +83,5 @@ def by_source(textvqa: Rule, gqa: Rule) -> Rule:
     return score
 
 
-def contains(words: list[str], wanted: list[str]) -> bool:
-    """Whether `wanted` stands in `words` as it is, one word after another."""
-    return any(words[start : start + len(wanted)] == wanted for start in range(len(words) - len(wanted) + 1))
-
-
 def _bare(text: str) -> str:
-    return " ".join(text.lower().translate(_PUNCTUATION).split())
+    return " ".join(composed(text).lower().translate(_PUNCTUATION).split())

@@ -8,8 +8,10 @@
 import re
 import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
+from .characters import composed, marks
 from .java import jar, run_java
 
 PUNCTUATION = frozenset(
@@ -21,30 +23,12 @@ _SINGLE_QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201b": "'", "\u
 _ABBREVIATIONS = (
     "al|ave|blvd|capt|co|col|corp|dr|etc|ft|gen|gov|inc|jr|lt|ltd|mr|mrs|ms|mt|prof|rep|rev|sen|sgt|sr|st|vs"
 )
-_TOKEN = re.compile(
-    rf"""
-      (?:can(?=not\b)|gon(?=na\b)|got(?=ta\b)|wan(?=na\b)|gim(?=me\b)|lem(?=me\b))  # cannot: can, not
-    | (?:[^\W\d_]\.){{2,}}(?:[^\W\d_]\b)? | [^\W\d_]\.[^\W\d_]\b  # u.s.  p.m
-    | (?:{_ABBREVIATIONS})\.(?!\w)  # mr.
-    | no\.(?=[ ]\d) | \b[^\W\d_]\.(?!\w)    # no. 5, initials
-    | [^\W_]+?(?=n't\b)                      # didn't: did, n't
-    | n't\b
-    | o'clock\b | ma'am\b | y'(?=all\b)
-    | 'n'(?!\w) | '(?:s|m|d|re|ve|ll|em|til|\d0s)\b
-    | \d+[ ]\d+/\d+                          # 1 1/2
-    | \d*(?:[.,:/]\d+)+                       # 1,000  .5  1/2
-    | \w+(?:[-_@&/]\w+)*                     # t-shirt, and/or
-    | [()\[\]{{}}]
-    | [$%\#&@+*=<>~^|/\\\u20ac\u00a3\u00a2]
-    """,
-    re.VERBOSE,
-)
 _BRACKETS = {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"}
 
 
 def tokenize(text: str) -> list[str]:
-    """The tokens of one caption."""
-    tokens = _TOKEN.findall(" ".join(text.lower().split()).translate(_SINGLE_QUOTES))
+    """The tokens of one caption, whose letters are composed (NFC) and keep their marks."""
+    tokens = _token().findall(" ".join(composed(text).lower().split()).translate(_SINGLE_QUOTES))
     return [_BRACKETS.get(token, token.replace(" ", "\u00a0")) for token in tokens]
 
 
@@ -56,7 +40,7 @@ def tokenize_ptb(texts: Sequence[str]) -> list[list[str]]:
     Raises:
         MetricUnavailable: without Java or pycocoevalcap.
     """
-    lines = [" ".join(text.split()) for text in texts]
+    lines = [" ".join(composed(text).split()) for text in texts]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "captions.txt"
         file.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -69,3 +53,26 @@ def tokenize_ptb(texts: Sequence[str]) -> list[list[str]]:
     return [
         [token for token in line.rstrip("\r").split(" ") if token and token not in PUNCTUATION] for line in tokenized
     ]
+
+
+@cache
+def _token() -> re.Pattern[str]:
+    word = rf"[\w{marks()}]"
+    return re.compile(
+        rf"""
+          (?:can(?=not\b)|gon(?=na\b)|got(?=ta\b)|wan(?=na\b)|gim(?=me\b)|lem(?=me\b))  # cannot: can, not
+        | (?:[^\W\d_]\.){{2,}}(?:[^\W\d_]\b)? | [^\W\d_]\.[^\W\d_]\b  # u.s.  p.m
+        | (?:{_ABBREVIATIONS})\.(?!\w)  # mr.
+        | no\.(?=[ ]\d) | \b[^\W\d_]\.(?!\w)    # no. 5, initials
+        | [^\W_]+?(?=n't\b)                      # didn't: did, n't
+        | n't\b
+        | o'clock\b | ma'am\b | y'(?=all\b)
+        | 'n'(?!\w) | '(?:s|m|d|re|ve|ll|em|til|\d0s)\b
+        | \d+[ ]\d+/\d+                          # 1 1/2
+        | \d*(?:[.,:/]\d+)+                       # 1,000  .5  1/2
+        | {word}+(?:[-_@&/]{word}+)*             # t-shirt, and/or
+        | [()\[\]{{}}]
+        | [$%\#&@+*=<>~^|/\\\u20ac\u00a3\u00a2]
+        """,
+        re.VERBOSE,
+    )

@@ -2,14 +2,13 @@
 """Choice among options and yes or no: accuracy, answers that name none, and the pull of an option's place."""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 
 from ..sample import EvalSample
-from .accuracy import contains, words_of
+from .answer_words import contains, words_of
+from .choice_labels import labelled_place
 from .metric import MeanScore, Statistics, TotalMetric
 
-_LETTER = re.compile(r"^\W*(?:option\s+)?\(?([a-z])\)?(?:[.:)]|\s*$)", re.IGNORECASE)
 _PLACES = range(26)
 
 
@@ -22,18 +21,24 @@ def score_exact_choice(sample: EvalSample, hypothesis: str) -> float:
 def chosen(sample: EvalSample, hypothesis: str) -> int | None:
     """The place of the option that an answer names; None if it names none, or several.
 
-    In this order: the answer is an option; it begins with an option's letter ("B", "(b)", "B. ..."); it contains the
-    words of exactly one option (of options within one another, as "red" in "red hat", the longer counts).
+    In this order: the answer is an option; it names an option by its letter or number (see `labelled_place`); it
+    contains the words of exactly one option (of options within one another, as "red" in "red hat", the longer counts).
+    Where letter and words name different options, the words count.
     """
-    options = [words_of(option) for option in sample.choices or []]
+    choices = sample.choices or []
+    options = [words_of(option) for option in choices]
     answer = words_of(hypothesis)
     if answer in options:
         return options.index(answer)
-    if letter := _LETTER.match(hypothesis):
-        place = ord(letter[1].lower()) - ord("a")
-        rest = hypothesis[letter.end() :]
-        if place < len(options) and (not words_of(rest) or contains(words_of(rest), options[place])):
-            return place
+    in_words = _contained(options, answer)
+    label = labelled_place(sample.question if sample.messages else None, choices, hypothesis)
+    if label is not None and (in_words in (None, label.place) if label.plain else in_words == label.place):
+        return label.place
+    return in_words
+
+
+def _contained(options: list[list[str]], answer: list[str]) -> int | None:
+    """The place of the one option whose words the answer contains; None if there is none, or several."""
     named = [place for place, option in enumerate(options) if option and contains(answer, option)]
     longest = [
         place
@@ -58,8 +63,11 @@ def score_choice(sample: EvalSample, hypothesis: str) -> float:
 
 
 def score_yes_no(sample: EvalSample, hypothesis: str) -> float:
-    """1 if the answer says the reference, "Yes" or "No", and not the opposite; to say neither or both is wrong."""
-    return float(said(hypothesis) == sample.references[0].lower())
+    """1 if the answer says the reference, "Yes" or "No", and not the opposite; to say neither or both is wrong.
+
+    Case and punctuation do not matter.
+    """
+    return float(said(hypothesis) == said(sample.references[0]))
 
 
 class Unparsable(MeanScore):

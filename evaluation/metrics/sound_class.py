@@ -2,7 +2,7 @@
 """Sound sources without a judge: does an answer name the VGGSS class, word by word or by its forms?"""
 
 from ..sample import EvalSample
-from .accuracy import words_of
+from .answer_words import words_of
 
 _IGNORED_WORDS = "a an the of and or is are being in on at to with from by some someone something people person"
 _IGNORED = frozenset(_IGNORED_WORDS.split())

@@ -3,6 +3,8 @@
 
 import re
 
+from .characters import composed
+
 _PUNCTUATION = ';/[]"{}()=+\\_-><@`,?!'
 _PERIOD = re.compile(r"\.(?!\d)")
 _DIGIT_COMMA = re.compile(r"(?<=\d),+(?=\d)")
@@ -36,8 +38,11 @@ _CONTRACTIONS = dict(pair.split("=") for pair in _CONTRACTION_TABLE.split())
 
 
 def process_answer(text: str) -> str:
-    """The form in which answers are compared: lower case, no punctuation nor articles, digits for number words."""
-    text = text.lower().replace(",", "").replace("?", "").replace("'s", " 's")
+    """The form in which answers are compared: lower case, no punctuation nor articles, digits for number words.
+
+    Composed letters (NFC) alone are beyond the reference: of a text that is composed already it makes the same.
+    """
+    text = composed(text).lower().replace(",", "").replace("?", "").replace("'s", " 's")
     text = text.strip().replace("\n", " ").replace("\t", " ").strip()
     words = (_NUMBERS.get(word, word) for word in _without_punctuation(text).lower().split())
     return " ".join(_CONTRACTIONS.get(word, word) for word in words if word not in _ARTICLES)

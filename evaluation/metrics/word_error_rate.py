@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from ..sample import EvalSample
+from .characters import with_marks_kept
 from .metric import MetricUnavailable, Statistics, TotalMetric
 
 _MISSING = "wer needs {package}, which is not installed: run `pip install 'favor[eval]'`."
@@ -18,7 +19,8 @@ class WordErrorRate(TotalMetric):
     """Corpus WER: 0 is perfect, and more than 1 possible. The reference that is nearest counts, if there are several.
 
     Reference and hypothesis pass through `normalize_english`, whose choice weighs more than most models: with and
-    without it the same text differs by 25 % (case and punctuation).
+    without it the same text differs by 25 % (case and punctuation). It drops accents, and would part words at vowel
+    signs: these stay.
     """
 
     name = "wer"
@@ -37,10 +39,10 @@ class WordErrorRate(TotalMetric):
         normalize = normalize_english()
         statistics = []
         for sample, hypothesis in zip(samples, hypotheses, strict=True):
-            heard = normalize(hypothesis)
+            heard = with_marks_kept(normalize, hypothesis)
             rows = []
             for reference in sample.references:
-                words = process_words(normalize(reference), heard)
+                words = process_words(with_marks_kept(normalize, reference), heard)
                 rows.append(
                     {
                         "substitutions": float(words.substitutions),
@@ -49,11 +51,11 @@ class WordErrorRate(TotalMetric):
                         "words": float(words.substitutions + words.deletions + words.hits),
                     }
                 )
-            statistics.append(min(rows, key=lambda row: (_errors(row) / max(row["words"], 1.0), row["words"])))
+            statistics.append(min(rows, key=lambda row: (word_errors(row) / max(row["words"], 1.0), row["words"])))
         return statistics
 
     def from_totals(self, totals: Mapping[str, float]) -> float:
-        return _errors(totals) / totals["words"] if totals["words"] else math.nan
+        return word_errors(totals) / totals["words"] if totals["words"] else math.nan
 
 
 @cache
@@ -76,5 +78,6 @@ def normalize_english() -> Callable[[str], str]:
     return EnglishTextNormalizer(json.loads(path.read_text(encoding="utf-8")))
 
 
-def _errors(row: Mapping[str, float]) -> float:
+def word_errors(row: Mapping[str, float]) -> float:
+    """Errors of all three kinds in an utterance's statistics, or in their totals."""
     return row["substitutions"] + row["deletions"] + row["insertions"]

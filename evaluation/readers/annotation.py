@@ -136,7 +136,10 @@ class MediaFinder:
     def _candidates(self, name: str, suffixes: Sequence[str]) -> Iterator[Path]:
         parts = PurePosixPath(name.replace("\\", "/")).parts
         if not parts or ".." in parts:
-            raise ValueError(f"{self.annotation} names the medium {name!r}; media must lie below the media root.")
+            raise ValueError(
+                f"{self.annotation} names the medium {name!r}, but media must lie below the media root: name a folder "
+                "above them with --media-root DIR (media_root=), and write paths from there."
+            )
         if parts[0] == "/":
             yield from _with_suffixes(Path(*parts), suffixes)
         parts = tuple(part for part in parts if part != "/")

@@ -102,27 +102,37 @@ def with_class(sample: EvalSample) -> EvalSample:
 
 
 def with_options(sample: EvalSample) -> EvalSample:
-    """Checks that the options are there and shown, and that the reference is one of them."""
+    """Checks that the options are there and shown, and that the reference is one of them, in upper or lower case."""
     if not sample.choices:
         raise ValueError("the task needs 'choices', the options in the order in which the question names them.")
     question = clean(sample.question)
-    hidden = [option for option in sample.choices if option not in question]
+    hidden = [option for option in sample.choices if option.casefold() not in question.casefold()]
     if hidden:
         raise ValueError(
             f"the question {question!r} does not name the option {hidden[0]!r}; write for example "
             f"'... Choose one from: {'; '.join(sample.choices)}'."
         )
-    strange = [reference for reference in sample.references if reference not in sample.choices]
+    return with_known_options(sample)
+
+
+def with_known_options(sample: EvalSample) -> EvalSample:
+    """The references in the spelling of the options, if there are some. Raises `ValueError` for one that is none."""
+    if not sample.choices:
+        return sample
+    spelling = {option.casefold(): option for option in reversed(sample.choices)}
+    strange = [reference for reference in sample.references if reference.casefold() not in spelling]
     if strange:
         raise ValueError(f"the reference {strange[0]!r} is none of the options {sample.choices}.")
-    return sample
+    exact = [text if text in sample.choices else spelling[text.casefold()] for text in sample.references]
+    return replace(sample, references=exact)
 
 
 def with_yes_or_no(sample: EvalSample) -> EvalSample:
-    """Checks that the one reference is "Yes" or "No"."""
-    if sample.references not in (["Yes"], ["No"]):
+    """The one reference as "Yes" or "No", in whatever case it is written. Raises `ValueError` for any other."""
+    said = [reference.strip(" .!").capitalize() for reference in sample.references]
+    if said not in (["Yes"], ["No"]):
         raise ValueError(f"references are {sample.references}; the task needs ['Yes'] or ['No'].")
-    return sample
+    return replace(sample, references=said)
 
 
 def with_partner(sample: EvalSample) -> EvalSample:

@@ -7,7 +7,7 @@ from ..results import TaskResult
 from ..task import EvalTask
 from .runs import Run
 from .sweeps import Sweep
-from .tables import Table, explanation, headline_note, metric_title, shown_interval, shown_value
+from .tables import Table, explanation, headline_note, metric_title, shown_interval, shown_value, title_of
 
 
 def markdown(
@@ -19,7 +19,7 @@ def markdown(
 ) -> str:
     """The whole report."""
     parts = [
-        "# AVEB",
+        f"# {title_of(runs)}",
         "",
         f"Rows in bold {explanation(tables, tasks)}",
     ]

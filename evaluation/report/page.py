@@ -3,6 +3,7 @@
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,14 @@ from ..sample_log import SampleRecord, ScoredAnswer
 from ..task import EvalTask
 from . import plots
 from .markdown import notes_on, shown_generation
+from .marks import PARTLY, RIGHT, WRONG, Mark, mark_of
 from .runs import Run
 from .sweeps import Sweep
-from .tables import Table, explanation, metric_title, shown_interval, shown_value
+from .tables import Table, explanation, metric_title, shown_interval, shown_value, title_of
 from .thumbnails import frame_images, loudness_bars
 
-SHOWN_SAMPLES = 4  # per task
+SHOWN_SAMPLES = 4  # per task, with pictures
+LISTED_ANSWERS = 1000  # per task; of more, those that are not right come first
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,19 @@ class ShownSample:
     """A sample with pictures of its media; a file that is gone by now has none."""
 
     scored: ScoredAnswer
+    mark: Mark | None
     pictures: list[str]
     bars: list[float]
+    files: list[str]
+
+
+@dataclass(frozen=True)
+class ListedAnswer:
+    """An answer in the list of all: what the metric says of it, and what was compared."""
+
+    id: str
+    mark: Mark
+    scored: ScoredAnswer
     files: list[str]
 
 
@@ -47,6 +61,8 @@ class TaskSection:
     generation: str
     notes: list[str]
     samples: list[ShownSample]
+    answers: list[ListedAnswer]
+    counts: str
 
 
 def html_page(
@@ -61,6 +77,7 @@ def html_page(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     return environment.get_template("page.html.jinja").render(
+        title=title_of(runs),
         runs=runs,
         tables=tables,
         explanation=explanation(tables, tasks),
@@ -91,7 +108,10 @@ def _different_queries(run: Run, tasks: Sequence[EvalTask]) -> list[tuple[str, Q
 
 
 def _task_section(task: EvalTask, entry: TaskResult, run: Run) -> TaskSection:
-    samples = sorted(run.samples(task.name), key=lambda record: hashlib.sha256(record.id.encode()).hexdigest())
+    records = run.samples(task.name)
+    samples = sorted(records, key=lambda record: hashlib.sha256(record.id.encode()).hexdigest())
+    answers = _listed(records, entry.metric)
+    counts = Counter(answer.mark.name for answer in answers)
     return TaskSection(
         name=task.name,
         title=task.title,
@@ -102,11 +122,31 @@ def _task_section(task: EvalTask, entry: TaskResult, run: Run) -> TaskSection:
         entry=entry,
         generation=shown_generation(entry),
         notes=notes_on(task, entry),
-        samples=[_sample(record, record.scored) for record in samples[:SHOWN_SAMPLES] if record.scored],
+        samples=[_sample(record, record.scored, entry.metric) for record in samples[:SHOWN_SAMPLES] if record.scored],
+        answers=sorted(answers, key=_not_right_first)[:LISTED_ANSWERS],
+        counts=", ".join(f"{counts[name]} {name}" for name in (RIGHT, PARTLY, WRONG) if counts[name]),
     )
 
 
-def _sample(record: SampleRecord, scored: ScoredAnswer) -> ShownSample:
+def _listed(records: Sequence[SampleRecord], metric: str) -> list[ListedAnswer]:
+    """The answers of which the headline metric says whether they are right."""
+    listed = []
+    for record in records:
+        mark = None if record.scored is None else mark_of(metric, record.scored.scores)
+        if record.scored is not None and mark is not None:
+            listed.append(ListedAnswer(record.id, mark, record.scored, _names(record.scored)))
+    return listed
+
+
+def _not_right_first(answer: ListedAnswer) -> tuple[float, str]:
+    return min(answer.mark.share, 1.0), answer.id
+
+
+def _names(scored: ScoredAnswer) -> list[str]:
+    return [Path(path).name for path in scored.media.values()]
+
+
+def _sample(record: SampleRecord, scored: ScoredAnswer, metric: str) -> ShownSample:
     media = scored.media
     pictures: list[str] = []
     bars: list[float] = []
@@ -119,7 +159,7 @@ def _sample(record: SampleRecord, scored: ScoredAnswer) -> ShownSample:
             bars = loudness_bars(media["video"])
     except (ValueError, OSError):
         pass
-    return ShownSample(scored, pictures, bars, [Path(path).name for path in media.values()])
+    return ShownSample(scored, mark_of(metric, scored.scores), pictures, bars, _names(scored))
 
 
 def _image(svg: str | None) -> str | None:

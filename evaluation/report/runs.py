@@ -11,8 +11,7 @@ from ..results import RESULTS_FILE, RunResults, TaskResult, read_results
 from ..sample_log import SampleRecord, read_samples
 from ..settings import RunSettings
 from ..systems import CONSTANT, FAVOR
-from ..task import EvalTask
-from ..tasks import TASKS
+from ..task import EvalTask, known_tasks
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,11 @@ class Run:
         return self.results.facts
 
     @property
+    def is_benchmark(self) -> bool:
+        """Whether it answered published questions at all, and not one's own alone."""
+        return any(not entry.own_data for entry in self.results.tasks.values()) or not self.results.tasks
+
+    @property
     def not_run(self) -> list[str]:
         """Tasks that "all" left out."""
         return list(self.results.not_run)
@@ -75,7 +79,7 @@ def read_run(folder: Path) -> Run:
 def tasks_of(runs: Sequence[Run]) -> list[EvalTask]:
     """The tasks of any run, in the benchmark's order; without the published results if one was run on other data."""
     tasks = []
-    for name, task in TASKS.items():
+    for name, task in known_tasks().items():
         entries = [entry for run in runs if (entry := run.entry(name))]
         others = [entry.dataset for entry in entries if entry.own_data]
         if others:

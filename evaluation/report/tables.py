@@ -70,10 +70,15 @@ def explanation(tables: Sequence[Table], tasks: Sequence[EvalTask]) -> str:
     return text
 
 
+def title_of(runs: Sequence[Run]) -> str:
+    """What the report is on: the benchmark, unless all questions are one's own."""
+    return "AVEB" if any(run.is_benchmark for run in runs) else "Evaluation on data of one's own"
+
+
 def headline_of(runs: Sequence[Run], task: EvalTask) -> str:
-    """The metric that runs are compared by: the task's own, or its stand-in if one of the runs had to do with that."""
-    stood_in = any((entry := run.entry(task.name)) and entry.instead_of is not None for run in runs)
-    return task.answers.stand_in if stood_in and task.answers.stand_in is not None else task.answers.metrics[0]
+    """The metric that runs are compared by: the task's own, or what stood in for it in one of the runs."""
+    entries = [entry for run in runs if (entry := run.entry(task.name)) is not None]
+    return next((entry.metric for entry in entries if entry.instead_of is not None), task.answers.metrics[0])
 
 
 def headline_note(entry: TaskResult) -> str | None:

@@ -28,5 +28,11 @@ JUDGE = JudgePrompt(
 DATA = PublishedData(
     "AVSD val", 2000, dialogue.avsd, "avsd_textformat_subset.json", "valid_set4DSTC7-AVSD.json", "avsd_val.json"
 )
-ANSWERS = AnswerRules(parse_text, ("judged_accuracy", "bleu_4", "cider_d", "meteor"), max_new_tokens=64, judge=JUDGE)
+ANSWERS = AnswerRules(
+    parse_text,
+    ("judged_accuracy", "bleu_4", "cider_d", "meteor"),
+    max_new_tokens=64,
+    stand_in="cider_d",
+    judge=JUDGE,
+)
 TASKS = (EvalTask("avsd", "AVSD", DATA, ANSWERS, paper_rows=PAPER_ROWS),)

@@ -30,7 +30,9 @@ JUDGE = JudgePrompt(
 )
 
 DATA = PublishedData("VGGSS", 850, sounds.sound_sources(PROMPT), "testdata_formatted.json", "vggss.json")
-ANSWERS = AnswerRules(parse_text, ("judged_accuracy", "class_match"), max_new_tokens=64, judge=JUDGE)
+ANSWERS = AnswerRules(
+    parse_text, ("judged_accuracy", "class_match"), max_new_tokens=64, stand_in="class_match", judge=JUDGE
+)
 TASKS = (
     EvalTask("avssd", "AVSSD", DATA, ANSWERS, prompt=PROMPT, complete=own_data.with_class, paper_rows=PAPER_ROWS),
 )

@@ -21,7 +21,7 @@ MEDIA_LIMITS = {"max_frames": 1200, "max_decode_seconds": 120.0}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", metavar="PATH_OR_ID", help="model folder or Hub id (default: bundled favor-tiny)")
+    parser.add_argument("--model", metavar="PATH_OR_ID", help="model folder or Hub id (default: favor-tiny, bundled)")
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1, this machine only)"
     )
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
         keep_to_this_machine(Path(folder))
         import gradio  # noqa: F401  # a package that is not installed is told before the model is loaded
 
-        from favor.model_loading import load_pipeline
+        from favor.model_loading import is_bundled, load_pipeline
         from favor.serving import ChatEngine
         from favor.serving.page.page import Page, launch
         from favor.serving.page.sessions import Sessions
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
         engine = ChatEngine(pipe, media_limits=MEDIA_LIMITS)
         sessions = Sessions(Path(folder) / "clips", pipe.processor, MEDIA_LIMITS)
         examples = render_examples(Path(folder) / "examples")
-        page = Page(engine, sessions, examples, arguments.model)
+        page = Page(engine, sessions, examples, None if is_bundled(arguments.model) else arguments.model)
         try:
             anywhere = not _is_loopback(arguments.host)
             url = launch(page, arguments.host, arguments.port, arguments.max_upload_mb, arguments.name, anywhere)

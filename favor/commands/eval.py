@@ -1,5 +1,5 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""`favor eval`: AVEB scores of FAVOR or of a baseline, with intervals, controls and a report."""
+"""`favor eval`: scores of FAVOR or of a baseline, on AVEB or own questions, with intervals, controls and a report."""
 
 import argparse
 import json
@@ -16,16 +16,21 @@ if TYPE_CHECKING:
     from favor.evaluation.json_fields import Json
     from favor.evaluation.results import RunResults
 
-BUNDLED_NAME = "favor-tiny (bundled)"
+BUNDLED_TITLE = "favor-tiny (bundled)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", metavar="PATH_OR_ID", help="model folder or Hub id (default: bundled favor-tiny)")
+    parser.add_argument("--model", metavar="PATH_OR_ID", help="model folder or Hub id (default: favor-tiny, bundled)")
     parser.add_argument(
-        "--tasks", metavar="NAMES", default="all", help="asr,avm,... (default: all whose annotations are there)"
+        "--tasks", metavar="NAMES", default="all", help="asr,avm,qa,... (default: all whose annotations are there)"
     )
     parser.add_argument("--media-root", type=Path, metavar="DIR", help="folder that the annotations' paths lie under")
-    parser.add_argument("--annotations", type=Path, metavar="DIR", help="annotation files (default: the media root)")
+    parser.add_argument(
+        "--annotations",
+        type=Path,
+        metavar="DIR",
+        help="annotation files, or one TASK.jsonl, by default of task qa (default: the media root)",
+    )
     parser.add_argument(
         "--out", type=Path, metavar="DIR", required=True, help="folder of the results; a rerun continues"
     )
@@ -128,10 +133,11 @@ def _system(arguments: argparse.Namespace) -> SystemUnderTest:
     kind, model, name = arguments.system, arguments.model, None
     if kind == CONSTANT:
         model = None
-    elif kind == FAVOR and model is None:
-        from favor.model_loading import bundled_model_path
+    elif kind == FAVOR or model is not None:
+        from favor.model_loading import is_bundled, model_source
 
-        model, name = str(bundled_model_path()), BUNDLED_NAME
+        name = BUNDLED_TITLE if is_bundled(model) else model
+        model = model_source(model)
     return SystemUnderTest(kind, model, name, arguments.fps, arguments.answer)
 
 

@@ -1,19 +1,42 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""`favor export`: writes a model folder in the layout of the Hub."""
+"""`favor export`: writes a model folder, or an adapter merged into its base model, in the layout of the Hub."""
 
 import argparse
+from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model_dir", metavar="MODEL_DIR", help="folder of a trained or converted model")
+    parser.add_argument("model_dir", metavar="MODEL_DIR", help="folder of a trained or converted model, or an adapter")
     parser.add_argument("out_dir", metavar="OUT_DIR", help="folder to write; must not exist or be empty")
     parser.add_argument("--overwrite", action="store_true", help="replace a model that OUT_DIR already holds")
+    parser.add_argument("--merge", action="store_true", help="add the adapter in MODEL_DIR to its base model")
+    parser.add_argument(
+        "--base-model", metavar="PATH_OR_ID", help="with --merge: its base model (default: what the adapter names)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
     from favor.hub_upload import export_model
+    from favor.hub_upload.export import check_replaceable
+    from favor.model_loading import bundled_model_path, is_bundled, model_source
 
-    out_dir = export_model(arguments.model_dir, arguments.out_dir, overwrite=arguments.overwrite)
+    if arguments.base_model is not None and not arguments.merge:
+        raise ValueError("--base-model goes with --merge: an adapter's base model.")
+    out_dir = Path(arguments.out_dir)
+    source = str(bundled_model_path()) if is_bundled(arguments.model_dir) else arguments.model_dir
+    if arguments.merge:
+        from transformers.utils import logging
+
+        from favor.hub_upload.merging import merged_adapter
+
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+        check_replaceable(out_dir, arguments.overwrite)
+        base = None if arguments.base_model is None else model_source(arguments.base_model)
+        model, processor = merged_adapter(Path(source), base)
+        export_model(model, out_dir, processor=processor, overwrite=arguments.overwrite)
+    else:
+        export_model(source, out_dir, overwrite=arguments.overwrite)
     size = sum(file.stat().st_size for file in out_dir.rglob("*") if file.is_file())
     print(
         f"{out_dir}: {size / 1e6:.1f} MB; load it by pipeline('video-text-to-text', model={str(out_dir)!r}, "

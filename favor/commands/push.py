@@ -35,7 +35,7 @@ def add_destination(parser: argparse.ArgumentParser) -> None:
     """Arguments that `favor push` and `favor push-dataset` share."""
     parser.add_argument("repo_id", metavar="ORG/NAME", help="repository; made if it does not exist")
     parser.add_argument("--public", action="store_true", help="let everybody see a new repository (default: private)")
-    parser.add_argument("--dry-run", action="store_true", help="list what would be uploaded, and upload nothing")
+    parser.add_argument("--dry-run", action="store_true", help="list what would be done, and do nothing")
     parser.add_argument("--revision", metavar="BRANCH", help="an existing branch (default: main)")
     parser.add_argument("--create-pr", action="store_true", help="open a pull request instead of changing main")
     parser.add_argument("--message", metavar="TEXT", help="title of the commit")
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.model_dir, destination, facts, arguments.merge, arguments.base_model, arguments.overwrite_card
     ) as outgoing:
         if arguments.card_only:
-            _write_card_files(outgoing, Path(arguments.model_dir))
+            _write_card_files(outgoing, Path(arguments.model_dir), dry_run=arguments.dry_run)
             return
         print_list(outgoing)
         if not arguments.dry_run:
@@ -138,12 +138,17 @@ def print_uploaded(uploaded: "Uploaded") -> None:
     print(f"{uploaded.url} ({'private' if uploaded.private else 'public'}, commit {uploaded.commit})")
 
 
-def _write_card_files(outgoing: "Outgoing", folder: Path) -> None:
+def _write_card_files(outgoing: "Outgoing", folder: Path, dry_run: bool) -> None:
+    """Writes the card's files that differ from the folder's, or only names them."""
     from favor.hub_upload.export import CARD_FILES
 
     for path in CARD_FILES:
         source, target = outgoing.source(path), folder / path
-        if source is not None and source != target:
-            target.parent.mkdir(exist_ok=True)
-            shutil.copyfile(source, target)
-            print(target)
+        if source is None or source == target:
+            continue
+        if dry_run:
+            print(f"would be written: {target}")
+            continue
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(source, target)
+        print(target)

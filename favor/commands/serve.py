@@ -29,7 +29,7 @@ MEDIA_LIMITS: dict[str, float] = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", metavar="PATH_OR_ID", help="model folder or Hub id (default: bundled favor-tiny)")
+    parser.add_argument("--model", metavar="PATH_OR_ID", help="model folder or Hub id (default: favor-tiny, bundled)")
     parser.add_argument("--name", metavar="NAME", help="what clients call it (default: the last part of --model)")
     where = parser.add_argument_group("where, and for whom")
     where.add_argument("--host", default="127.0.0.1", help="address to listen at (%(default)s: this machine only)")
@@ -133,8 +133,10 @@ def media_limits(given: list[str]) -> dict[str, float]:
 
 def model_name(model: str | None) -> str:
     """The last part of a folder's path; a Hub id as it is."""
-    if model is None:
-        return "favor-tiny"
+    from favor.model_loading import BUNDLED_NAME, is_bundled
+
+    if model is None or is_bundled(model):
+        return BUNDLED_NAME
     return Path(model).resolve().name if os.path.exists(model) else model
 
 

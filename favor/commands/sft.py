@@ -3,6 +3,7 @@
 
 import argparse
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -22,10 +23,10 @@ def run(arguments: argparse.Namespace) -> None:
     overrides = parse_overrides(arguments.overrides)
     from yaml import YAMLError
 
-    from favor.trainers.recipe import read_recipe
+    from favor.recipes import open_recipe
 
     try:
-        recipe = read_recipe(arguments.recipe, overrides)
+        recipe = open_recipe(arguments.recipe, overrides)
     except YAMLError as error:
         raise ValueError(f"{arguments.recipe} or a value given for it is no valid YAML: {error}") from error
     from favor.trainers.recipe_run import run_recipe
@@ -33,9 +34,21 @@ def run(arguments: argparse.Namespace) -> None:
     first_process = os.environ.get("RANK", "0") == "0"  # of torchrun or accelerate launch
     if first_process:
         print(f"Training by {arguments.recipe} ...", file=sys.stderr)
-    folder = run_recipe(recipe, Path(arguments.recipe).name)
+    try:
+        folder = run_recipe(recipe, Path(arguments.recipe).name)
+    except KeyboardInterrupt:
+        if first_process:
+            print(f"\nStopped. Go on where it was with: {command_to_go_on(arguments)}", file=sys.stderr)
+        raise
     if first_process:
         print(folder)
+
+
+def command_to_go_on(arguments: argparse.Namespace) -> str:
+    """The command that resumes the run that these arguments started."""
+    overrides = parse_overrides(arguments.overrides)
+    given = [part for key, value in overrides.items() if key != "resume" for part in (f"--{key}", value)]
+    return shlex.join(["favor", "sft", arguments.recipe, *given, "--resume", "auto"])
 
 
 def parse_overrides(arguments: list[str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from favor.aveb_prompts import AVEB_PROMPTS
-from favor.evaluation.metrics.accuracy import words_of
+from favor.evaluation.metrics.answer_words import words_of
 from favor.evaluation.sample import EvalSample
 from favor.evaluation.task import JudgePrompt
 from favor.evaluation.tasks.avsd import JUDGE as DIALOGUE_JUDGE

@@ -189,7 +189,7 @@ def test_broken_turns_are_named(turn, tmp_path):
 @pytest.mark.parametrize(
     "name, changes, message",
     [
-        ("avm", {"references": ["yes"]}, r"needs \['Yes'\] or \['No'\]"),
+        ("avm", {"references": ["maybe"]}, r"needs \['Yes'\] or \['No'\]"),
         ("isqa", {}, r"extra\['source'\] is None"),
         ("ocr", {"references": ["a", "b"]}, "cannot be counted"),
         ("avssd", {"extra": {"class": 3}}, r"extra\['class'\] is 3"),

@@ -113,6 +113,8 @@ def test_what_stands_in_for_a_headline_is_named(tmp_path):
     assert (entry.metric, entry.instead_of, entry.headline.value) == ("toy_exact", "toy_unavailable", 0.5)
     assert entry.score("toy_unavailable").reason == "not computed: METEOR needs Java"
     entry = score_task(toy_task(metrics=("toy_unavailable", "toy_exact")), work, out)
+    assert (entry.metric, entry.instead_of) == ("toy_exact", "toy_unavailable")  # the best that could be computed
+    entry = score_task(toy_task(metrics=("toy_unavailable",)), work, out)
     assert entry.metric == "toy_unavailable" and entry.instead_of is None
     assert (entry.headline.value, entry.headline.reason) == (None, "not computed: METEOR needs Java")
     assert score_task(toy_task(stand_in="toy_unavailable"), work, out).instead_of is None
@@ -120,7 +122,8 @@ def test_what_stands_in_for_a_headline_is_named(tmp_path):
 
 @pytest.mark.parametrize("name", [name for name, task in TASKS.items() if task.answers.stand_in])
 def test_what_stands_in_needs_no_program(name):
-    samples = [EvalSample(str(index), [], {}, [text]) for index, text in enumerate(("a dog", "two bells"))]
+    texts = ("a dog", "two bells")
+    samples = [EvalSample(str(index), [], {}, [text], extra={"class": text}) for index, text in enumerate(texts)]
     assert TASKS[name].answers.stand_in in TASKS[name].answers.metrics[1:]
     assert METRICS[TASKS[name].answers.stand_in].sample_statistics(samples, ["a dog", "a bell"])
 

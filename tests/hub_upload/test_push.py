@@ -41,6 +41,18 @@ def test_a_dry_run_lists_the_same_and_asks_the_hub_nothing(hub, client, tiny_mod
     assert pushed.out.startswith(dry.out)
 
 
+@pytest.mark.parametrize("options", [(), ("--license", "mit"), ("--overwrite-card",)])
+def test_a_dry_run_of_the_card_writes_nothing(client, model_dir, options):
+    (model_dir / "README.md").unlink(missing_ok=True)
+    before = {file: file.read_bytes() for file in model_dir.rglob("*") if file.is_file()}
+    dry = client.favor("push", model_dir, "org/dry", "--card-only", "--dry-run", *options)
+    assert dry.status == 0, dry.err
+    assert {file: file.read_bytes() for file in model_dir.rglob("*") if file.is_file()} == before
+    assert f"would be written: {model_dir / 'README.md'}" in dry.out
+    assert client.favor("push", model_dir, "org/dry", "--card-only", *options).status == 0
+    assert (model_dir / "README.md").is_file()
+
+
 def test_public_message_and_pull_request(hub, client, tiny_model_dir):
     assert client.favor("push", tiny_model_dir, "org/open", "--public", "--message", "First").status == 0
     assert not hub.store.repository("model", "org/open").private

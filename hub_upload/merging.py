@@ -1,0 +1,43 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""An adapter added to its base model: one whole model, which needs no PEFT."""
+
+from pathlib import Path
+
+from transformers import PreTrainedModel
+
+from favor.modeling_favor import FavorForConditionalGeneration
+from favor.processing import FavorProcessor
+
+from .json_values import text
+from .outgoing_files import read_json
+
+ADAPTER = "adapter_config.json"
+
+
+def merged_adapter(adapter: Path, base: str | None = None) -> tuple[PreTrainedModel, FavorProcessor]:
+    """
+    The base model with the adapter's weights added, and its processor.
+
+    Args:
+        adapter: folder of a PEFT adapter.
+        base: folder or Hub id of the base model; by default what the adapter names.
+
+    Raises:
+        ValueError: the folder holds no adapter, or no base model is named.
+        OSError: there is no such base model.
+    """
+    from peft import PeftModel
+
+    if not (adapter / ADAPTER).is_file():
+        raise ValueError(f"{adapter} holds no adapter ({ADAPTER}) that could be merged: leave out --merge.")
+    base = base or text(read_json(adapter / ADAPTER), "base_model_name_or_path")
+    if not base:
+        raise ValueError(f"{adapter / ADAPTER} names no base model: name it (--base-model).")
+    if Path(base).is_absolute() and not Path(base).exists():
+        raise FileNotFoundError(
+            f"{adapter / ADAPTER} names the base model {base}, which is not there: say where it is (--base-model)."
+        )
+    model = FavorForConditionalGeneration.from_pretrained(base)
+    merged = PeftModel.from_pretrained(model, adapter).merge_and_unload()
+    with_processor = adapter if (adapter / "processor_config.json").is_file() else base
+    return merged, FavorProcessor.from_pretrained(with_processor)

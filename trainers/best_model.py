@@ -1,0 +1,37 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""Whether a run can keep its best checkpoint: checked before transformers does, with the remedy."""
+
+from collections.abc import Mapping
+
+REMEDY = "or load_best_model_at_end to false"
+
+
+def check_best_model(options: Mapping[str, object]) -> None:
+    """Raises `ValueError` if the best checkpoint is wanted, but models are not saved when they are evaluated.
+
+    Args:
+        options: of `FavorSFTConfig`.
+    """
+    save, evaluate = (_name(options.get(name, usual)) for name, usual in _STRATEGIES.items())
+    if not options.get("load_best_model_at_end") or save == "best":
+        return
+    if evaluate == "no":
+        raise ValueError(f"sft: load_best_model_at_end needs evaluations: give eval_data and eval_strategy, {REMEDY}.")
+    if save != evaluate:
+        raise ValueError(
+            f"sft: load_best_model_at_end needs a checkpoint at each evaluation, but save_strategy is {save} and "
+            f"eval_strategy {evaluate}: set both to {evaluate if save == 'no' else save}, {REMEDY}."
+        )
+    saved, evaluated = options.get("save_steps"), options.get("eval_steps")
+    if save == "steps" and isinstance(saved, int) and isinstance(evaluated, int) and saved % max(evaluated, 1):
+        raise ValueError(
+            f"sft: load_best_model_at_end needs a checkpoint at each evaluation, but save_steps is {saved} and "
+            f"eval_steps {evaluated}: set save_steps to a multiple of eval_steps, {REMEDY}."
+        )
+
+
+_STRATEGIES = {"save_strategy": "steps", "eval_strategy": "no"}  # of transformers
+
+
+def _name(strategy: object) -> str:
+    return str(getattr(strategy, "value", strategy))
