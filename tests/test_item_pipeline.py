@@ -24,6 +24,7 @@ from favor.trainers import FavorDataCollator
 from favor.trainers.decoded_clips import decode_clips
 from favor.trainers.encoder_cache import encode_dataset
 from favor.trainers.from_scratch.scratch_model import build_from_scratch
+from favor.trainers.recipe_sections import ScratchModel
 from favor.trainers.sample_tokens import media_messages
 from tests.conftest import tiny_settings
 
@@ -123,7 +124,7 @@ def models():
         values = tiny_settings()
         plain = connector if "model_type" in connector else values["config"]["connector_config"] | connector
         values["config"]["connector_config"] = plain
-        model, processor = build_from_scratch(values, ["What colour is it? red green"], seed=0)
+        model, processor = build_from_scratch(ScratchModel(**values), ["What colour is it? red green"], seed=0)
         built[name] = model.eval(), processor
     return built
 
