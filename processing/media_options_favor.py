@@ -185,16 +185,19 @@ def merge_media_options(
             share time steps: there the pictures follow the clock, as the sound does.
 
     Raises:
-        ValueError: if it is given nevertheless.
+        ValueError: if a call gives it nevertheless; a default has no effect there.
     """
     own = {name: videos_kwargs[name] for name in MEDIA_OPTIONS if videos_kwargs.get(name) is not None}
     options = {**defaults, **own}
-    if options.get("num_frames") is not None and not uniform_sampling:
+    if uniform_sampling:
+        return options
+    if "num_frames" in own:
         raise MediaError(
-            f"num_frames={options['num_frames']} was asked for, but the model takes pictures and sound in the same "
+            f"num_frames={own['num_frames']} was asked for, but the model takes pictures and sound in the same "
             "time steps, and a picture would lose its sound. Choose a part by start and end, or give "
             'long_video="thin" and max_frames.'
         )
+    options.pop("num_frames", None)  # a default that the connector of today has no use for
     return options
 
 
