@@ -236,7 +236,7 @@ ARRAYS = {
 )
 def test_items_of_arrays_and_of_many_turns(models, kinds, questions, options, connector, template):
     """Each item has the instruction of its own message, and what is read alone equals what is read in a chat."""
-    options = {} if models[connector][1].shares_steps else options  # there pictures follow the clock, by refusal
+    options = {} if models[connector][1].shares_steps else options  # there pictures follow the clock
     processor = with_options(models[connector][1], template, options)
     chat: list[dict] = []
     for own, question in zip(kinds, questions, strict=False):
