@@ -1,5 +1,5 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""Forms of calls that people use: files first, data sets and columns, plurals, options; the arguments of the caller."""
+"""Forms of calls that people use: files first, data sets and columns, plurals, options; arguments of the caller."""
 
 import datasets
 import numpy as np
