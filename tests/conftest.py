@@ -28,8 +28,10 @@ class AnnouncedRemovals(logging.Handler):
     """Makes an error of what transformers says by its logger about names that a release will take away."""
 
     WORDS = re.compile(r"deprecated|will be removed|no longer be supported", re.IGNORECASE)
-    # Assisted decoding calls the assistant's `generate` so: `use_cache` beside a config, which nobody else gives.
-    ITS_OWN = re.compile(r"Passing `generation_config` together with generation-related arguments=.*'use_cache'")
+    # transformers calls itself so: assisted decoding gives `use_cache` beside a config, Whisper its `suppress_tokens`.
+    ITS_OWN = re.compile(
+        r"Passing `generation_config` together with generation-related arguments=.*'(use_cache|begin_suppress_tokens)'"
+    )
 
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
