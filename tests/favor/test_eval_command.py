@@ -123,7 +123,9 @@ def test_torchrun_leaves_the_same_files(benchmark, tmp_path):
 def test_a_judge_can_come_later(benchmark, tmp_path, capsys, monkeypatch):
     arguments = ("--tasks", "avssd,vcg_consistency")
     results = evaluate(benchmark, tmp_path / "out", *arguments)
-    assert results["tasks"]["avssd"]["value"] is None
+    entry = results["tasks"]["avssd"]
+    assert (entry["metric"], entry["instead_of"]) == ("class_match", "judged_accuracy")
+    assert entry["metrics"]["judged_accuracy"]["value"] is None
     samples = [json.loads(line) for line in (tmp_path / "out" / "avssd.jsonl").read_text().splitlines()]
     replies = tmp_path / "replies.jsonl"
     question = TASKS["avssd"].answers.judge

@@ -110,5 +110,5 @@ def test_errors_name_what_is_missing(tiny_parts, tmp_path):
         export_model(tiny_parts[0], tmp_path / "out")
     (tmp_path / "adapter").mkdir()
     (tmp_path / "adapter" / "adapter_config.json").write_text("{}")
-    with pytest.raises(ValueError, match="merge_and_unload"):
+    with pytest.raises(ValueError, match="favor export"):
         export_model(tmp_path / "adapter", tmp_path / "out")

@@ -108,7 +108,7 @@ def test_a_step_split_into_batches_has_the_same_loss_and_gradient(reduction, sam
         results.append((total, model.model.connector.language_projection.weight.grad.clone()))
     for total, gradient in results[1:]:
         assert total == pytest.approx(results[0][0], rel=1e-5)
-        torch.testing.assert_close(gradient, results[0][1], rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(gradient, results[0][1], rtol=1e-4, atol=1e-5)  # sums in another order
 
 
 def test_labels_shifted_by_the_caller_give_the_same_loss():
