@@ -2,11 +2,14 @@
 """Which media a request may name: `data:` URLs, and files of one folder. Nothing is ever fetched from a network."""
 
 import binascii
+import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from .request_errors import RequestError, shortened
 
+BASE64_MARK = re.compile(r";\s*base64\s*,", re.IGNORECASE)
+LONGEST_HEAD = 4096  # characters of a data: URL before its data
 SHOWN = 80  # characters of an address in messages
 SLICE = 1 << 22  # characters of base64 decoded in one go: others may run in between, and no copy of all is needed
 
@@ -74,10 +77,11 @@ class MediaAccess:
 
 
 def _data(address: str) -> bytes:
-    comma = address.find(",")
-    if comma < 0 or not address[:comma].lower().endswith(";base64"):
+    # Parameters may hold commas, as in "data:video/webm;codecs=vp8,opus;base64,...": the mark ends them, not a comma.
+    mark = BASE64_MARK.search(address, 0, LONGEST_HEAD)
+    if mark is None:
         raise _refused(f"{_shown(address)} is refused: only base64 data: URLs are read.", "invalid_data_url")
-    return base64_bytes(address, comma + 1)
+    return base64_bytes(address, mark.end())
 
 
 def base64_bytes(text: str, start: int = 0) -> bytes:

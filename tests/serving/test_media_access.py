@@ -94,3 +94,11 @@ def test_the_folder_must_be_one(folder):
     for path in (folder / "none", folder / "a.mp4"):
         with pytest.raises(OSError):
             MediaAccess(path)
+
+
+@pytest.mark.parametrize(
+    "head", ["video/webm;codecs=vp8,opus;base64", "image/png;name=a,b.png;BASE64", ";charset=utf-8 ; base64 "]
+)
+def test_parameters_of_a_data_url_may_hold_commas(head):
+    """As browsers' recorders and mail programs write them."""
+    assert MediaAccess().source(f"data:{head},{base64.b64encode(b'clip').decode()}") == b"clip"
