@@ -25,7 +25,7 @@ from favor.serving.page.timeline import draw_timeline, summary
 from favor.worlds.mini.moments import MomentsScene
 from favor.worlds.mini.world import COLOURS, SHAPES, SOUNDS
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
