@@ -79,9 +79,9 @@ def model_source(model: str | os.PathLike | None) -> str:
     Raises:
         FileNotFoundError: there is no such folder, and it is no Hub id that is downloaded or can be.
     """
-    name = BUNDLED_NAME if model is None else os.fspath(model)
-    if model is None or (name == BUNDLED_NAME and not _is_model_folder(name)):
+    if model is None or is_bundled(model):
         return str(bundled_model_path())
+    name = os.fspath(model)
     if not os.path.exists(name):
         _check_hub_id(name)
     return name

@@ -4,6 +4,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from favor.modeling_favor.diversity_favor import IGNORED_LABEL
 from favor.processing.items_favor import ItemSource
 from favor.processing.media_names_favor import MEDIA_KINDS
 
@@ -11,7 +12,6 @@ from .bad_samples import BadSampleError
 from .hub_datasets import local_file
 from .manifest import plain_messages
 
-IGNORED_LABEL = -100
 SPACE_TOKENS = ("Ġ", "▁")  # a space alone, in byte-level BPE and in SentencePiece
 
 
