@@ -7,6 +7,7 @@ A name is imported when it is first used: `import favor` alone brings in neither
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from .extras import extra_of
 from .third_party_noise import silence_imports
 
 __version__ = "0.1.0"
@@ -96,7 +97,14 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _ROOM_OF:
         raise AttributeError(f"module 'favor' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{_ROOM_OF[name]}", __name__), name)
+    try:
+        value = getattr(importlib.import_module(f".{_ROOM_OF[name]}", __name__), name)
+    except ModuleNotFoundError as error:
+        extra = extra_of(error)
+        if extra is None:
+            raise
+        message = f"favor.{name} needs the package {error.name}, which is not installed: pip install 'favor[{extra}]'"
+        raise ModuleNotFoundError(message, name=error.name) from error
     globals()[name] = value  # the next use does not come here
     return value
 

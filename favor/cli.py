@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
+from .extras import extra_of
 from .third_party_noise import silence_announcements
 
 COMMANDS = {
@@ -28,22 +29,6 @@ COMMANDS = {
     "doctor": "say what is installed, what it can do, and what is missing",
     "push": "upload a model folder or an adapter to the Hub, with its code and its card",
     "push-dataset": "upload questions and their media to the Hub as a data set",
-}
-EXTRA_OF_MODULE = {
-    "trl": "train",
-    "peft": "train",
-    "accelerate": "train",
-    "datasets": "train",
-    "pyarrow": "train",
-    "yaml": "train",
-    "matplotlib": "eval",
-    "gradio": "app",
-    "openai": "eval",
-    "jiwer": "eval",
-    "evaluate": "eval",
-    "fastapi": "serve",
-    "uvicorn": "serve",
-    "prometheus_client": "serve",
 }
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -85,7 +70,7 @@ def _parser(argv: Sequence[str]) -> argparse.ArgumentParser:
 def _one_line(error: Exception) -> str:
     """The error's message on one line, with the file first and the remedy for a package that is not installed."""
     if isinstance(error, ModuleNotFoundError):
-        extra = EXTRA_OF_MODULE.get((error.name or "").partition(".")[0])
+        extra = extra_of(error)
         if extra is None:
             raise error
         return f"this command needs the package {error.name}, which is not installed: pip install 'favor[{extra}]'"

@@ -30,3 +30,12 @@ def test_type_checkers_see_the_same_names():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="FavorNothing"):
         favor.FavorNothing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("name", "module"), [("FavorSFTTrainer", "trl"), ("load_manifest", "datasets"), ("FavorDataCollator", "datasets")]
+)
+def test_a_name_whose_packages_are_missing_says_what_to_install(name, module):
+    code = f"import sys; sys.modules[{module!r}] = None; import favor; favor.{name}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert f"favor.{name} needs the package {module}" in done.stderr and "pip install 'favor[train]'" in done.stderr
