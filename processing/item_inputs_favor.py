@@ -15,7 +15,7 @@ from PIL import Image
 from torch.nn.utils.rnn import pad_sequence
 
 from .chat_favor import chat_instructions, check_conversation, collect_media, without_sources
-from .items_favor import IS_VALUE, ItemSource, MediaItem, MediaReading, item_sources, load_item
+from .items_favor import IS_VALUE, ItemSource, MediaItem, MediaReading, check_sampling, item_sources, load_item
 from .log_mel_favor import log_mel_chunks
 from .media_favor import media_kind
 from .media_limits_favor import MediaError
@@ -177,6 +177,7 @@ class ItemInputsMixin:
         """
         check_call_options(options, self.valid_processor_kwargs)
         options = plain_numbers(options)
+        check_sampling([source], options, self.shares_steps)
         return load_item(source, self.media_reading(self.checked_frame_rate(options.get("fps")), options))
 
     def chat_items(self: Any, conversation: Sequence[dict], load_audio_from_video: bool = True) -> list[ItemSource]:

@@ -106,6 +106,40 @@ def load_item(source: ItemSource, reading: MediaReading) -> MediaItem:
     return item
 
 
+def check_sampling(sources: Iterable[ItemSource], videos_kwargs: Mapping[str, Any], shares_steps: bool) -> None:
+    """Refuses a call that wants videos' pictures chosen as they cannot be; of other items nothing is chosen.
+
+    Args:
+        sources: the call's items.
+        videos_kwargs (`dict`): the call's; `num_frames` and `do_sample_frames` are looked at.
+        shares_steps (`bool`): picture and sound share time steps.
+
+    Raises:
+        ValueError: for `num_frames` where they do, and for `do_sample_frames=False` of a file, or of pictures whose
+            rate is told.
+    """
+    videos = [source for source in sources if source.kind == "video"]
+    if videos and shares_steps and videos_kwargs.get("num_frames") is not None:
+        raise MediaError(
+            f"num_frames={videos_kwargs['num_frames']} was asked for, but the model takes pictures and sound in the "
+            "same time steps, and a picture would lose its sound. Choose a part by start and end, or give "
+            'long_video="thin" and max_frames.'
+        )
+    if videos_kwargs.get("do_sample_frames") is not False:
+        return
+    for source in videos:
+        if is_media_source(_from_dict(source.media, "video")):
+            raise MediaError(
+                "do_sample_frames=False cannot be had of a video file: its pictures are taken at the processor's "
+                "frame_rate. Give the pictures themselves, one per time step."
+            )
+        if _told_rate(source.media, source.metadata) is not None:
+            raise MediaError(
+                "do_sample_frames=False contradicts the pictures' own rate (video_metadata, or fps beside them), by "
+                "which they are taken at the processor's frame_rate. Give one of the two."
+            )
+
+
 def item_sources(
     prompts: Sequence[Sequence[PromptItem]],
     media: Mapping[str, Any],
@@ -289,7 +323,7 @@ def load_video_item(
     Raises:
         ValueError: if the file has no picture.
     """
-    metadata = value if isinstance(value, dict) and value.get("fps") else metadata
+    metadata = _told_rate(value, metadata)
     value = _from_dict(value, "video")
     if is_media_source(value):
         clip = load_media(
@@ -375,6 +409,11 @@ def load_sound(
         raise MediaError("A sound has no samples. Leave out its <audio> placeholder, or give a sound that has some.")
     check_samples(audio, "A sound in memory")
     return audio
+
+
+def _told_rate(value: Any, metadata: Any) -> Any:
+    """What tells the rate of pictures: the `fps` beside them, else a call's `video_metadata`; None if nothing does."""
+    return value if isinstance(value, dict) and value.get("fps") else metadata
 
 
 def _from_dict(value: Any, kind: str) -> Any:

@@ -38,7 +38,6 @@ REFUSED_OPTIONS: dict[str, tuple[tuple, str]] = {
     "data_format": (("channels_first",), "pixel values are (items, F, 3, H, W)"),
     "input_data_format": ((), "the shape of an array tells its layout"),
     "return_metadata": ((False,), "media_summary tells what the inputs hold"),
-    "do_sample_frames": ((True,), "pictures are taken at the processor's frame_rate; video_metadata tells an array's"),
     "image_seq_length": ((), "the media decide the number of tokens"),
     "load_audio_backend": ((), "sound is decoded by PyAV"),
     "raw_speech": ((), "sound is given as audio"),
@@ -182,22 +181,12 @@ def merge_media_options(
         defaults (`dict`): the processor's `media_options`.
         videos_kwargs (`dict`): the call's.
         uniform_sampling (`bool`): whether `num_frames` may choose the pictures. It may not where picture and sound
-            share time steps: there the pictures follow the clock, as the sound does.
-
-    Raises:
-        ValueError: if a call gives it nevertheless; a default has no effect there.
+            share time steps: there a default has no effect, and a call that names it is refused (`check_sampling`).
     """
     own = {name: videos_kwargs[name] for name in MEDIA_OPTIONS if videos_kwargs.get(name) is not None}
     options = {**defaults, **own}
-    if uniform_sampling:
-        return options
-    if "num_frames" in own:
-        raise MediaError(
-            f"num_frames={own['num_frames']} was asked for, but the model takes pictures and sound in the same "
-            "time steps, and a picture would lose its sound. Choose a part by start and end, or give "
-            'long_video="thin" and max_frames.'
-        )
-    options.pop("num_frames", None)  # a default that the connector of today has no use for
+    if not uniform_sampling:
+        options.pop("num_frames", None)
     return options
 
 

@@ -20,7 +20,7 @@ from transformers.video_processing_utils import VideoProcessorMixin
 from .chat_favor import chat_instructions, check_conversation, collect_media
 from .item_inputs_favor import ItemInputsMixin
 from .item_sizes_favor import count_by_size
-from .items_favor import item_sources, load_item
+from .items_favor import check_sampling, item_sources, load_item
 from .media_names_favor import PLACEHOLDERS
 from .media_options_favor import (
     FavorProcessorKwargs,
@@ -209,6 +209,7 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
             merged["audio_kwargs"].get("sampling_rate"),
             self.item_instructions(texts, prompts, instructions),
         )
+        check_sampling(sources, videos_kwargs, self.shares_steps)
         reading = self.media_reading(frame_rate, videos_kwargs)
         loaded = [load_item(source, reading) for source in sources]
         media, counts = self.media_inputs(loaded, frame_rate, videos_kwargs)

@@ -183,3 +183,25 @@ def test_options_of_one_item_are_a_calls(processor, clip_path):
     for options, message in (({"stat": 1}, "stat is no option"), ({"fps": 5}, "fps=5 was asked for")):
         with pytest.raises(ValueError, match=message):
             processor.load_item(source, **options)
+
+
+def test_num_frames_is_refused_of_a_video_and_means_nothing_without_one(processor, clip_path):
+    """Code that serves any processor gives it to every call."""
+    with pytest.raises(ValueError, match="num_frames=2 was asked for"):
+        processor(text="<video>", videos=str(clip_path), num_frames=2)
+    sound = np.ones(8000, np.float32)
+    asked = processor(text="<audio>", audio=sound, num_frames=2)
+    assert asked["input_ids"] == processor(text="<audio>", audio=sound)["input_ids"]
+
+
+def test_pictures_in_memory_may_be_unsampled_files_may_not(processor, clip_path):
+    """Users of transformers' processors say so of pictures that they chose themselves."""
+    pictures = np.zeros((4, 32, 32, 3), np.uint8)
+    asked = processor(text="<video>", videos=pictures, do_sample_frames=False)
+    assert asked["input_ids"] == processor(text="<video>", videos=pictures)["input_ids"]
+    for video in (str(clip_path), clip_path.read_bytes(), {"path": str(clip_path)}):
+        with pytest.raises(ValueError, match="do_sample_frames=False cannot be had of a video file"):
+            processor(text="<video>", videos=video, do_sample_frames=False)
+    for told in ({"videos": {"array": pictures, "fps": 8.0}}, {"videos": pictures, "video_metadata": {"fps": 8.0}}):
+        with pytest.raises(ValueError, match="contradicts the pictures' own rate"):
+            processor(text="<video>", do_sample_frames=False, **told)
