@@ -16,7 +16,7 @@ from tests.assembly.source_checkpoints import make_tokenizer
 ANSWERS = ["red", "A bell, then red.", "3", "-5", "(b)", "$5", "'s", ": x", "_x", "Zwölf", "é", "中文", "😀", ""]
 SECOND = ["red", "(b)", "Zwölf"]
 TEXTS = ["What does she say when the door opens?", "USER: Which?\nASSISTANT: A bell rings twice, then red (b)."]
-SPLITS = {  # of other language models: GPT-2's by default, SmolLM2's with digits apart, Qwen's and Llama 3's with lines
+SPLITS = {  # before GPT-2's own: SmolLM2's with digits apart
     "gpt2": None,
     "smollm": pre_tokenizers.Digits(individual_digits=True),
     "punctuation": pre_tokenizers.Punctuation(),
