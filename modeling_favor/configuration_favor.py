@@ -146,6 +146,15 @@ class FavorConfig(PreTrainedConfig):
                 f"for items of every kind: set video_token_id alone."
             )
 
+    def check_frame_rate(self, processor: Any) -> None:
+        """Raises `ValueError` if a processor counts time in steps of another length: numbers of tokens may agree."""
+        if processor.shares_steps and processor.frame_rate != self.frame_rate:
+            raise ValueError(
+                f"The processor's frame_rate is {processor.frame_rate:g} Hz, the model's {self.frame_rate:g} Hz: "
+                "pictures and sound would be taken for others in time. Set processor.frame_rate to the model's, or "
+                "change both sides (model.config.frame_rate, and model.config.fill_connector_config() after it)."
+            )
+
     def processor_values(self) -> dict[str, Any]:
         """The keyword arguments of `FavorProcessor` that must agree with this config, to count placeholders alike."""
         connector = self.connector_config

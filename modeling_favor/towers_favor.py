@@ -89,18 +89,27 @@ def picture_states(tower: PreTrainedModel, pixel_values: torch.Tensor) -> torch.
 
     Raises `ValueError` for pictures of a size that the tower does not read.
     """
+    # A tower with a position for each patch gives those of a smaller picture the wrong ones, without a word.
+    if hasattr(tower.config, "patch_size"):
+        _check_picture_size(tower, pixel_values)
     try:
         return tower(pixel_values=pixel_values).last_hidden_state
-    except (RuntimeError, ValueError) as error:
-        size = getattr(tower.config, "image_size", None)
-        height, width = (size, size) if isinstance(size, int) else size or (None, None)
-        if size is None or tuple(pixel_values.shape[-2:]) == (height, width):
-            raise
+    except (RuntimeError, ValueError):
+        _check_picture_size(tower, pixel_values)
+        raise
+
+
+def _check_picture_size(tower: PreTrainedModel, pixel_values: torch.Tensor) -> None:
+    size = getattr(tower.config, "image_size", None)
+    if size is None:
+        return
+    height, width = (size, size) if isinstance(size, int) else size
+    if tuple(pixel_values.shape[-2:]) != (height, width):
         given = " x ".join(map(str, pixel_values.shape[-2:]))
         raise ValueError(
             f"The pictures are {given} pixels, but the vision tower reads {height} x {width}: let the processor "
             f'resize them (do_resize=True, size={{"height": {height}, "width": {width}}}).'
-        ) from error
+        )
 
 
 def build_audio_tower(config: PreTrainedConfig) -> PreTrainedModel:

@@ -14,7 +14,7 @@ from .media_favor import load_media
 from .media_limits_favor import to_limits
 from .media_names_favor import MEDIA_ARGUMENTS, MEDIA_KINDS, PLACEHOLDERS, RATE_KEYS, SOURCE_KEYS
 from .media_options_favor import refuse_for_arrays, sound_options
-from .media_sources_favor import MediaError, is_media_source, resample_audio
+from .media_sources_favor import MediaError, check_one_source, is_media_source, resample_audio
 from .picture_track_favor import kept_steps
 from .prompts_favor import PromptItem
 from .sound_track_favor import check_samples
@@ -413,7 +413,7 @@ def load_sound(
 
 def _told_rate(value: Any, metadata: Any) -> Any:
     """What tells the rate of pictures: the `fps` beside them, else a call's `video_metadata`; None if nothing does."""
-    return value if isinstance(value, dict) and value.get("fps") else metadata
+    return value if isinstance(value, dict) and value.get("fps") is not None else metadata
 
 
 def _from_dict(value: Any, kind: str) -> Any:
@@ -431,6 +431,7 @@ def _from_dict(value: Any, kind: str) -> Any:
             f"A dict for {kind} holds {', '.join(unknown)}, which is not read: it may hold {', '.join(sources)}"
             f"{'' if rate is None else f' and, of what is in memory, {rate}'}. Options are arguments of the call."
         )
+    check_one_source(value, kind)
     found = next((value[key] for key in sources if value.get(key) is not None), None)
     if found is None:
         raise MediaError(

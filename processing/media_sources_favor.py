@@ -10,7 +10,7 @@ import io
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from numbers import Real
 from pathlib import Path
@@ -33,6 +33,27 @@ MediaSource = str | os.PathLike | bytes | bytearray | memoryview | BinaryIO
 def is_media_source(value: Any) -> bool:
     """Tells whether `value` is something that `open_source` opens: a path, bytes or a binary file object."""
     return isinstance(value, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(value, "read")
+
+
+def check_one_source(held: Mapping[str, Any], kind: str) -> None:
+    """Refuses a block or dict that names several sources, of which one would be dropped.
+
+    A path beside bytes or an array is where they came from, as the library `datasets` has it.
+
+    Args:
+        held (`dict`): the block or dict.
+        kind (`str`): "video", "image" or "audio", which may name the source, too.
+
+    Raises:
+        MediaError: if another pair is named.
+    """
+    named = [name for name in (kind, "array", "bytes", "base64", "path", "url") if held.get(name) is not None]
+    if len(named) > 1 and not (len(named) == 2 and named[1] == "path" and not _is_address(held[named[0]])):
+        raise MediaError(f"Several sources are named for one {kind}: {', '.join(named)}. Keep one.")
+
+
+def _is_address(value: Any) -> bool:
+    return isinstance(value, (str, os.PathLike))
 
 
 @contextmanager
@@ -111,10 +132,10 @@ def _decode_data_url(url: str) -> bytes:
 
     The media type may hold commas; the payload white space, either alphabet, no padding, or percent escapes.
     """
-    mark = re.search(r";\s*base64\s*,", url, re.IGNORECASE)
-    if mark is None:
+    marks = list(re.finditer(r";\s*base64\s*,", url, re.IGNORECASE))
+    if not marks:
         raise MediaError(f"Only base64 data: URLs are read; this one starts with {url[:40]!r}.")
-    payload = url[mark.end() :]
+    payload = url[marks[-1].end() :]  # the alphabet has no semicolon, but a quoted parameter may
     payload = "".join((unquote(payload) if "%" in payload else payload).split()).rstrip("=")
     payload = payload.translate({ord("-"): "+", ord("_"): "/"})
     try:
@@ -216,11 +237,11 @@ def resample_audio(audio: Any, rate: Any, target_rate: int) -> np.ndarray:
     """
     rate = checked_rate(rate)
     audio = _scaled(as_array(audio))
-    if audio.ndim == 2:
+    if audio.ndim == 2 and audio.size:
         audio = audio.mean(axis=0 if audio.shape[0] <= audio.shape[1] else 1)
-    if audio.ndim != 1:
+    if audio.ndim != 1 and audio.size:
         raise MediaError(f"Sound must be (samples,) or (channels, samples), but its shape is {audio.shape}.")
-    audio = np.ascontiguousarray(audio, dtype=np.float32)
+    audio = np.ascontiguousarray(audio if audio.size else audio.reshape(-1), dtype=np.float32)
     if rate == target_rate or audio.size == 0:
         return audio
     resampler = av.AudioResampler(format="flt", layout="mono", rate=target_rate)

@@ -8,7 +8,7 @@ import zlib
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from .heif_favor import is_avif, is_heif, load_heif
 from .media_limits_favor import MediaError, MediaLimits
@@ -95,6 +95,8 @@ def load_image(file: BinaryIO, name: str, limits: MediaLimits) -> np.ndarray:
         raise
     except Image.DecompressionBombError as error:
         raise too_large(name, limits) from error
+    except UnidentifiedImageError as error:  # whose text names an object of Python
+        raise MediaError(f"{name} begins as a picture does, but holds none that is whole.") from error
     except Exception as error:  # Pillow's decoders raise whatever their parsing meets
         raise MediaError(f"{name} looks like a picture but cannot be read: {error}. Save it again as PNG.") from error
 
@@ -156,6 +158,7 @@ def image_to_array(image: Image.Image) -> np.ndarray:
     """
     if image.width == 0 or image.height == 0:
         raise MediaError(f"A picture of {image.width} x {image.height} pixels is empty. Give one that has some.")
+    image.load()  # a TIFF is turned by Pillow as it is decoded, and then tells no orientation any more
     turn = TURNS.get(_orientation(image))
     try:
         pixels = _to_rgb(image)

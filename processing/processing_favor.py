@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from huggingface_hub.errors import StrictDataclassFieldValidationError
 from transformers import AutoFeatureExtractor, AutoTokenizer, PreTrainedConfig
 from transformers.feature_extraction_utils import BatchFeature
 from transformers.processing_utils import MultiModalData, ProcessorMixin, Unpack, VideosKwargs
@@ -21,6 +22,7 @@ from .chat_favor import chat_instructions, check_conversation, collect_media
 from .item_inputs_favor import ItemInputsMixin
 from .item_sizes_favor import count_by_size
 from .items_favor import check_sampling, item_sources, load_item
+from .media_limits_favor import MediaError
 from .media_names_favor import PLACEHOLDERS
 from .media_options_favor import (
     FavorProcessorKwargs,
@@ -196,7 +198,10 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
         """
         texts = self._check_text(text)
         check_call_options(kwargs, self.valid_processor_kwargs)
-        merged = self._merge_kwargs(tokenizer_init_kwargs=self.tokenizer.init_kwargs, **plain_numbers(kwargs))
+        try:
+            merged = self._merge_kwargs(tokenizer_init_kwargs=self.tokenizer.init_kwargs, **plain_numbers(kwargs))
+        except StrictDataclassFieldValidationError as error:  # transformers' check of types, which is no ValueError
+            raise MediaError(" ".join(str(error.__cause__ or error).split()) + " See docs/options.md.") from error
         videos_kwargs = picture_options(merged["images_kwargs"], merged["videos_kwargs"])
         frame_rate = self.checked_frame_rate(videos_kwargs.get("fps"))
         prompts = [find_items(text) for text in texts]

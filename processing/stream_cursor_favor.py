@@ -49,6 +49,7 @@ BEGINNINGS = {
     }.items()
 }
 BEGINNING_WITHIN = 1 << 20  # bytes after a stream's last packet in which it is looked for
+ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 RESYNCHRONISING = (*FRAME_STARTS, "flac", "amr")
 
 
@@ -125,7 +126,7 @@ class StreamCursor:
         self.frame_seconds = float(1 / rate) if rate else 0.0
         self._breaks: Any = source.breaks
         self._time_base: Fraction = self.stream.time_base
-        self.codec = self.stream.codec_context
+        self.codec = _alpha_decoder(self.stream) or self.stream.codec_context
         self.codec.thread_count = threads
         if threads > 1:
             self.codec.thread_type = "FRAME"
@@ -319,7 +320,7 @@ class StreamCursor:
         if _is_repeat(packet):
             return []
         try:
-            frames = packet.decode()
+            frames = self.codec.decode(packet if packet.size else None)
         except av.EOFError:
             return []
         except av.FFmpegError as error:
@@ -362,6 +363,17 @@ class StreamCursor:
             return self.codec.decode(None)
         except av.FFmpegError:
             return []
+
+
+def _alpha_decoder(stream: Any) -> av.CodecContext | None:
+    """The decoder for pictures of WebM with alpha, of which FFmpeg's own shows what lies beneath; None of others."""
+    codec = ALPHA_DECODERS.get(stream.codec_context.name)
+    if codec is None or stream.metadata.get("alpha_mode") != "1":
+        return None
+    try:
+        return av.CodecContext.create(codec, "r")
+    except av.codec.codec.UnknownCodecError:  # FFmpeg was built without it
+        return None
 
 
 def _is_repeat(packet: av.Packet) -> bool:

@@ -1,6 +1,8 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Forms of calls that people use: files first, data sets and columns, plurals; and arguments of the caller's."""
 
+import copy
+
 import datasets
 import numpy as np
 import pytest
@@ -149,6 +151,33 @@ def test_a_model_in_hand_is_enough(tiny_parts, clip, answer):
     adapted = get_peft_model(same, LoraConfig(target_modules=["q_proj"]))
     made = pipeline("video-text-to-text", model=adapted.eval(), processor=processor, device="cpu")
     assert made(video=clip, text=QUESTION, max_new_tokens=3) == answer  # a fresh adapter changes nothing
+
+
+def test_a_processor_of_another_frame_rate_is_refused(tiny_parts, clip):
+    model, processor = tiny_parts
+    processor = copy.deepcopy(processor)
+    pipe = VideoTextToTextPipeline(model=model, processor=processor, device="cpu", max_new_tokens=1)
+    for rate in (4.0, 1.0):
+        processor.frame_rate = rate
+        for media in ({"video": clip}, {"video": clip, "end": 0.9}):
+            with pytest.raises(ValueError, match=f"The processor's frame_rate is {rate:g} Hz, the model's 2 Hz"):
+                pipe(**media, text=QUESTION)
+
+
+@pytest.mark.parametrize("kind", ["video", "image"])
+def test_pictures_of_another_size_than_the_towers_are_refused(pipe, media_dir, kind):
+    file = {"video": "clip.mp4", "image": "photo.png"}[kind]
+    tower = pipe.model.config.vision_config.image_size
+    for options in ({"size": {"height": tower, "width": tower // 2}}, {"size": {"height": 2 * tower, "width": tower}}):
+        with pytest.raises(ValueError, match=f"the vision tower reads {tower} x {tower}: let the processor resize"):
+            pipe(**{kind: str(media_dir / file)}, text=QUESTION, processor_kwargs=options)
+    small = np.zeros((tower // 2, tower, 3), np.uint8)
+    value = small if kind == "image" else small[None].repeat(3, 0)
+    with pytest.raises(ValueError, match="the vision tower reads"):
+        pipe(**{kind: value}, text=QUESTION, processor_kwargs={"do_resize": False})
+    for size in ({"shortest_edge": tower}, "large", {"height": 0, "width": tower}, (tower, tower, 3)):
+        with pytest.raises(ValueError, match="size must hold height and width|Field 'size'"):
+            pipe(**{kind: str(media_dir / file)}, text=QUESTION, processor_kwargs={"images_kwargs": {"size": size}})
 
 
 def test_what_cannot_be_is_refused_by_name(pipe, clip):
