@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import GenerationConfig, StoppingCriteria, TextStreamer, pipeline
+from transformers import (
+    BitsAndBytesConfig,
+    GenerationConfig,
+    StoppingCriteria,
+    TextStreamer,
+    pipeline,
+)
+from transformers.dynamic_module_utils import get_class_from_dynamic_module
 from transformers.pipelines.pt_utils import KeyDataset
 
 from favor.modeling_favor import VideoTextToTextPipeline
@@ -151,6 +158,31 @@ def test_a_model_in_hand_is_enough(tiny_parts, clip, answer):
     adapted = get_peft_model(same, LoraConfig(target_modules=["q_proj"]))
     made = pipeline("video-text-to-text", model=adapted.eval(), processor=processor, device="cpu")
     assert made(video=clip, text=QUESTION, max_new_tokens=3) == answer  # a fresh adapter changes nothing
+
+
+def test_a_model_in_hand_of_remote_code_with_adapter_or_few_bits_is_enough(tiny_model_dir, clip):
+    from peft import LoraConfig, get_peft_model
+
+    # What `AutoModel` takes in a process that has not imported `favor`.
+    names = ("modeling_favor.FavorForConditionalGeneration", "processing_favor.FavorProcessor")
+    model_class, processor_class = (get_class_from_dynamic_module(name, str(tiny_model_dir)) for name in names)
+    processor = processor_class.from_pretrained(tiny_model_dir)
+
+    def loaded(**options):
+        return model_class.from_pretrained(tiny_model_dir, **options).eval()
+
+    def answered(model):
+        made = pipeline("video-text-to-text", model=model, processor=processor)
+        return made(video=clip, text=QUESTION, max_new_tokens=3)
+
+    plain = answered(loaded())
+    assert plain[0]["media"]["visual_frames"] == 6
+    lora = LoraConfig(target_modules=["q_proj"])
+    assert answered(get_peft_model(loaded(), lora).eval()) == plain
+    eight_bits = {"quantization_config": BitsAndBytesConfig(load_in_8bit=True), "dtype": torch.bfloat16}
+    few = answered(loaded(**eight_bits))
+    assert few[0]["media"] == plain[0]["media"]
+    assert answered(get_peft_model(loaded(**eight_bits), lora).eval()) == few
 
 
 def test_a_processor_of_another_frame_rate_is_refused(tiny_parts, clip):
