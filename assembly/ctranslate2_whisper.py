@@ -1,8 +1,8 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Reads a Whisper from CTranslate2's binary file, as data, into a model folder of transformers.
 
-The file holds the weights by names of CTranslate2, with query, key and value fused into one matrix; tokens and decoding
-rules are in the two JSON files beside it.
+The file holds the weights by names of CTranslate2, with query, key and value fused into one matrix; tokens and
+decoding rules are in the two JSON files beside it.
 """
 
 import json

@@ -10,7 +10,7 @@ from favor.assembly.model_parts import AssemblyReport, ModelAssembly
 from favor.assembly.processor_parts import assemble_processor
 from favor.assembly.released_weights import ReleasedWeights, read_released
 from favor.hub_upload.export import check_replaceable, complete_folder, written_at_once
-from favor.modeling_favor.towers_favor import audio_encoder
+from favor.modeling_favor.towers_favor import audio_encoder, picture_size
 from favor.processing import FavorProcessor
 
 PROVENANCE = "assembly.json"
@@ -121,15 +121,15 @@ def _processor(
 ) -> FavorProcessor:
     """The processor that fits the config; the config learns the placeholder's id from it."""
     config = assembly.config
-    qformer = config.qformer_config
+    qformer, encoder = config.qformer_config, audio_encoder(config.audio_config)
     processor = assemble_processor(
         llm=assembly.parts["llm"].source,
         whisper=assembly.parts["whisper"].source,
         vision=assembly.parts["vision"].source,
-        image_size=config.vision_config.image_size,
+        image_size=picture_size(config.vision_config),
         reads_instruction=qformer is not None and qformer.model_type == "instructblip_qformer",
-        num_mel_bins=config.audio_config.num_mel_bins,
-        chunk_frames=audio_encoder(config.audio_config).chunk_frames(config.audio_config),
+        channels=encoder.channels(config.audio_config),
+        chunk_frames=encoder.chunk_frames(config.audio_config),
         chat_template=chat_template,
         media_options=media_options,
         **config.processor_values(),
