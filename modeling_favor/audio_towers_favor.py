@@ -16,6 +16,7 @@ from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2Model
 from transformers.models.wavlm.modeling_wavlm import WavLMModel
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
+from .encoder_attention_favor import fit_attention
 from .encoder_passes_favor import CHUNKS_A_PASS, in_passes
 
 
@@ -60,7 +61,7 @@ class AudioEncoder:
 
     def build(self, config: PreTrainedConfig) -> PreTrainedModel:
         """The tower."""
-        return self.encoder_class._from_config(config)
+        return self.encoder_class._from_config(fit_attention(config, self.encoder_class))
 
     def states(self, tower: PreTrainedModel, chunks: torch.Tensor, num_frames: torch.Tensor | None) -> torch.Tensor:
         """Vectors of chunks: (chunks, channels, frames) to (chunks, vectors, width), a bounded number at a time.
@@ -102,7 +103,7 @@ class WaveformEncoder(AudioEncoder):
             )
         # Both belong to pre-training: masked vectors and left out layers would only add noise to a trained one.
         config.apply_spec_augment, config.layerdrop = False, 0.0
-        return self.encoder_class._from_config(config)
+        return self.encoder_class._from_config(fit_attention(config, self.encoder_class))
 
     def samples_needed(self, config: PreTrainedConfig, samples: int) -> int:
         """Samples for a vector for each begun stride: the last one's convolutions see beyond it."""

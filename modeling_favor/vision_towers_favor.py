@@ -8,11 +8,13 @@ from functools import lru_cache
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModel, PreTrainedConfig
+from transformers import AutoConfig, PreTrainedConfig
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_MAPPING
 from transformers.models.blip_2.modeling_blip_2 import Blip2VisionModel
 from transformers.models.instructblip.modeling_instructblip import InstructBlipVisionModel
+
+from .encoder_attention_favor import fit_attention
 
 # Classes that no auto class finds. Every other vision tower of transformers is built by its auto class.
 VISION_TOWERS = {
@@ -35,8 +37,7 @@ def vision_class(config: PreTrainedConfig) -> type[PreTrainedModel]:
 
 def build_vision_tower(config: PreTrainedConfig) -> PreTrainedModel:
     """A vision tower that [`picture_states`] reads."""
-    tower = VISION_TOWERS.get(config.model_type)
-    return AutoModel.from_config(config) if tower is None else tower._from_config(config)
+    return vision_class(config)._from_config(fit_attention(config, vision_class(config)))
 
 
 def picture_size(config: PreTrainedConfig) -> tuple[int, int] | None:
@@ -60,7 +61,7 @@ def square_patches(config: PreTrainedConfig, pixel_values: torch.Tensor) -> dict
         raise ValueError(f"Pictures of {height} x {width} pixels are not whole patches of {side} x {side}.")
     patches = pixel_values.unflatten(3, (-1, side)).unflatten(2, (-1, side))  # (n, 3, rows, side, columns, side)
     patches = patches.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
-    grid = torch.tensor([[height // side, width // side]], device=pixel_values.device).expand(pictures, -1)
+    grid = torch.tensor([[height // side, width // side]], device="cpu").expand(pictures, -1)  # read as numbers
     mask = torch.ones(patches.shape[:2], dtype=torch.long, device=pixel_values.device)
     return {"pixel_values": patches, "pixel_attention_mask": mask, "spatial_shapes": grid}
 
