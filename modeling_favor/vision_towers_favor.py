@@ -23,6 +23,7 @@ VISION_TOWERS = {
 }
 # Configs whose `hidden_size` is not the width of what the tower gives.
 WIDTH_NAMES = {"sam_vision_model": "output_channels", "sam_hq_vision_model": "output_channels"}
+PictureInputs = dict[str, torch.Tensor | None]
 USUAL_PICTURE = 224  # pixels, of towers whose configs name no size: their widths do not depend on it
 
 
@@ -53,8 +54,8 @@ def picture_size(config: PreTrainedConfig) -> tuple[int, int] | None:
     return int(size[0]), int(size[1])
 
 
-def square_patches(config: PreTrainedConfig, pixel_values: torch.Tensor) -> dict[str, torch.Tensor]:
-    """What a SigLIP 2 of any picture shape reads: patches row by row, the mask of real ones, and their grid."""
+def square_patches(config: PreTrainedConfig, pixel_values: torch.Tensor) -> PictureInputs:
+    """What a SigLIP 2 of any picture shape reads: patches row by row, all real, and their grid."""
     side = config.patch_size
     pictures, _, height, width = pixel_values.shape
     if height % side or width % side:
@@ -62,12 +63,11 @@ def square_patches(config: PreTrainedConfig, pixel_values: torch.Tensor) -> dict
     patches = pixel_values.unflatten(3, (-1, side)).unflatten(2, (-1, side))  # (n, 3, rows, side, columns, side)
     patches = patches.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
     grid = torch.tensor([[height // side, width // side]], device="cpu").expand(pictures, -1)  # read as numbers
-    mask = torch.ones(patches.shape[:2], dtype=torch.long, device=pixel_values.device)
-    return {"pixel_values": patches, "pixel_attention_mask": mask, "spatial_shapes": grid}
+    return {"pixel_values": patches, "pixel_attention_mask": None, "spatial_shapes": grid}
 
 
 # Towers that read something else than pictures (pictures, 3, H, W).
-PICTURE_INPUTS: dict[str, Callable[[PreTrainedConfig, torch.Tensor], dict[str, torch.Tensor]]] = {
+PICTURE_INPUTS: dict[str, Callable[[PreTrainedConfig, torch.Tensor], PictureInputs]] = {
     "siglip2_vision_model": square_patches
 }
 
