@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 
-from .json_values import Json, JsonObject
+from .json_values import Json, JsonObject, section, texts
 from .model_parts import ModelParts
 from .outgoing_files import read_json
 
@@ -49,6 +49,18 @@ def part_facts(parts: ModelParts) -> list[Row]:
         ("connector", _connector(parts)),
         ("language model", f"{parts.text.described}{tokens}"),
     ]
+
+
+def origin_facts(assembly: JsonObject) -> list[Row]:
+    """Where parts come from that packages brought, by the content of assembly.json: origin, licence, precision."""
+    rows = []
+    for name, part in section(assembly, "parts").items():
+        if not isinstance(part, dict) or not part.get("origin"):
+            continue
+        packages = ", ".join(f"`{package}`" for package in texts(part.get("packages")))
+        what = f"{part['origin']}. Licence: {part.get('licence')}. Precision: {part.get('precision')}."
+        rows.append((f"origin of the {name.replace('_', ' ')}", f"{what} From {packages}"))
+    return rows
 
 
 def training_facts(folder: Path, recipe: Path | None) -> list[Row]:
