@@ -17,7 +17,6 @@ from .outgoing_files import Outgoing, read_json, write_changed
 from .requirements import model_requirements
 from .run_facts import Row, origin_facts, part_facts, training_facts, weights_facts
 
-ASSEMBLY = "assembly.json"  # of `favor assemble`: what a folder is made of
 RELATIONS = ("finetune", "adapter", "merge", "quantized")
 TAGS = ["favor", "audio-visual", "video", "audio"]
 
@@ -195,8 +194,6 @@ def _rendered(
     adapter = outgoing.source("adapter_config.json")
     config_file = outgoing.source("config.json")
     parts = model_parts(read_json(config_file)) if config_file else None
-    assembly_file = outgoing.source(ASSEMBLY)
-    origins = origin_facts(read_json(assembly_file)) if assembly_file else []
     weights = [file.source for file in outgoing.files if file.path.endswith(".safetensors")]
     data = metadata.to_dict()
     bases = texts(data.get("base_model"))
@@ -208,7 +205,7 @@ def _rendered(
         requirements=shlex.join(model_requirements(*(["peft"] if adapter else []))),
         base_models=bases,
         overview=_overview(weights, data, adapter),
-        parts=[*part_facts(parts), *origins] if parts else [],
+        parts=[*part_facts(parts), *origin_facts(folder)] if parts else [],
         frame_rate=f"{parts.frame_rate:g}" if parts else "",
         datasets=_links(texts(data.get("datasets"))) or _links(texts(dict(training).get("train_data"))),
         training=training,
