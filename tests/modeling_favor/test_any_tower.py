@@ -14,7 +14,12 @@ from transformers import (
     WavLMConfig,
 )
 
-from favor.modeling_favor import FavorConfig, FavorForConditionalGeneration
+from favor.modeling_favor import (
+    FavorCausalQFormerConfig,
+    FavorConfig,
+    FavorConnector,
+    FavorForConditionalGeneration,
+)
 from favor.modeling_favor.audio_towers_favor import AUDIO_ENCODERS, audio_encoder, build_audio_tower
 from favor.modeling_favor.vision_towers_favor import (
     build_vision_tower,
@@ -194,6 +199,13 @@ def test_heads_that_do_not_fit_a_tower_are_refused_with_the_number_that_does():
             qformer_config=None,
             num_visual_query_tokens=257,
         )
+    # What fits a tower need not fit the paper's.
+    connector = {"hidden_size": 640, "num_attention_heads": 20}
+    vision = {"model_type": "clip_vision_model", "hidden_size": 1280, "num_attention_heads": 16}
+    config = FavorConfig(vision_config=vision, qformer_config=None, connector_config=connector)
+    assert config.connector_config.feature_size == 2560
+    with pytest.raises(ValueError, match="feature_size 1536 is no multiple of num_attention_heads 20"):
+        FavorConnector(FavorCausalQFormerConfig(**connector))
 
 
 # Encoders that read samples
