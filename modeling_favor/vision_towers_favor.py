@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Callable
 from functools import lru_cache
+from importlib import import_module
 
 import torch
 from torch import nn
@@ -21,6 +22,7 @@ VISION_TOWERS = {
     "instructblip_vision_model": InstructBlipVisionModel,
     "blip_2_vision_model": Blip2VisionModel,
 }
+RANDOM_TOWERS = ("vit_mae",)
 # Configs whose `hidden_size` is not the width of what the tower gives.
 WIDTH_NAMES = {"sam_vision_model": "output_channels", "sam_hq_vision_model": "output_channels"}
 PictureInputs = dict[str, torch.Tensor | None]
@@ -28,12 +30,34 @@ USUAL_PICTURE = 224  # pixels, of towers whose configs name no size: their width
 
 
 def vision_class(config: PreTrainedConfig) -> type[PreTrainedModel]:
-    """The class of a vision tower; raises `ValueError` for a config of something else."""
-    found = VISION_TOWERS.get(config.model_type) or MODEL_MAPPING.get(type(config), None)
+    """The class of a vision tower; raises `ValueError` for a config of something else, and for a random encoder."""
+    if config.model_type in RANDOM_TOWERS:
+        raise ValueError(
+            f"vision_config is of type {config.model_type!r}, whose encoder leaves patches out at random: give a "
+            "model that was made of it, such as a ViT."
+        )
+    found = VISION_TOWERS.get(config.model_type) or MODEL_MAPPING.get(type(config), None) or _class_beside(config)
     found = found[0] if isinstance(found, (tuple, list)) else found
     if found is None or found.main_input_name != "pixel_values":
         raise ValueError(f"vision_config is of type {config.model_type!r}, which is no vision tower of transformers.")
     return found
+
+
+def _class_beside(config: PreTrainedConfig) -> type[PreTrainedModel] | None:
+    """The tower inside a larger model of transformers (BLIP's, GIT's, AltCLIP's): beside its config, and of it."""
+    module_name = type(config).__module__
+    if not module_name.startswith("transformers.models.") or ".configuration_" not in module_name:
+        return None
+    module = import_module(module_name.replace(".configuration_", ".modeling_"))
+    classes = [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, PreTrainedModel)]
+    towers = [
+        kind
+        for kind in classes
+        if kind.config_class is type(config)
+        and kind.main_input_name == "pixel_values"
+        and kind.__name__.endswith(("VisionModel", "VisionTransformer"))
+    ]
+    return towers[0] if towers else None
 
 
 def build_vision_tower(config: PreTrainedConfig) -> PreTrainedModel:
@@ -143,7 +167,10 @@ def picture_states(
             f"The pictures are {found} pixels, but the vision tower reads {height} x {width}: let the processor "
             f'resize them (do_resize=True, size={{"height": {height}, "width": {width}}}).'
         ) from error
-    return _vectors(tower, _chosen_states(tower, outputs, feature_layer), pool_size)
+    states = _chosen_states(tower, outputs, feature_layer)
+    if states.ndim == 4 and pixel_values.shape[-1] == pixel_values.shape[-2] and states.shape[2] != states.shape[3]:
+        states = states.permute(0, 3, 1, 2)  # a square picture has a square map: SAM 2 puts the channels last
+    return _vectors(tower, states, pool_size)
 
 
 def _chosen_states(tower: PreTrainedModel, outputs: dict, feature_layer: int | None) -> torch.Tensor:

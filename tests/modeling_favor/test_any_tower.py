@@ -61,6 +61,9 @@ VISION = {
     "eva": ("instructblip_vision_model", VIT, 17, 32),
     "blip-2": ("blip_2_vision_model", VIT, 17, 32),
     "vit": ("vit", VIT, 17, 32),
+    "blip": ("blip_vision_model", VIT, 17, 32),
+    "altclip": ("altclip_vision_model", VIT, 17, 32),
+    "git": ("git_vision_model", VIT, 17, 32),
     "deit": ("deit", VIT, 18, 32),
     "beit": ("beit", VIT, 17, 32),
     "dinov2": ("dinov2", VIT, 17, 32),
@@ -183,6 +186,10 @@ def test_a_chosen_layer_reaches_the_connector():
     assert states.shape == (1, 2, 4, STAGES["hidden_sizes"][-2])
 
 
+def test_channels_that_stand_last_are_channels():
+    assert picture_shape(AutoConfig.for_model("sam2_vision_model")) == (49, 768)
+
+
 def test_layers_and_pooling_that_a_tower_does_not_have_are_refused_by_name():
     with pytest.raises(ValueError, match="vision_feature_layer=9 is none of the 5 hidden states of ResNetModel"):
         picture_shape(vision_config("resnet"), 9)
@@ -190,6 +197,8 @@ def test_layers_and_pooling_that_a_tower_does_not_have_are_refused_by_name():
         picture_shape(vision_config("clip"), None, 2)
     with pytest.raises(ValueError, match="'whisper', which is no vision tower"):
         build_vision_tower(AutoConfig.for_model("whisper"))
+    with pytest.raises(ValueError, match="'vit_mae', whose encoder leaves patches out at random"):
+        picture_shape(AutoConfig.for_model("vit_mae"))
 
 
 def test_heads_that_do_not_fit_a_tower_are_refused_with_the_number_that_does():
