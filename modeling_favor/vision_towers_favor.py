@@ -49,7 +49,8 @@ def _class_beside(config: PreTrainedConfig) -> type[PreTrainedModel] | None:
     if not module_name.startswith("transformers.models.") or ".configuration_" not in module_name:
         return None
     module = import_module(module_name.replace(".configuration_", ".modeling_"))
-    classes = [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, PreTrainedModel)]
+    kinds = (kind for kind in vars(module).values() if isinstance(kind, type))
+    classes: list[type[PreTrainedModel]] = [kind for kind in kinds if issubclass(kind, PreTrainedModel)]
     towers = [
         kind
         for kind in classes

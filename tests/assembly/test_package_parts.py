@@ -250,7 +250,7 @@ def test_an_efficientnet_lite_computes_what_was_published(size, tmp_path):
 
 
 def test_a_pickle_with_more_than_tensors_and_foreign_tensors_are_refused(tmp_path):
-    (tmp_path / "evil.pth").write_bytes(pickle.dumps({"_conv_stem.weight": Path("x")}))
+    (tmp_path / "evil.pth").write_bytes(pickle.dumps({"_conv_stem.weight": Path("x")}, protocol=2))
     with pytest.raises(pickle.UnpicklingError):
         write_efficientnet_lite(tmp_path / "evil.pth", 64, tmp_path)
     torch.save(lite_weights() | {"_blocks.0._se_reduce.weight": torch.zeros(1)}, tmp_path / "se.pth")
