@@ -51,4 +51,8 @@ def write_sound(path: str | Path, audio: np.ndarray, sampling_rate: int) -> None
 
 def write_picture(path: str | Path, frame: np.ndarray) -> None:
     """Writes one frame (height, width, 3) uint8 as a png file, or as a jpg where the path says so."""
-    Image.fromarray(frame).save(path, **({"quality": _JPEG_QUALITY} if str(path).endswith(".jpg") else {}))
+    picture = Image.fromarray(frame)
+    if str(path).endswith(".jpg"):
+        picture.save(path, quality=_JPEG_QUALITY)
+    else:
+        picture.save(path)

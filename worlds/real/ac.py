@@ -25,7 +25,7 @@ class AcScene(Sounding, RealScene):
     @classmethod
     def _sample(cls, draw: Draw) -> Self:
         start, events = 0.1, []
-        for thing in draw.rng.sample(draw.pool.heard, draw.rng.randint(1, 3)):
+        for thing in draw.rng.sample(draw.pool.heard, min(draw.rng.randint(1, 3), len(draw.pool.heard))):
             end = round(start + draw.rng.uniform(1.2, 2.5), 2)
             events.append(draw.sounding(thing, start, end))
             start = round(end + _PAUSE, 2)

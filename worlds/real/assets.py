@@ -113,7 +113,7 @@ class Assets:
 
     def origins(self) -> dict[str, set[str]]:
         """The origins of each thing's pictures."""
-        found = defaultdict(set)
+        found: dict[str, set[str]] = defaultdict(set)
         for asset in self.assets:
             if asset.kind == "picture":
                 found[asset.thing].add("stamps" if asset.origin == "stamp-drawings" else asset.origin)
@@ -126,7 +126,7 @@ class Assets:
         pictures = [asset for asset in self.assets if asset.kind == "picture"]
         sounds = [asset for asset in self.assets if asset.kind == "sound"]
         heard = {asset.thing for asset in sounds}
-        by_origin = defaultdict(int)
+        by_origin: dict[str, int] = defaultdict(int)
         for asset in self.assets:
             by_origin[f"{asset.origin} {asset.kind}s, {asset.part}"] += 1
         lines = [

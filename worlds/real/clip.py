@@ -49,11 +49,15 @@ class Clip:
 
 
 def sample_clip(draw: Draw, least_events: int = 2) -> Clip:
-    """Three or four things, and so many sounds at least; what sounds is not what is shown anywhere in the clip."""
+    """Three or four things, and so many sounds at least; what sounds is not what is shown anywhere in the clip.
+
+    Where a split has too few real sounds, more words are said.
+    """
     rng = draw.rng
     count = rng.randint(3, 4)
     shown = rng.sample(draw.pool.seen, count)
-    sounding = rng.sample([name for name in draw.pool.heard if name not in shown], count)
+    others = [name for name in draw.pool.heard if name not in shown]
+    sounding = rng.sample(others, min(count, len(others)))
     said = rng.sample([name for name in draw.pool.named if name not in {*shown, *sounding} and len(name) < 14], count)
     with_event = set(rng.sample(range(count), rng.randint(least_events, count)))
     segments, events, start = [], [], 0.0
@@ -61,7 +65,8 @@ def sample_clip(draw: Draw, least_events: int = 2) -> Clip:
         end = start + rng.randint(4, 6) * STEP
         segments.append(_segment(draw, thing, start, end))
         if place in with_event:
-            events.append(_event(draw, sounding[place], said[place], start, end))
+            heard = sounding[place] if place < len(sounding) else None
+            events.append(_event(draw, heard, said[place], start, end))
         start = end
     return Clip(tuple(segments), tuple(events))
 
@@ -73,11 +78,11 @@ def _segment(draw: Draw, thing: str, start: float, end: float) -> Segment:
     return Segment(start, end, draw.sprite(thing, x, y, size), to_x, to_y)
 
 
-def _event(draw: Draw, sounding: str, said: str, start: float, end: float) -> Event:
+def _event(draw: Draw, sounding: str | None, said: str, start: float, end: float) -> Event:
     """A real sound, or a word that is said: each fills most of the shortest segment, wherever it is."""
     late = draw.rng.uniform(0, end - start - 2.0)
     first = round(start + _MARGIN + late, 2)
-    if draw.rng.random() < 0.5:
+    if sounding is None or draw.rng.random() < 0.5:
         return draw.spoken(said, first, round(first + 2.0 - 2 * _MARGIN, 2))
     return draw.sounding(sounding, first, round(first + 2.0 - 2 * _MARGIN, 2))
 

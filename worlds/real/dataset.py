@@ -62,8 +62,6 @@ def write_split(
     Raises:
         ValueError: no such split or task, or the split has not what the task is made of.
     """
-    if split not in SPLITS:
-        raise ValueError(f"split must be one of {', '.join(SPLITS)} in this world, got {split!r}.")
     samplers: dict[str, Sampler] = {
         name: partial(_sample, scene, assets) for name, scene in parse_tasks(tasks, split).items()
     }
@@ -84,6 +82,8 @@ def write_split(
 
 def parse_tasks(tasks: str, split: str) -> dict[str, type[RealScene]]:
     """The scenes of each task that `tasks` names; "all" are the eleven, or in "people" those that people speak in."""
+    if split not in SPLITS:
+        raise ValueError(f"split must be one of {', '.join(SPLITS)} in this world, got {split!r}.")
     known = {**TASK_SCENES, **EXTRA_SCENES}
     chosen: dict[str, type[RealScene]] = {}
     for name in (part.strip() for part in tasks.split(",")):
@@ -92,13 +92,13 @@ def parse_tasks(tasks: str, split: str) -> dict[str, type[RealScene]]:
         elif name not in known:
             raise ValueError(f"tasks names {name!r}, which this world has not; choose from: all, {', '.join(known)}.")
         elif split == "people" and name not in PEOPLE_TASKS:
-            raise ValueError(f"people say things' names alone: split people has {', '.join(PEOPLE_TASKS)}, not {name}.")
+            raise ValueError(
+                f"people say things' names alone: split people has {', '.join(PEOPLE_TASKS)}, not {name}."
+            )
         else:
             chosen[name] = known[name]
     return chosen
 
 
-def _sample(
-    scene: type[RealScene], assets: Assets, split: str, seed: int, index: int, difficulty: str
-) -> RealScene:
+def _sample(scene: type[RealScene], assets: Assets, split: str, seed: int, index: int, difficulty: str) -> RealScene:
     return scene.sample(split, seed, index, difficulty, assets)

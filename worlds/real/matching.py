@@ -5,13 +5,13 @@ Each stream by itself says nothing: of two variants either may be shown and eith
 shown equally often, before one of them is drawn to be the source.
 """
 
-import random
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from typing import Self
 
 import numpy as np
 
 from ..question import Prompts, Question, lesson, single
+from ..sampling import shown_and_heard
 from .clip import Clip, Segment, draw_clip
 from .names import a
 from .picture import Sprite
@@ -21,15 +21,8 @@ from .stills import RELATIONS, captions_of, in_cell, place_pair
 
 _KINDS = (("image", True), ("image", False), ("video", True), ("video", False))
 _SAYINGS = ("this is {}", "I can see {}", "a picture of {}", "there is {}", "look, {}")
+_LEAST_PAIRED = 6  # things with picture and sound, for which a split has videos
 _SHOWN_SECONDS = 1.0
-
-Variant = TypeVar("Variant")
-
-
-def _pair(rng: random.Random, one: Variant, other: Variant, matches: bool) -> tuple[Variant, Variant]:
-    """What is shown and what is heard."""
-    shown, heard = rng.sample((one, other), 2)
-    return shown, shown if matches else heard
 
 
 @dataclass(frozen=True)
@@ -51,7 +44,7 @@ class AvmScene(RealScene):
         medium, matches = draw.balanced(_KINDS)
         if draw.split == "people":
             return cls._read(draw, matches)
-        if medium == "video" and len(draw.pool.both) > 1:
+        if medium == "video" and len(draw.pool.both) >= _LEAST_PAIRED:
             return cls._sounding(draw, matches)
         return cls._described(draw, matches)
 
@@ -63,7 +56,7 @@ class AvmScene(RealScene):
         one, other = names[:-1], [*names[:-2], names[-1]]
         if len(one) == 2 and rng.random() < 0.5:
             other = one[::-1]
-        shown, said = _pair(rng, one, other, matches)
+        shown, said = shown_and_heard(rng, (one, other), matches)
         event = draw.spoken(rng.choice(_SAYINGS).format(captions_of(said, relation)[0]))
         sprites = place_pair(draw, shown, relation)
         return cls(*draw.base, "image", matches, sprites, (0.5, 0.5), (event,), draw.noise(), None)
@@ -71,10 +64,10 @@ class AvmScene(RealScene):
     @classmethod
     def _sounding(cls, draw: Draw, matches: bool) -> Self:
         rng = draw.rng
-        shown, heard = _pair(rng, *rng.sample(draw.pool.both, 2), matches)
+        shown, heard = shown_and_heard(rng, rng.sample(draw.pool.both, 2), matches)
         duration = rng.randint(6, 10) * 0.5
         sprite = in_cell(draw, shown, None)
-        target = tuple(round(rng.uniform(0.4, 0.6), 3) for _ in range(2))
+        target = round(rng.uniform(0.4, 0.6), 3), round(rng.uniform(0.4, 0.6), 3)
         event = draw.sounding(heard, 0.3, duration - 0.3)
         return cls(*draw.base, "video", matches, (sprite,), target, (event,), draw.noise(), duration)
 
@@ -82,7 +75,7 @@ class AvmScene(RealScene):
     def _read(cls, draw: Draw, matches: bool) -> Self:
         rng = draw.rng
         readings = [one for one in draw.pool.readings if one.thing in draw.pool.pictures]
-        shown, said = _pair(rng, *rng.sample(readings, 2), matches)
+        shown, said = shown_and_heard(rng, rng.sample(readings, 2), matches)
         sprite = in_cell(draw, shown.thing, None)
         return cls(*draw.base, "image", matches, (sprite,), (0.5, 0.5), (draw.read(said),), draw.noise(), None)
 

@@ -114,7 +114,9 @@ def _sprite(
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     alpha = picture.getchannel("A")
     colours = picture.convert("RGB")
-    for enhancer, factor in zip((ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color), tone, strict=True):
+    for enhancer, factor in zip(
+        (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color), tone, strict=True
+    ):
         colours = enhancer(colours).enhance(factor)
     colours.putalpha(alpha)
     return colours.rotate(angle, Image.Resampling.BICUBIC, expand=True)

@@ -1,5 +1,5 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""Prepares the folder that this world is rendered from: fetches packages, cuts pictures and sounds, writes the index."""
+"""Prepares what this world is rendered from: fetches packages, cuts out pictures and sounds, writes the index."""
 
 import re
 import shutil

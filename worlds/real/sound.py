@@ -43,9 +43,7 @@ def utterance_length(root: str, utterance: Utterance) -> float:
     return len(speak(root, utterance)) / SAMPLING_RATE
 
 
-def mix(
-    root: str, seed: int, events: Sequence[Event], noise: float, duration: float | None = None
-) -> np.ndarray:
+def mix(root: str, seed: int, events: Sequence[Event], noise: float, duration: float | None = None) -> np.ndarray:
     """The sound track, (samples,) float32 in [-1, 1], of `duration` seconds or until a pause after the last event.
 
     `noise` is the standard deviation of what lies under it.
@@ -78,7 +76,7 @@ def _spoken(root: str, event: Event, place: int | None) -> np.ndarray:
 
 
 def _crop(samples: np.ndarray, place: int | None, rng: np.random.Generator) -> np.ndarray:
-    """So many samples: of a longer recording its loudest part or one near it, of a shorter one as many rounds as fit."""
+    """So many samples: of a longer recording one of its loudest parts, of a shorter one as many rounds as fit."""
     place = len(samples) if place is None else place
     if len(samples) > place:
         energy = np.cumsum(np.square(samples, dtype=np.float64))

@@ -24,7 +24,7 @@ _THING_OF_CLASS = {  # ESC-10's classes, as ESC-50's table names them, and other
     "helicopter": "helicopter",
     "chainsaw": "chainsaw",
 }
-_DIGITS = "zero one two three four five six seven eight nine".split()
+_DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,7 @@ def _of_table(folder: Path) -> Iterator[Recording]:
     with (folder / "meta" / "esc50.csv").open(encoding="utf-8", newline="") as table:
         for row in csv.DictReader(table):
             if row["esc10"] == "True":
-                yield Recording(
-                    folder / "audio" / row["filename"], _THING_OF_CLASS[row["category"]], int(row["fold"])
-                )
+                yield Recording(folder / "audio" / row["filename"], _THING_OF_CLASS[row["category"]], int(row["fold"]))
 
 
 def _by_name(folder: Path) -> Iterator[Recording]:

@@ -1,5 +1,5 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""Tux Paint's stamps: cut-out photos and drawings, what each one shows, its real sound, and people who read its name."""
+"""Tux Paint's stamps: cut-out photos and drawings, what each shows, its real sound, people who read its name."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ def read_stamps(package: Path, known: frozenset[str]) -> list[Stamp]:
     Args:
         known: names of things that others show, too: a stamp of one of them is given that name.
     """
-    (root,) = list(package.rglob("tuxpaint/stamps"))[:1] or [None]
+    root = next(package.rglob("tuxpaint/stamps"), None)
     if root is None:
         raise ValueError(f"{package} holds no folder tuxpaint/stamps; remove it, and it is unpacked anew.")
     stamps = []

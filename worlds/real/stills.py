@@ -21,7 +21,12 @@ _BESIDE = {  # of a cell: the one beside it, and how that is said
     2: ((3, "to the right of"), (0, "above")),
     3: ((2, "to the left of"), (1, "above")),
 }
-_OPPOSITE = {"to the right of": "to the left of", "to the left of": "to the right of", "below": "above", "above": "below"}
+_OPPOSITE = {
+    "to the right of": "to the left of",
+    "to the left of": "to the right of",
+    "below": "above",
+    "above": "below",
+}
 RELATIONS = tuple(_OPPOSITE)
 KINDS = ("beside", "count", "is_there")
 
@@ -39,7 +44,9 @@ def place_pair(draw: Draw, things: Sequence[str], relation: str) -> tuple[Sprite
     """One thing alone, large, or two of which the first is in that `relation` to the second."""
     if len(things) == 1:
         return (in_cell(draw, things[0], None),)
-    cells = draw.rng.choice([(other, cell) for cell, beside in _BESIDE.items() for other, name in beside if name == relation])
+    cells = draw.rng.choice(
+        [(other, cell) for cell, beside in _BESIDE.items() for other, name in beside if name == relation]
+    )
     return tuple(in_cell(draw, thing, cell) for thing, cell in zip(things, cells, strict=True))
 
 

@@ -142,7 +142,7 @@ def _with_options(asked: ChoiceQuestion, prompt: str) -> Question:
 
 @dataclass(frozen=True)
 class AvsdScene(ClipScene):
-    """A clip, and (question, answer) of three turns, each resting on those before; `truth`: whether the last is yes."""
+    """A clip, and (question, answer) of four turns; `truth` is whether the last answer is yes."""
 
     task = "avsd"
 

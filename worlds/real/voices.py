@@ -71,10 +71,7 @@ def speak(root: str, utterance: Utterance) -> np.ndarray:
         ValueError: the voice's program or package is missing.
     """
     text, voice, speed = utterance.text, utterance.voice, utterance.speed
-    if voice.engine == "piper":
-        samples = _piper(root, text, speed)
-    else:
-        samples = _program(root, text, voice, speed)
+    samples = _piper(root, text, speed) if voice.engine == "piper" else _program(root, text, voice, speed)
     amplitude = np.abs(samples)
     if not len(samples) or not amplitude.max():
         raise ValueError(f"{voice.engine} spoke {text!r} as silence; pass a text of English words.")
@@ -101,8 +98,8 @@ def _program(root: str, text: str, voice: Voice, speed: float) -> np.ndarray:
             stretch = f"duration_stretch={1 / speed:.3f}"
             command = [program, "-voice", voice.name, "--setf", stretch, "-t", text, "-o", str(file)]
         else:
-            rate = str(round(_WORDS_PER_MINUTE * speed))
-            command = [program, "-v", voice.name, "-s", rate, "-w", str(file), "--", text]
+            words_per_minute = str(round(_WORDS_PER_MINUTE * speed))
+            command = [program, "-v", voice.name, "-s", words_per_minute, "-w", str(file), "--", text]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode or not file.is_file():
             raise ValueError(f"{' '.join(command)} failed: {done.stderr.strip()}; install {voice.engine} anew.")
