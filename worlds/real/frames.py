@@ -45,7 +45,10 @@ SENTENCES = (
     "{who} wants {a} for her birthday",
     "show me the {t}",
 )
-NAMING_SENTENCES = tuple(text for text in SENTENCES if not any(slot in text for slot in ("{b}", "{u}", "{us}")))
+_FIRST, _SECOND = ("{a}", "{t}", "{ts}"), ("{b}", "{u}", "{us}")
+NAMING_SENTENCES = tuple(
+    text for text in SENTENCES if any(slot in text for slot in _FIRST) and not any(slot in text for slot in _SECOND)
+)
 
 _SEEN_OF_A_SOUND = {  # what a thing does when it is heard
     "dog": "the dog barks",
@@ -92,7 +95,7 @@ def sentence(rng: random.Random, things: Sequence[str], frames: Sequence[str] = 
     )
     if is_plural(chosen[0]):
         text = text.replace(f"the {chosen[0]} is", f"the {chosen[0]} are").replace("where is", "where are")
-    return text, chosen[0] if "{" in frame and any(slot in frame for slot in ("{a}", "{t}", "{ts}")) else ""
+    return text, chosen[0] if any(slot in frame for slot in _FIRST) else ""
 
 
 def sound_of(name: str) -> str:

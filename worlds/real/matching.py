@@ -74,8 +74,13 @@ class AvmScene(RealScene):
     @classmethod
     def _read(cls, draw: Draw, matches: bool) -> Self:
         rng = draw.rng
-        readings = [one for one in draw.pool.readings if one.thing in draw.pool.pictures]
-        shown, said = shown_and_heard(rng, rng.sample(readings, 2), matches)
+        by_thing = {one.thing: one for one in draw.pool.readings if one.thing in draw.pool.pictures}
+        if len(by_thing) < 2:
+            raise ValueError(
+                f"people read {len(by_thing)} names of things that have pictures in {draw.root}, and a pair takes 2; "
+                "remove its assets.json, and it is prepared anew."
+            )
+        shown, said = shown_and_heard(rng, rng.sample(list(by_thing.values()), 2), matches)
         sprite = in_cell(draw, shown.thing, None)
         return cls(*draw.base, "image", matches, (sprite,), (0.5, 0.5), (draw.read(said),), draw.noise(), None)
 

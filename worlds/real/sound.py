@@ -38,11 +38,6 @@ class Event:
     utterance: Utterance | None = None
 
 
-def utterance_length(root: str, utterance: Utterance) -> float:
-    """Seconds that the utterance takes."""
-    return len(speak(root, utterance)) / SAMPLING_RATE
-
-
 def mix(root: str, seed: int, events: Sequence[Event], noise: float, duration: float | None = None) -> np.ndarray:
     """The sound track, (samples,) float32 in [-1, 1], of `duration` seconds or until a pause after the last event.
 
