@@ -72,6 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--sounds", help="of real: ESC-50's checkout, or a folder of ESC-10's recordings named CLASS-FOLD-CLIP"
     )
     parser.add_argument("--digits", help="of real: the folder of the Free Spoken Digit Dataset's recordings")
+    parser.add_argument(
+        "--without",
+        metavar="ORIGIN",
+        help="of real: leave out what is of these origins, separated by commas: stamps (GPL), noto, fluent, ...",
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes that render (default: 2)")
     parser.add_argument(
         "--every-question",
@@ -95,7 +100,7 @@ def _render_mini(args: argparse.Namespace) -> Path:
     from favor.aveb_prompts import AVEB_PROMPTS
     from favor.worlds.mini.dataset import write_split
 
-    for name in ("assets", "sounds", "digits"):
+    for name in ("assets", "sounds", "digits", "without"):
         if getattr(args, name) is not None:
             raise ValueError(f"--{name} belongs to --world real; AVEB-mini is drawn from nothing. Leave it out.")
     return write_split(
@@ -129,6 +134,8 @@ def _render_real(args: argparse.Namespace) -> Path:
         sounds=args.sounds,
         digits=args.digits,
     )
+    if args.without:
+        assets = assets.without([name.strip() for name in args.without.split(",")])
     return write_split(
         args.out_dir,
         args.split,

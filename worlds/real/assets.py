@@ -8,12 +8,13 @@ is in both parts.
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Self
 
 INDEX = "assets.json"
+DRAWINGS = "stamp-drawings"
 SPLITS = ("train", "validation", "test", "photos", "people", "joe")
 
 
@@ -101,6 +102,19 @@ class Assets:
         part.write_text(json.dumps(values, indent=1), encoding="utf-8")
         part.rename(Path(self.root) / INDEX)
 
+    def without(self, origins: Sequence[str]) -> Self:
+        """The same without files of these origins; "stamps" are the photos, drawings, sounds and readings of stamps.
+
+        Raises:
+            ValueError: no file is of such an origin.
+        """
+        known = {asset.origin for asset in self.assets} - {DRAWINGS}
+        unknown = sorted(set(origins) - known)
+        if unknown:
+            raise ValueError(f"without names {', '.join(unknown)}; the assets are of {', '.join(sorted(known))}.")
+        dropped = {*origins, *({DRAWINGS} if "stamps" in origins else ())}
+        return replace(self, assets=tuple(asset for asset in self.assets if asset.origin not in dropped))
+
     def pool(self, split: str) -> Pool:
         """What `split` is rendered from.
 
@@ -116,7 +130,7 @@ class Assets:
         found: dict[str, set[str]] = defaultdict(set)
         for asset in self.assets:
             if asset.kind == "picture":
-                found[asset.thing].add("stamps" if asset.origin == "stamp-drawings" else asset.origin)
+                found[asset.thing].add("stamps" if asset.origin == DRAWINGS else asset.origin)
         return dict(found)
 
     def summary(self) -> str:

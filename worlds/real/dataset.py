@@ -7,7 +7,7 @@ from pathlib import Path
 from ..question import Prompts
 from ..split import Sampler, write_scenes
 from .ac import AcScene
-from .assets import SPLITS, Assets
+from .assets import SPLITS, Assets, Pool
 from .avsr import AvsrScene
 from .matching import AvmScene, AvssdScene
 from .naming import NamePictureScene, NameSoundScene
@@ -35,6 +35,8 @@ TASK_SCENES: dict[str, type[RealScene]] = {  # the eleven tasks of AVEB, in its 
 EXTRA_SCENES: dict[str, type[RealScene]] = {  # what they rest on
     scene.task: scene for scene in (NamePictureScene, NameSoundScene, SpokenThingScene, FreeScene)
 }
+_SOUNDING_TASKS = ("ac", "name_sound", "avssd")
+_LEAST_SOUNDS = 3
 PEOPLE_TASKS = ("asr", "avm", "spoken_thing")  # of the split in which people speak
 
 
@@ -62,9 +64,10 @@ def write_split(
     Raises:
         ValueError: no such split or task, or the split has not what the task is made of.
     """
-    samplers: dict[str, Sampler] = {
-        name: partial(_sample, scene, assets) for name, scene in parse_tasks(tasks, split).items()
-    }
+    samplers: dict[str, Sampler] = {}
+    for name, scene in parse_tasks(tasks, split).items():
+        _check_pool(assets.pool(split), split, name)
+        samplers[name] = partial(_sample, scene, assets)
     return write_scenes(
         out_dir,
         split,
@@ -98,6 +101,19 @@ def parse_tasks(tasks: str, split: str) -> dict[str, type[RealScene]]:
         else:
             chosen[name] = known[name]
     return chosen
+
+
+def _check_pool(pool: Pool, split: str, task: str) -> None:
+    """Raises if the split has none of what the task is made of: where an origin, or a folder of sounds, is missing."""
+    if task in _SOUNDING_TASKS and len(pool.heard) < _LEAST_SOUNDS:
+        raise ValueError(
+            f"{task} needs real sounds of {_LEAST_SOUNDS} things, and split {split} has {len(pool.heard)}: "
+            "pass --sounds with ESC-10's recordings, or leave the task out."
+        )
+    if task == "asr_free" and not pool.sentences:
+        raise ValueError(f"asr_free needs sentences, and split {split} has none; leave the task out.")
+    if split == "people" and not pool.readings:
+        raise ValueError("split people has no recordings of people: leave stamps in, or pass --digits.")
 
 
 def _sample(scene: type[RealScene], assets: Assets, split: str, seed: int, index: int, difficulty: str) -> RealScene:

@@ -15,7 +15,7 @@ from favor.processing import load_media
 from ..sampling import hashed_seed
 from ..scene import SAMPLING_RATE
 from ..video_file import write_sound
-from .assets import INDEX, Asset, Assets
+from .assets import DRAWINGS, INDEX, Asset, Assets
 from .emoji import file_pictures, noto_pictures, read_emoji_things
 from .names import a
 from .packages import EMOJI_NAMES, FLUENT, NOTO, STAMPS, TWITTER, WORDNET, Package, fetch_packages, sha256_of
@@ -104,7 +104,7 @@ def _stamp_pictures(folder: Path, stamps: Sequence[Stamp], trained: set[str]) ->
         if stamp.picture and _save_picture(folder / path, Image.open(stamp.picture).convert("RGBA")):
             draw = hashed_seed(f"photos/{stamp.thing}") % 1000 / 1000
             held_out = not stamp.is_drawing and stamp.thing in trained and draw < _HELD_OUT_PHOTOS
-            origin = "stamp-drawings" if stamp.is_drawing else "stamps"
+            origin = DRAWINGS if stamp.is_drawing else "stamps"
             part = "test" if held_out else "train"
             assets.append(_asset(folder, path, "picture", stamp.thing, origin, part, STAMPS))
     return assets
