@@ -17,7 +17,6 @@ from ..scene import SAMPLING_RATE
 from ..video_file import write_sound
 from .assets import DRAWINGS, INDEX, Asset, Assets
 from .emoji import file_pictures, noto_pictures, read_emoji_things
-from .names import a
 from .packages import EMOJI_NAMES, FLUENT, NOTO, STAMPS, TWITTER, WORDNET, Package, fetch_packages, sha256_of
 from .sound_folders import TEST_FOLD, read_digits, read_sounds
 from .stamps import Stamp, read_stamps
@@ -139,8 +138,8 @@ def _reading_assets(folder: Path, stamps: Sequence[Stamp], digits: Path | None) 
     for stamp in stamps:
         path = f"readings/stamps/{stamp.key.replace('/', '_')}.wav"
         if stamp.reading and _save_sound(folder / path, stamp.reading):
-            text = a(stamp.text)
-            assets.append(_asset(folder, path, "reading", stamp.thing, "stamps", "test", STAMPS, text))
+            # they say the name without its article
+            assets.append(_asset(folder, path, "reading", stamp.thing, "stamps", "test", STAMPS, stamp.text))
     for file, word, _speaker in read_digits(digits) if digits else ():
         path = f"readings/digits/{file.stem}.wav"
         if _save_sound(folder / path, file):

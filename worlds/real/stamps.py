@@ -50,7 +50,7 @@ def read_stamps(package: Path, known: frozenset[str]) -> list[Stamp]:
                 "cartoon" in key or "_drawing" in key,
                 sound if sound.is_file() and key.startswith(_SOUNDS) else None,
                 reading if reading.is_file() else None,
-                phrase,
+                thing if phrase == thing.replace(" ", "") else phrase,  # "mountaingoat" is said in two words
             )
         )
     return stamps
