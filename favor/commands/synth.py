@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--assets",
-        help="of real: folder for the packages it is made of, 0.7 GB (default: favor/real-world in the user's cache)",
+        help="of real: folder for the packages it is made of, 0.8 GB (default: favor/real-world in the user's cache)",
     )
     parser.add_argument(
         "--sounds", help="of real: ESC-50's checkout, or a folder of ESC-10's recordings named CLASS-FOLD-CLIP"

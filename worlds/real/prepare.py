@@ -43,7 +43,7 @@ def prepare(
     """The assets in `folder`, made if they are not there; a folder made without `sounds` or `digits` is made anew.
 
     Args:
-        folder: for packages, pictures, sounds and the index, some 0.7 GB.
+        folder: for packages, pictures, sounds and the index, some 0.8 GB.
         say: is told of each step, and at the end how many things there are.
         sounds: folder of ESC-10's recordings; fold 4 is kept for tests.
         digits: folder of spoken digits, for tests.
