@@ -70,7 +70,7 @@ class Pool:
         return tuple(thing for thing in self.sounds if thing in self.pictures)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # hashed as an object: `pool` is asked for each scene
 class Assets:
     """The index, and free English sentences with the part of each."""
 
@@ -151,12 +151,6 @@ class Assets:
             f"  {len(self.sentences):5d} free sentences",
         ]
         return "\n".join(lines)
-
-
-@cache
-def load_assets(folder: str) -> Assets:
-    """The index of a folder, read once by a process."""
-    return Assets.load(folder)
 
 
 @cache

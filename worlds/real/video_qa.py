@@ -127,7 +127,7 @@ class VideoQaScene(ClipScene):
 
 
 def timeline(clip: Clip) -> str:
-    """All that is shown and heard, in its order: "a key and the word 'door', a pear, two dice and a dog"."""
+    """All that is shown and heard, in its order: "a key with the word 'door', then a pear"."""
     parts = []
     for segment in clip.segments:
         event = clip.heard_in(segment)
