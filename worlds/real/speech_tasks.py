@@ -33,7 +33,8 @@ class AsrScene(Sounding, RealScene):
     def _sample(cls, draw: Draw) -> Self:
         rng = draw.rng
         if draw.split == "people":
-            reading = rng.choice(draw.pool.readings)
+            origin = draw.balanced(sorted({one.origin for one in draw.pool.readings}))  # names as often as digits
+            reading = rng.choice([one for one in draw.pool.readings if one.origin == origin])
             return cls(*draw.base, (draw.read(reading),), draw.noise(), reading.thing)
         if rng.random() < 0.25:
             thing = rng.choice(draw.pool.named)
