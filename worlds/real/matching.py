@@ -108,7 +108,11 @@ class AvmScene(RealScene):
         heard, answer = self.events[0].name, "Yes" if self.matches else "No"
         extra = {"source": "video" if self.medium == "video" else "still", "heard": heard}
         asked = [single(f"avm_{self.medium}", "both", question, answer, extra=extra)]
+        plain = (
+            "Does what is said match what is shown?" if self.medium == "image" else "Does the sound match the picture?"
+        )
         lessons = [
+            lesson("avm_plain", "both", plain, answer),
             lesson("avm_seen", "visual", "What is shown?", " and ".join(a(sprite.thing) for sprite in self.sprites)),
             lesson("avm_heard", "audio", "What is said?" if self.medium == "image" else "What do you hear?", heard),
         ]
