@@ -9,13 +9,25 @@ import pytest
 
 from favor.aveb_prompts import AVEB_PROMPTS
 from favor.cli import main
+from favor.evaluation.metrics import METRICS
 from favor.evaluation.readers.own_data import read_samples
+from favor.evaluation.tasks import TASKS as AVEB_TASKS
 from favor.processing import load_media
 from favor.trainers.manifest import load_manifest
 from favor.worlds.real.assets import Assets
 from favor.worlds.real.dataset import EXTRA_SCENES, TASK_SCENES, write_split
 
 TASKS = (*TASK_SCENES, *EXTRA_SCENES)
+METRIC_OF = {  # one that needs no other programs, and its best value; others by `qa_accuracy`
+    **{
+        "asr": ("wer", 0),
+        "asr_free": ("wer", 0),
+        "avsr": ("wer", 0),
+        "ocr": ("aveb_ocr", 1),
+        "isqa": ("aveb_isqa", 1),
+    },
+    **{"video_qa": ("aveb_choice", 1), "avssd": ("class_match", 1), "avm": ("yes_no", 1), "vqa": ("gqa_accuracy", 1)},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -63,8 +75,25 @@ def test_every_task_is_rendered_and_read_by_training(assets: Assets, tmp_path: P
 def test_tests_are_read_by_the_benchmark(assets: Assets, tmp_path: Path) -> None:
     render(assets, tmp_path, "test", ",".join(TASKS), count=3)
     for task in TASKS:
-        samples = list(read_samples(tmp_path / f"{task}.jsonl", None))
+        read = AVEB_TASKS[task].read_samples if task in AVEB_TASKS else read_samples
+        samples = list(read(tmp_path / f"{task}.jsonl", None))
         assert len(samples) >= 3 and all(sample.references for sample in samples), task
+        assert all(Path(path).is_file() for sample in samples for path in sample.media.values())
+        answers = [sample.references[0] for sample in samples]
+        name, best = METRIC_OF.get(task, ("qa_accuracy", 1))
+        metric = METRICS[name]
+        assert metric.aggregate(metric.sample_statistics(samples, answers)) == best, task
+        wrong = metric.aggregate(metric.sample_statistics(samples, ["unsaid"] * len(samples)))
+        assert wrong >= 1 if best == 0 else wrong == 0, task
+
+
+def test_any_word_of_a_name_is_right_and_another_name_is_not(assets: Assets, tmp_path: Path) -> None:
+    render(assets, tmp_path, "test", "name_picture", count=4)
+    samples = list(read_samples(tmp_path / "name_picture.jsonl", None))
+    metric = METRICS["qa_accuracy"]
+    for answer in (lambda sample: f"a {sample.references[0]}.", lambda sample: sample.references[-1]):
+        assert metric.aggregate(metric.sample_statistics(samples, [answer(sample) for sample in samples])) == 1
+    assert metric.aggregate(metric.sample_statistics(samples, ["a tapir"] * len(samples))) == 0
 
 
 def test_people_speak_in_their_split(assets: Assets, tmp_path: Path) -> None:
