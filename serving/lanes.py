@@ -1,8 +1,8 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Lanes: threads that do one kind of work for all clients, whose jobs are taken in turn, one of each client.
 
-A lane does not know what a job does. Jobs that must be bounded from outside can be handed to processes: each of the
-lane's threads then begins with one of its own (`begin`), and waits for it.
+A lane does not know what a job does. What must be bounded from outside, such as decoding, a job hands to a process
+(`DecodingWorkers`) and waits for it.
 """
 
 import logging
