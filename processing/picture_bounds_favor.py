@@ -99,7 +99,9 @@ def _check_tiles(image: Image.Image, name: str, limits: MediaLimits) -> None:
     across, down = -(-image.width // max(width, 1)), -(-image.height // max(length, 1))
     pixels = across * width * down * length
     bits = tags.get(BITS)
-    bits = sum(bits) if isinstance(bits, tuple) and len(bits) > 1 else _number(bits) * (_number(tags.get(SAMPLES)) or 1)
+    bits = (
+        sum(bits) if isinstance(bits, tuple) and len(bits) > 1 else _number(bits) * (_number(tags.get(SAMPLES)) or 1)
+    )
     pixels = pixels * max(bits, USUAL_BITS) // USUAL_BITS
     what = f"{name} has {across} x {down} tiles of {width} x {length} and {bits} bits, the work of {pixels} pixels"
     limits.check("max_pixels", pixels, what)

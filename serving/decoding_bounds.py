@@ -18,7 +18,7 @@ from pathlib import Path
 
 OPEN_FILES = 16
 WORST_CHOICE = "1000"  # for the kernel, when it must end a process for its memory
-LOWER_PRIORITY = 5  # decoding comes after answering
+LOWER_PRIORITY = 10  # decoding comes after answering
 CLONE_THREAD, CLONE_NEWUSER, CLONE_NEWNET = 0x10000, 0x10000000, 0x40000000
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 1, 38, 22, 2
 ALLOW, KILL, REFUSE = 0x7FFF0000, 0x80000000, 0x00050000  # REFUSE | errno
@@ -39,7 +39,13 @@ class _Calls:
     """
 
     def __init__(self, audit: int, clone: int, openat: int, legacy_open: int | None, refused: tuple[int, ...]):
-        self.audit, self.clone, self.openat, self.legacy_open, self.refused = audit, clone, openat, legacy_open, refused
+        self.audit, self.clone, self.openat, self.legacy_open, self.refused = (
+            audit,
+            clone,
+            openat,
+            legacy_open,
+            refused,
+        )
         self.clone3, self.openat2 = 435, 437
 
 

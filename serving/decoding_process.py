@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import warnings
+from typing import BinaryIO
 
 import torch
 from PIL import Image
@@ -113,7 +114,7 @@ def _answer(channel: socket.socket, request: DecodeRequest, descriptor: int) -> 
     send_clip(channel, clip, [str(warning.message) for warning in told if warning.category is UserWarning])
 
 
-def _bound_time(file: io.BufferedReader, request: DecodeRequest, limits: MediaLimits) -> None:
+def _bound_time(file: BinaryIO, request: DecodeRequest, limits: MediaLimits) -> None:
     """A picture's decoder cannot be interrupted, so that it gets the time of the largest one; a film all of it."""
     still = False
     file.seek(0)

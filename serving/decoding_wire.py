@@ -100,7 +100,7 @@ def send_clip(channel: socket.socket, clip: MediaClip, warnings: Sequence[str]) 
     _send_head(channel, head)
     for array in (clip.frames, clip.frame_times, clip.audio):
         if array is not None and array.size:
-            channel.sendall(memoryview(np.ascontiguousarray(array)).cast("B"))
+            channel.sendall(np.ascontiguousarray(array).view(np.uint8).data)
 
 
 def send_error(channel: socket.socket, kind: str, message: str) -> None:
@@ -149,7 +149,7 @@ def receive_answer(channel: socket.socket, request: DecodeRequest, deadline: flo
         raise BrokenAnswer("no fields of a clip") from problem
     for array in (frames, times, audio):
         if array is not None and array.size:
-            _read_into(channel, memoryview(array).cast("B"), deadline)
+            _read_into(channel, array.reshape(-1).view(np.uint8).data, deadline)
     return DecodeAnswer(MediaClip(frames, times, audio, request.sampling_rate, duration, still), told)
 
 

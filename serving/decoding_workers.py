@@ -97,7 +97,12 @@ class DecodingWorkers:
         self._start()
 
     def load_media(
-        self, source: MediaSource, fps: float = 2.0, start: float | None = None, end: float | None = None, **options: Any
+        self,
+        source: MediaSource,
+        fps: float = 2.0,
+        start: float | None = None,
+        end: float | None = None,
+        **options: Any,
     ) -> MediaClip:
         """As `load_media`, whose arguments it takes and whose errors it raises.
 
@@ -162,8 +167,9 @@ class DecodingWorkers:
     def _error(self, why: str, name: str, status: int, limits: MediaLimits) -> MediaError:
         if why == "time":
             return MediaLimitError(
-                f"{name} was given up: decoding it takes more time than max_decode_seconds={limits.max_decode_seconds:g}"
-                f" or max_pixels={limits.max_pixels} allow. Save it again in a plain format."
+                f"{name} was given up: decoding it takes more time than max_decode_seconds="
+                f"{limits.max_decode_seconds:g} or max_pixels={limits.max_pixels} allow. Save it again in a plain "
+                "format."
             )
         if why == "memory":
             return MediaLimitError(
@@ -202,7 +208,13 @@ class DecodingWorkers:
         environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
         environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in sys.path)
         environment["OMP_NUM_THREADS"] = environment["OPENBLAS_NUM_THREADS"] = "1"
-        command = [sys.executable, "-m", "favor.serving.decoding_process", str(theirs.fileno()), str(self.memory_bytes)]
+        command = [
+            sys.executable,
+            "-m",
+            "favor.serving.decoding_process",
+            str(theirs.fileno()),
+            str(self.memory_bytes),
+        ]
         with theirs:
             self._program = subprocess.Popen(
                 command,

@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> None:
     _check(arguments, api_key)
     limits = media_limits(arguments.media_limit)
 
-    from favor.serving.http_connections import MAX_CONNECTIONS, ConnectionBounds, allow_open_files, bounded_server
+    from favor.serving import http_connections as connections
     from favor.serving.http_server import ServerSettings, build_app
 
     name = arguments.name or model_name(arguments.model)
@@ -101,14 +101,15 @@ def run(arguments: argparse.Namespace) -> None:
     decoders = decoding_workers(arguments, arguments.media_workers)
     with _listen(arguments.host, arguments.port) as listener, decoders as processes:
         print("Loading the model ...", file=sys.stderr)
-        allow_open_files(2 * MAX_CONNECTIONS)
+        connections.allow_open_files(2 * connections.MAX_CONNECTIONS)
+        connections.share_the_interpreter()
         app = build_app(_engine(arguments, limits, processes), settings)
         port = listener.getsockname()[1]
         host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
         print(f"Serving {name} at http://{host}:{port}/v1", flush=True)
-        each = MAX_CONNECTIONS if arguments.proxy else MAX_CONNECTIONS // 2
-        bounds = ConnectionBounds(arguments.timeout, each=each)
-        bounded_server(app, bounds, arguments.proxy).run(sockets=[listener])
+        most = connections.MAX_CONNECTIONS
+        bounds = connections.ConnectionBounds(arguments.timeout, each=most if arguments.proxy else most // 2)
+        connections.bounded_server(app, bounds, arguments.proxy).run(sockets=[listener])
 
 
 def media_limits(given: list[str]) -> dict[str, float]:
@@ -142,9 +143,7 @@ def model_name(model: str | None) -> str:
     return Path(model).resolve().name if os.path.exists(model) else model
 
 
-def _engine(
-    arguments: argparse.Namespace, limits: dict[str, Any], decoders: "DecodingWorkers | None"
-) -> "ChatEngine":
+def _engine(arguments: argparse.Namespace, limits: dict[str, Any], decoders: "DecodingWorkers | None") -> "ChatEngine":
     from favor.model_loading import load_pipeline
     from favor.serving import ChatEngine
 

@@ -112,7 +112,15 @@ def test_a_picture_larger_than_a_gifs_screen_counts():
 
 @pytest.mark.parametrize(
     "kind, options",
-    [("ICO", {"sizes": [(256, 256)]}), ("ICNS", {}), ("JPEG2000", {}), ("PPM", {}), ("TGA", {}), ("PCX", {}), ("SGI", {})],
+    [
+        ("ICO", {"sizes": [(256, 256)]}),
+        ("ICNS", {}),
+        ("JPEG2000", {}),
+        ("PPM", {}),
+        ("TGA", {}),
+        ("PCX", {}),
+        ("SGI", {}),
+    ],
 )
 def test_other_formats_of_pillow_are_not_read(kind, options):
     with pytest.raises(MediaError):

@@ -2,6 +2,7 @@
 """Files decoded in processes of their own come out the same, and what overruns or dies there is one file's loss."""
 
 import base64
+import contextlib
 import io
 import json
 import os
@@ -152,7 +153,7 @@ if "favor.serving.decoding_process" in " ".join(sys.orig_argv):
         file.seek(-100, 2)
         _, marked, deed = file.read().rpartition(b"deed: ")
         if marked:
-            exec(deeds[deed.partition(b".")[0].decode()], {})
+            exec(deeds[deed.partition(b".")[0].decode()], dict())
         return real(file, *arguments, **options)
     media.load_media = load_media
 """
@@ -221,6 +222,7 @@ def test_pictures_have_the_time_of_the_largest_one():
 
 # What a process may not do
 
+
 @LINUX
 def test_a_process_reaches_nothing(doing, media_dir):
     with pytest.raises(MediaError) as error:
@@ -267,10 +269,8 @@ def test_nothing_stays_open(workers, media_dir):
         for number in range(6):
             if number == 2:
                 before = len(os.listdir("/proc/self/fd"))
-            try:
+            with contextlib.suppress(MediaError):
                 workers.load_media(source)
-            except MediaError:
-                pass
         assert len(os.listdir("/proc/self/fd")) <= before
 
 
