@@ -283,9 +283,7 @@ def main() -> None:
         killed = left_behind(scratch)
         with serving(folder / "media", scratch, arguments.model) as (target, process):
             again = asyncio.run(alone(target, bodies[:4]))
-        print(
-            "\n| server | slowest health check, s | failed ones | memory at first, at most, MB | of decoders | open files |"
-        )
+        print("\n| server | slowest health check, s | failed ones | MB at first, at most | of decoders | open files |")
         print("|---|---|---|---|---|---|")
         for row, (_, watched, _) in zip(("alone", "beside hostile ones"), results, strict=True):
             memory = f"{watched.memory[0]}, {max(watched.memory)}"
