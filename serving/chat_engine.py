@@ -9,7 +9,7 @@ turn. So nobody who asks about text or a known clip waits for the decoding of ot
 import copy
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -344,7 +344,7 @@ class ChatEngine:
         try:
             while batch := self._next_batch():
                 self.batches += 1
-                for left_over in self._generate(batch, self._ended, self._does_somebody_wait):
+                for left_over in self._generate(batch, self._ended, self._is_somebody_due):
                     self._set_aside(left_over)
         finally:  # whatever happened, nobody is to wait for what does not come
             with self._changed:
@@ -378,8 +378,9 @@ class ChatEngine:
                 question.begun = True
             return batch
 
-    def _does_somebody_wait(self) -> bool:
-        return bool(self._turns)
+    def _is_somebody_due(self, running: Sequence[Question], seconds: float) -> bool:
+        with self._changed:
+            return self._turns.are_due(running, seconds)
 
     def _set_aside(self, batch: list[Question]) -> None:
         with self._changed:
