@@ -206,6 +206,21 @@ def test_a_process_that_overruns_or_dies_costs_one_file(doing, media_dir, deed, 
     assert len(results) == 3 and workers.ended - before == {reason: 1} and workers.restarts == 0
 
 
+def test_a_decoder_that_nothing_interrupts_is_ended(workers):
+    """The bound that would refuse the file before is raised, so that libjpeg goes over 15,000 scans."""
+    data = io.BytesIO()
+    Image.new("L", (1024, 1024), 128).save(data, "JPEG", progressive=True)
+    content = data.getvalue()
+    last = content.rindex(b"\xff\xda")
+    scans = content[:last] + content[last:-2] * 15_000 + content[-2:]
+    limits = {"max_pixels": 1 << 30, "max_decode_seconds": 0.5}
+    before, started = workers.ended["time"], time.monotonic()
+    with pytest.raises(MediaLimitError, match="was given up: decoding it takes more time"):
+        workers.load_media(scans, media_limits=limits)
+    assert time.monotonic() - started < 10
+    assert workers.ended["time"] == before + 1
+
+
 def test_the_program_that_makes_processes_may_die(media_dir):
     with DecodingWorkers(2) as workers:
         workers.load_media(media_dir / "photo.png")
