@@ -1,9 +1,9 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """What it costs to decode a file in a process of its own, beside decoding it here; one after the other, many times.
 
-    python -m benchmarks.decoding               # a minute
+    python -m benchmarks.decoding               # a minute or two
 
-Files: a small picture, a sound of 10 s, a clip as favor-tiny is asked about, and a minute of 360p. Read at 2 Hz to
+Files: a small picture, a sound of 10 s, a clip as favor-tiny is asked about, and ten seconds of 360p. Read at 2 Hz to
 224 x 224, as paths and as bytes. Both ways decode with one thread; the processes are loaded before.
 """
 
@@ -31,18 +31,18 @@ from favor.serving import DecodingWorkers
 def make_files(folder: Path) -> dict[str, Path]:
     """The files by what they are."""
     random = np.random.default_rng(0)
-    picture, sound, minute = folder / "picture.jpg", folder / "sound.wav", folder / "minute.mp4"
+    picture, sound, film = folder / "picture.jpg", folder / "sound.wav", folder / "film.mp4"
     Image.fromarray(random.integers(0, 256, (480, 640, 3), np.uint8)).save(picture)
     with av.open(str(sound), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=16000, layout="mono")
         samples = av.AudioFrame.from_ndarray(random.integers(-9000, 9000, (1, 160_000), np.int16), "s16", "mono")
         samples.sample_rate = 16000
         container.mux(stream.encode(samples))
-    make_clip(minute, 360, 60)
+    make_clip(film, 360, 10)
     command = [sys.executable, "-m", "favor", "synth", str(folder / "mini"), "--count", "4", "--seed", "7"]
     subprocess.run(command, check=True, capture_output=True)
     clip = sorted((folder / "mini").rglob("*.mp4"))[0]
-    return {"picture, 640 x 480": picture, "sound, 10 s": sound, "clip of AVEB-mini": clip, "360p, 60 s": minute}
+    return {"picture, 640 x 480": picture, "sound, 10 s": sound, "clip of AVEB-mini": clip, "360p, 10 s": film}
 
 
 def processor_seconds() -> float:
