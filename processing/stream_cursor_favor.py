@@ -19,6 +19,7 @@ from .media_container_favor import open_container, pick_stream, unknown_codec
 from .media_limits_favor import DamageReport
 from .media_truncation_favor import is_one_segment
 from .packet_selection_favor import DECODE, DROP, PacketSelection
+from .picture_bounds_favor import START_OF_SCAN, check_scans
 from .picture_track_favor import ROUNDING, TimeGrid
 
 SEEK_MARGIN = 2.0  # seconds decoded before `start`, so that the sound decoder has settled
@@ -275,6 +276,9 @@ class StreamCursor:
             count += 1
             if self.stream.type == "video":
                 self.damage.limits.check("max_source_frames", count, f"{name} has more than {count - 1} pictures")
+            if self.codec.name == "mjpeg" and packet.size:  # one call of the decoder, which nothing interrupts
+                scans, pixels = bytes(packet).count(START_OF_SCAN), self.codec.width * self.codec.height
+                check_scans(scans, pixels, f"A picture of {name}", self.damage.limits)
             stamp = packet.pts if packet.pts is not None else packet.dts
             if stamp is not None:
                 self.time = self._seconds(stamp)

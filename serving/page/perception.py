@@ -74,7 +74,7 @@ def perceive(
     Raises:
         ValueError: if the file is no media, damaged, or beyond a bound.
     """
-    kind = processor.media_kind(file)
+    kind = processor.media_kind(file, media_limits=media_limits)
     source = ItemSource(kind, str(file), own_sound=with_sound)
     inputs, (tokens,) = processor.media_inputs([processor.load_item(source, media_limits=dict(media_limits or {}))])
     pictures, shown, drawn_every = _pictures(processor, inputs)
