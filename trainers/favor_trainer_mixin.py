@@ -93,6 +93,14 @@ class FavorTrainerMixin:
         """Whether DeepSpeed shards the weights module by module."""
         return self.is_deepspeed_enabled and self.accelerator.state.deepspeed_plugin.zero_stage == 3
 
+    def check_whole_encoders(self) -> None:
+        """Raises `ValueError` where the encoders' weights are sharded, and only a whole forward gathers them."""
+        if self.is_fsdp_enabled or self.is_zero3:
+            raise ValueError(
+                "With FSDP or ZeRO-3 the encoders cannot run by themselves, once for several answers: keep their "
+                "states (encode_prompts, or cache_encoder_states: true in a recipe), or use ddp.yaml."
+            )
+
     def get_batch_samples(self, epoch_iterator, num_batches, device):
         """As inherited; also counts the step's windows (or items), over all micro-batches and processes."""
         batches, num_items_in_batch = super().get_batch_samples(epoch_iterator, num_batches, device)

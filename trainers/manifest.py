@@ -128,15 +128,18 @@ def normalise_sample(
     return row | cast(Sample, described)
 
 
-def plain_messages(messages: object, where: str) -> list[Turn]:
+def plain_messages(messages: object, where: str, answered: bool = True) -> list[Turn]:
     """Turns with string contents; lists of text blocks, as transformers writes them, are joined as its template does.
+
+    Args:
+        answered: whether an assistant must say something.
 
     Raises `BadSampleError` (a `ValueError`) if there is nothing to read or nothing to learn.
     """
     if not isinstance(messages, (list, tuple)) or not messages:
         raise BadSampleError("malformed", "`messages` must be a non-empty list of turns.", where)
     plain: list[Turn] = [{"role": turn_role(turn, where), "content": turn_text(turn, where)} for turn in messages]
-    if not any(turn["role"] == "assistant" and turn["content"].strip() for turn in plain):
+    if answered and not any(turn["role"] == "assistant" and turn["content"].strip() for turn in plain):
         raise BadSampleError(
             "no answer", "no assistant turn with text, so there is nothing to learn; add the answer.", where
         )
