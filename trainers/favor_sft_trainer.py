@@ -190,9 +190,12 @@ class SamplerEpochs(TrainerCallback):
 
 
 def lora_config(
-    rank: int = LoraSettings.rank, alpha: int = LoraSettings.alpha, dropout: float = LoraSettings.dropout
+    rank: int = LoraSettings.rank,
+    alpha: int = LoraSettings.alpha,
+    dropout: float = LoraSettings.dropout,
+    connector: bool = LoraSettings.connector,
 ) -> "LoraConfig":
-    """The paper's LoRA: rank 32 on the LLM's attention projections; the connector is trained in full."""
+    """The paper's LoRA: rank 32 on the LLM's attention projections; the connector is trained in full, or frozen."""
     from peft import LoraConfig
 
     return LoraConfig(
@@ -200,7 +203,7 @@ def lora_config(
         lora_alpha=alpha,
         lora_dropout=dropout,
         target_modules=LORA_TARGET_MODULES,
-        modules_to_save=["connector"],
+        modules_to_save=["connector"] if connector else None,
         task_type="CAUSAL_LM",
     )
 

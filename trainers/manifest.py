@@ -110,6 +110,17 @@ def normalise_sample(
         sample |= released_sample(turns, sample.pop("image_name", None), where)
     check_manifest_keys(sample, where)
     row: Sample = {"messages": plain_messages(sample.get("messages"), where)}
+    row |= media_columns(sample, manifest, where, check_files, hub)
+    check_sample_columns(row)
+    described = {key: str(sample[key]) if key == "id" else sample[key] for key in DESCRIPTIVE_KEYS if key in sample}
+    return row | cast(Sample, described)
+
+
+def media_columns(
+    sample: Mapping[str, object], manifest: Path, where: str, check_files: bool = True, hub: HubSplit | None = None
+) -> Sample:
+    """A line's media as absolute paths, or addresses of the Hub; whether a video is heard; and the line's name."""
+    row: Sample = {}
     for kind in MEDIA_KINDS:
         value = sample.get(kind)
         if value is not None and not isinstance(value, str):
@@ -123,9 +134,7 @@ def normalise_sample(
             raise ValueError(f"{where}: {kind} file {value} does not exist beside the manifest.")
     row["use_own_audio"] = not ("audio" in sample and sample["audio"] is None)
     row["origin"] = where
-    check_sample_columns(row)
-    described = {key: str(sample[key]) if key == "id" else sample[key] for key in DESCRIPTIVE_KEYS if key in sample}
-    return row | cast(Sample, described)
+    return row
 
 
 def plain_messages(messages: object, where: str, answered: bool = True) -> list[Turn]:

@@ -68,9 +68,9 @@ def prompt_chat(row: Mapping[str, Any]) -> list[dict]:
         turns = list(row.get("messages") or ())
         while turns and isinstance(turns[-1], Mapping) and turns[-1].get("role") == "assistant":
             turns.pop()
-    if isinstance(turns, str):
+    if isinstance(turns, str) and turns.strip():
         turns = [{"role": "user", "content": turns}]
-    if not turns:
+    if not turns or isinstance(turns, str):
         raise BadSampleError("malformed", "a row needs `prompt`, a question or turns, or `messages`.", where)
     chat = media_turns(turns, {**row, "origin": where}, answered=False)
     if chat[-1]["role"] == "assistant":
@@ -84,12 +84,15 @@ def answer_turns(answer: object, name: str, where: str) -> list[dict]:
     if has_media_blocks(turns):
         raise BadSampleError("malformed", f"`{name}` holds media; they belong into `prompt`.", where)
     asked = {"role": "user", "content": "?"}  # for the check alone: a chat has a user
-    read = media_turns([asked, *(turns if isinstance(turns, (list, tuple)) else [turns])], {"origin": where})[1:]
+    given = turns if isinstance(turns, (list, tuple)) else [turns]
+    read = media_turns([asked, *given], {"origin": where}, answered=False)[1:]
     others = [turn["role"] for turn in read if turn["role"] != "assistant"]
     if others:
         raise BadSampleError(
             "malformed", f"`{name}` holds a turn of {others[0]}; it is what the assistant says.", where
         )
+    if not any(turn["content"].strip() for turn in read):
+        raise BadSampleError("malformed", f"`{name}` says nothing.", where)
     return read
 
 
