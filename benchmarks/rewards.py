@@ -31,6 +31,7 @@ PARTITIONS = ((0, 1), (0, 2), (0, 3))  # the rewarded pairs of seeds 0, 1, 2; th
 WAYS = ("two held-out pairs", "trained pairs")
 TASKS = "vqa,isqa"
 RL_FAMILIES = tuple(f"{task}_{kind}" for task in ("vqa", "isqa") for kind in ("colour", "shape", "relation", "exists"))
+A_TASK = 150  # scored questions of each task of the split `test`
 BATCH = 64
 RESAMPLES = 1000
 
@@ -78,6 +79,7 @@ def load_split(folder: Path, name: str, count: int, seed: int, tasks: str, model
     if not (folder / f"{name}.jsonl").is_file():
         write_split(folder, name, count, seed, tasks, workers=1, progress=False, prompts=AVEB_PROMPTS)
     rows = load_manifest(folder / f"{name}.jsonl")
+    rows = rows.select(chosen_rows(rows, tasks))
     lines = (folder / f"{name}_scenes.jsonl").read_text(encoding="utf-8").splitlines()
     truths = {scene["scene"]: scene["ground_truth"] for scene in map(json.loads, lines)}
     pairs, shown = [], []
@@ -92,6 +94,18 @@ def load_split(folder: Path, name: str, count: int, seed: int, tasks: str, model
         model, processor, rows, cache_dir=folder / "states", dtype="float32", workers=0, progress=False
     )
     return Split(rows, states, pairs, shown)
+
+
+def chosen_rows(rows: Any, tasks: str) -> list[int]:
+    """Of stills, the questions that are rewarded or scored; of everything, so many of each task, spread evenly."""
+    if tasks == TASKS:
+        return [number for number, family in enumerate(rows["family"]) if family in RL_FAMILIES]
+    by_task: dict[str, list[int]] = defaultdict(list)
+    for number, task in enumerate(rows["task"]):
+        by_task[task].append(number)
+    return sorted(
+        n for numbers in by_task.values() for n in random.Random(0).sample(numbers, min(A_TASK, len(numbers)))
+    )
 
 
 def train(split: Split, chosen: Sequence[int], seed: int, options: argparse.Namespace) -> Any:
@@ -210,8 +224,7 @@ def study(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         tested = [pair for pair in pairs if pair not in rewarded]
         for way in options.ways:
             split = splits["rewarded" if way == WAYS[0] else "plain"]
-            families = [row["family"] in RL_FAMILIES for row in split.rows]
-            chosen = [n for n, shown in enumerate(split.shown) if families[n] and not shown & set(tested)]
+            chosen = [n for n, shown in enumerate(split.shown) if not shown & set(tested)]
             trainer = train(split, chosen, seed, options)
             after = {name: right_answers(trainer, splits[name]) for name in scored}
             logged = [entry for entry in trainer.state.log_history if "reward" in entry]
@@ -249,7 +262,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="keeps the rendered stills and their states")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--scenes", type=int, default=1200, help="stills of each task to train on")
+    parser.add_argument("--scenes", type=int, default=600, help="stills of each task to train on")
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--batch-size", type=int, default=64, help="answers a step")
     parser.add_argument("--answers", type=int, default=8, help="to each question")

@@ -1,7 +1,6 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Rewards by name: AVEB's metrics of single answers, as functions that `FavorGRPOTrainer` takes."""
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -44,8 +43,12 @@ def reward_function(name: str) -> RewardFunction:
         )
     from favor.evaluation.metrics import METRICS
 
-    reward = functools.partial(score_answers, METRICS[REWARDS[name]])
-    reward.__name__ = name  # type: ignore[attr-defined]  # how TRL names it in logs
+    metric = METRICS[REWARDS[name]]
+
+    def reward(completions: Sequence[Any], **columns: Any) -> list[float | None]:
+        return score_answers(metric, completions, **columns)
+
+    reward.__name__ = name  # how TRL names it in logs
     return reward
 
 

@@ -3,6 +3,7 @@
 
 import functools
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 
 import torch
 from accelerate.utils import send_to_device
+from transformers import TrainerCallback
 from trl import GRPOTrainer
 from trl.models import unwrap_model_for_generation
-from trl.trainer.utils import add_fused_lm_head, pad
+from trl.trainer.utils import RepeatSampler, add_fused_lm_head, pad
 
 from .encoder_cache import EncodedCollator, join_states
 from .favor_grpo_config import FavorGRPOConfig
@@ -37,6 +39,16 @@ class AskedPrompt:
 
     input_ids: list[int]
     states: list[ItemStates]
+
+
+class EpochOrder(TrainerCallback):
+    """Gives a sampler of TRL the epoch's random numbers; a new one would begin with those of the first epoch."""
+
+    def __init__(self, sampler: RepeatSampler, seed: int):
+        self.sampler, self.seed = sampler, seed
+
+    def on_epoch_begin(self, args, state, control, **kwargs) -> None:
+        self.sampler.generator.manual_seed(self.seed + math.floor(round(state.epoch or 0, 6)))
 
 
 class FavorGRPOTrainer(FavorTrainerMixin, GRPOTrainer):
@@ -97,6 +109,7 @@ class FavorGRPOTrainer(FavorTrainerMixin, GRPOTrainer):
         finally:
             args.beta = beta
         self.beta = beta
+        self.check_enough_prompts()
         check_encoders_frozen(self.model)
         check_muon(self)
         if reference is not None:
@@ -104,6 +117,16 @@ class FavorGRPOTrainer(FavorTrainerMixin, GRPOTrainer):
         if args.disable_dropout:
             switch_dropout_off(self.model, self.ref_model)
         self.hook_backbone()
+
+    def check_enough_prompts(self) -> None:
+        """Raises `ValueError` for fewer rows than are asked at once: TRL drops what fills no batch, here all."""
+        asked = self.args.generation_batch_size // self.num_generations
+        if hasattr(self.train_dataset, "__len__") and len(self.train_dataset) < asked:
+            raise ValueError(
+                f"{asked} prompts are asked at once (generation_batch_size {self.args.generation_batch_size} / "
+                f"num_generations {self.num_generations}), but the data has {len(self.train_dataset)} rows, so "
+                "that no step could be made: make batches smaller, or give more rows."
+            )
 
     def start_reference(self, reference: torch.nn.Module) -> None:
         """Makes a model the reference, as TRL does with what it loads."""
@@ -115,6 +138,13 @@ class FavorGRPOTrainer(FavorTrainerMixin, GRPOTrainer):
                 "train a LoRA, or set beta to 0."
             )
         self.ref_model = self.accelerator.prepare_model(reference, evaluation_mode=True)
+
+    def _get_train_sampler(self, dataset=None):
+        """As inherited, but each epoch's order follows from the epoch alone, so that a resumed run has it, too."""
+        sampler = super()._get_train_sampler(dataset)
+        if self.shuffle_dataset:
+            self.add_callback(EpochOrder(sampler, self.args.seed))
+        return sampler
 
     # From rows to prompts
 
@@ -228,7 +258,8 @@ class FavorGRPOTrainer(FavorTrainerMixin, GRPOTrainer):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """As inherited; answers with their rewards go to `samples.jsonl`, too."""
-        if self.args.should_save and self.args.logged_answers and self._logs["prompt"]:
+        answered = self._logs["prompt"] and ("loss" in logs or "eval_loss" in logs)  # not the summary at the end
+        if self.args.should_save and self.args.logged_answers and answered:
             split = "train" if self.model.training else "eval"
             with open(Path(self.args.output_dir) / "samples.jsonl", "a", encoding="utf-8") as file:
                 for entry in self.last_answers(self.args.logged_answers):
