@@ -30,7 +30,8 @@ from typing import Any
 PARTITIONS = ((0, 1), (0, 2), (0, 3))  # the rewarded pairs of seeds 0, 1, 2; the other two are tested
 WAYS = ("two held-out pairs", "trained pairs")
 TASKS = "vqa,isqa"
-RL_FAMILIES = tuple(f"{task}_{kind}" for task in ("vqa", "isqa") for kind in ("colour", "shape", "relation", "exists"))
+KINDS = ("colour", "shape", "relation", "exists")
+ASKED_FAMILIES = (*(f"{task}_{kind}" for task in ("vqa", "isqa") for kind in KINDS), "ic")  # of stills
 A_TASK = 150  # scored questions of each task of the split `test`
 BATCH = 64
 RESAMPLES = 1000
@@ -98,8 +99,8 @@ def load_split(folder: Path, name: str, count: int, seed: int, tasks: str, model
 
 def chosen_rows(rows: Any, tasks: str) -> list[int]:
     """Of stills, the questions that are rewarded or scored; of everything, so many of each task, spread evenly."""
-    if tasks == TASKS:
-        return [number for number, family in enumerate(rows["family"]) if family in RL_FAMILIES]
+    if tasks != "all":
+        return [number for number, family in enumerate(rows["family"]) if family in ASKED_FAMILIES]
     by_task: dict[str, list[int]] = defaultdict(list)
     for number, task in enumerate(rows["task"]):
         by_task[task].append(number)
@@ -151,15 +152,22 @@ def train(split: Split, chosen: Sequence[int], seed: int, options: argparse.Name
 
 def right_answers(trainer: Any, split: Split) -> list[bool]:
     """Whether each question is answered with the reference's words, greedily."""
-    import torch
-
     from favor.rewards import reward_function
+
+    said = answers(trainer, split, range(len(split.rows)))
+    scores = reward_function("exact_match")(completions=said, messages=split.rows["messages"])
+    return [score == 1.0 for score in scores]
+
+
+def answers(trainer: Any, split: Split, places: Sequence[int], **sampling: Any) -> list[str]:
+    """What the model of a `FavorGRPOTrainer` says to these rows; greedily, unless `sampling` says how."""
+    import torch
 
     model, tokenizer = trainer.unwrapped_favor().eval(), trainer.processing_class.tokenizer
     trainer.encoder_states = split.states
-    said = []
-    for start in range(0, len(split.rows), BATCH):
-        asked = [trainer.ask(split.rows[number]) for number in range(start, min(start + BATCH, len(split.rows)))]
+    said: list[str] = []
+    for start in range(0, len(places), BATCH):
+        asked = [trainer.ask(split.rows[number]) for number in places[start : start + BATCH]]
         longest = max(len(prompt.input_ids) for prompt in asked)
         ids = [[tokenizer.pad_token_id] * (longest - len(p.input_ids)) + p.input_ids for p in asked]
         mask = [[0] * (longest - len(p.input_ids)) + [1] * len(p.input_ids) for p in asked]
@@ -167,13 +175,12 @@ def right_answers(trainer: Any, split: Split) -> list[bool]:
             tokens = model.generate(
                 input_ids=torch.tensor(ids),
                 attention_mask=torch.tensor(mask),
-                do_sample=False,
                 max_new_tokens=96,
+                **(sampling or {"do_sample": False}),
                 **trainer.media_of(asked),
             )
         said += tokenizer.batch_decode(tokens[:, longest:], skip_special_tokens=True)
-    scores = reward_function("exact_match")(completions=said, messages=split.rows["messages"])
-    return [score == 1.0 for score in scores]
+    return [text.strip() for text in said]
 
 
 def groups_of(split: Split, rewarded: Sequence[tuple[str, str]], tested: Sequence[tuple[str, str]], of: str) -> dict:
