@@ -1,5 +1,5 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""DPO of favor-tiny on its own captions, of which those with fewer wrong details are preferred: what it does to others.
+"""DPO of favor-tiny on its own captions, of which those with fewer wrong details are preferred.
 
     python -m benchmarks.preferences --out docs/preferences.json            # three seeds
     python -m benchmarks.preferences --pairs data/pairs/pairs.jsonl         # the pairs alone, for a recipe
@@ -46,10 +46,9 @@ def make_pairs(trainer: Any, split: Split, places: Sequence[int], seed: int) -> 
     rows = []
     for number, place in enumerate(places):
         captions = said[number * SAMPLED : (number + 1) * SAMPLED]
-        ranked = sorted(
-            (caption for caption in captions if caption), key=lambda c: wrong_details(c, split.shown[place])
-        )
-        if not ranked or wrong_details(ranked[0], split.shown[place]) == wrong_details(ranked[-1], split.shown[place]):
+        wrong = {caption: wrong_details(caption, split.shown[place]) for caption in captions if caption}
+        ranked = sorted(wrong, key=wrong.__getitem__)
+        if not ranked or wrong[ranked[0]] == wrong[ranked[-1]]:
             continue
         turns = split.rows[place]["messages"][:-1]
         row = {name: value for name, value in split.rows[place].items() if name != "messages"}
@@ -127,13 +126,10 @@ def study(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         trainer = prefer(pairs, splits["captions"], seed, options)
         answerer.unwrapped_favor().load_state_dict(trainer.unwrapped_favor().state_dict())
         after, right_after = wrong(), right_answers(answerer, splits["test"])
-        groups = {
-            "new stills with pairs in training": [
-                n for n, s in enumerate(new.shown) if s & set(trained_on) and not s & set(tested)
-            ],
-            "new stills with pairs never trained on": [n for n, s in enumerate(new.shown) if s & set(tested)],
-            "new stills of trained pairs alone": [n for n, s in enumerate(new.shown) if not s & set(looks)],
-        }
+        groups: dict[str, list[int]] = {}
+        for number, still in enumerate(new.shown):
+            kind = "never trained on" if still & set(tested) else "of this training" if still & set(looks) else "known"
+            groups.setdefault(f"new stills, pairs {kind}", []).append(number)
         run: dict[str, Any] = {"seed": seed, "trained on": trained_on, "tested": tested, "pairs": len(pairs)}
         logged = [entry for entry in trainer.state.log_history if "rewards/accuracies" in entry]
         run["margins"] = [round(entry["rewards/margins"], 3) for entry in logged]

@@ -32,7 +32,7 @@ WAYS = ("two held-out pairs", "trained pairs")
 TASKS = "vqa,isqa"
 KINDS = ("colour", "shape", "relation", "exists")
 ASKED_FAMILIES = (*(f"{task}_{kind}" for task in ("vqa", "isqa") for kind in KINDS), "ic")  # of stills
-A_TASK = 150  # scored questions of each task of the split `test`
+A_TASK = 60  # scored questions of each task of the split `test`
 BATCH = 64
 RESAMPLES = 1000
 
@@ -270,7 +270,7 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--scenes", type=int, default=600, help="stills of each task to train on")
-    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--batch-size", type=int, default=64, help="answers a step")
     parser.add_argument("--answers", type=int, default=8, help="to each question")
     parser.add_argument("--learning-rate", type=float, default=1e-4)
