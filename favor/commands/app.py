@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
 
         print("Loading the model ...", file=sys.stderr)
         pipe = load_pipeline(arguments.model)
-        set_media_options(pipe, arguments)
+        set_media_options(pipe, arguments.on_error)
         engine = ChatEngine(pipe, media_limits=MEDIA_LIMITS)
         sessions = Sessions(Path(folder) / "clips", pipe.processor, MEDIA_LIMITS)
         examples = render_examples(Path(folder) / "examples")

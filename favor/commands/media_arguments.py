@@ -20,7 +20,7 @@ def add_media_arguments(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def set_media_options(pipe: "VideoTextToTextPipeline", arguments: argparse.Namespace) -> None:
-    """Makes the command line's options those of everything that the pipeline's processor reads."""
-    if arguments.on_error is not None:
-        pipe.processor.media_options = {**pipe.processor.media_options, "on_error": arguments.on_error}
+def set_media_options(pipe: "VideoTextToTextPipeline", on_error: str | None) -> None:
+    """Makes the command line's option that of everything that the pipeline's processor reads."""
+    if on_error is not None:
+        pipe.processor.media_options = {**pipe.processor.media_options, "on_error": on_error}

@@ -145,7 +145,7 @@ def _engine(arguments: argparse.Namespace, limits: dict[str, Any]) -> "ChatEngin
     from favor.serving import ChatEngine
 
     pipe = load_pipeline(arguments.model)
-    set_media_options(pipe, arguments)
+    set_media_options(pipe, arguments.on_error)
     return ChatEngine(
         pipe,
         cache_bytes=int(arguments.cache_mb * MEBIBYTE),

@@ -31,12 +31,12 @@ def test_many_turns_are_vicunas(processor, clip_path):
         {"role": "assistant", "content": [{"type": "text", "text": "A beep."}]},
     ]
     expected = (
-        "<s>Be brief.\nUSER: <Img><video></Img> What is seen?\nASSISTANT:A flash.</s>"
-        "USER: And heard?\nASSISTANT:A beep.</s>"
+        "<s>Be brief.\nUSER: <Img><video></Img> What is seen?\nASSISTANT: A flash.</s>"
+        "USER: And heard?\nASSISTANT: A beep.</s>"
     )
     assert processor.apply_chat_template(chat) == expected
     prompt = processor.apply_chat_template(chat[:-1], add_generation_prompt=True)
-    assert prompt == expected.removesuffix("A beep.</s>")
+    assert prompt == expected.removesuffix(" A beep.</s>")
     assert processor.apply_chat_template(chat[:-1]) == prompt.removesuffix("ASSISTANT:")
 
 
@@ -129,7 +129,7 @@ def test_assistant_mask_covers_the_answers_only(processor, clip_path, wav_path):
     )
     masks = torch.as_tensor(inputs["assistant_masks"]).bool()
     answers = [processor.decode(ids[mask]) for ids, mask in zip(inputs["input_ids"], masks, strict=True)]
-    assert answers == ["First answer.</s>Second.</s>", "First answer.</s>"]
+    assert answers == [" First answer.</s> Second.</s>", " First answer.</s>"]
 
 
 def test_lists_without_return_tensors(processor, clip_path):
