@@ -14,7 +14,6 @@ the stills of this training, and two are in none.
 import argparse
 import json
 import os
-import platform
 import re
 import statistics
 import tempfile
@@ -22,7 +21,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from .rewards import PARTITIONS, Split, answers, held_out_pairs, interval, load_split, right_answers, train
+from .rewards import PARTITIONS, Split, answers, held_out_pairs, interval, load_split, right_answers, train, write
 
 SAMPLED = 6  # captions of a still
 TEMPERATURE = 1.3
@@ -92,7 +91,8 @@ def prefer(pairs: list[dict[str, Any]], split: Split, seed: int, options: argpar
     return trainer
 
 
-def study(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+def study(folder: Path, options: argparse.Namespace) -> None:
+    """All runs, each with what it does to captions of new stills and to every other question."""
     from favor import load_pipeline
 
     pipe = load_pipeline()
@@ -138,10 +138,8 @@ def study(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         every = range(len(right_before))
         run["right answers, test"] = compared(right_before, right_after, every)
         runs.append(run)
+        write(options.out, options, runs)
         print(json.dumps(run), flush=True)
-    machine = platform.processor() or platform.machine()
-    kept = {name: value for name, value in vars(options).items() if name not in ("out", "folder", "pairs")}
-    return {"machine": machine, "options": kept, "runs": runs}
 
 
 def compared(before: Sequence[float], after: Sequence[float], places: Sequence[int]) -> dict[str, Any]:
@@ -189,8 +187,7 @@ def main() -> None:
     if options.out is None:
         parser.error("give --out or --pairs")
     with tempfile.TemporaryDirectory() as folder:
-        found = study(options.folder or Path(folder), options)
-    options.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        study(options.folder or Path(folder), options)
 
 
 if __name__ == "__main__":
