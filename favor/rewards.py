@@ -41,9 +41,9 @@ def reward_function(name: str) -> RewardFunction:
         raise ValueError(
             f"There is no reward {name!r}; there are {', '.join(REWARDS)}, or give a function of your own."
         )
-    from favor.evaluation.metrics import METRICS
+    from favor.evaluation.metrics import without_judge
 
-    metric = METRICS[REWARDS[name]]
+    (metric,) = without_judge([REWARDS[name]]).values()
 
     def reward(completions: Sequence[Any], **columns: Any) -> list[float | None]:
         return score_answers(metric, completions, **columns)

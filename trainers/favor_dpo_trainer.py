@@ -2,13 +2,13 @@
 """TRL's DPOTrainer for preferences over video, image and sound; the encoders run once for both answers."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from trl import DPOTrainer
 
 from .diversity_weight import diversity_units
-from .encoder_cache import EncodedCollator
+from .encoder_cache import EncodedCollator, EncodedRow
 from .favor_data_collator import Batch, FavorDataCollator, PreparedSample, TokenRow, pad_text
 from .favor_dpo_config import FavorDPOConfig
 from .favor_trainer_mixin import FavorTrainerMixin, prepare_model
@@ -45,12 +45,12 @@ class FavorPreferenceCollator:
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> Batch:
         prepared = [self.prepare(row) for row in rows]
-        texts = [chosen for chosen, _ in prepared] + [rejected for _, rejected in prepared]
+        texts: list[Any] = [chosen for chosen, _ in prepared] + [rejected for _, rejected in prepared]
         if self.states is None:
             batch = self.samples.join(texts)
         else:
             batch = pad_text(texts, self.processor.tokenizer.pad_token_id)
-            seen = [row for row in rows if row["visual_states"] or row["audio_states"]]
+            seen = [cast(EncodedRow, row) for row in rows if row["visual_states"] or row["audio_states"]]
             if seen:
                 batch["encoder_states"] = self.states.connector_inputs(seen)
         batch["completion_mask"] = (batch.pop("labels") != IGNORED_LABEL).long()

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate.utils import send_to_device
@@ -16,7 +16,7 @@ from trl import GRPOTrainer
 from trl.models import unwrap_model_for_generation
 from trl.trainer.utils import RepeatSampler, add_fused_lm_head, pad
 
-from .encoder_cache import EncodedCollator, join_states
+from .encoder_cache import EncodedCollator, EncodedRow, join_states
 from .favor_grpo_config import FavorGRPOConfig
 from .favor_trainer_mixin import FavorTrainerMixin, prepare_model
 from .muon import check_muon
@@ -183,7 +183,9 @@ class FavorGRPOTrainer(FavorTrainerMixin, GRPOTrainer):
                     "encoder_states."
                 )
             found = bool(row["visual_states"] or row["audio_states"])
-            return send_to_device([self.encoder_states.states(row)] if found else [], self.accelerator.device)
+            return send_to_device(
+                [self.encoder_states.states(cast(EncodedRow, row))] if found else [], self.accelerator.device
+            )
         if not inputs:
             return []
         self.check_whole_encoders()

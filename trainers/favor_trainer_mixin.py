@@ -29,18 +29,25 @@ logger = logging.get_logger(__name__)
 class FavorTrainerMixin:
     """Stands before a trainer of TRL among a class's bases; the class calls `start_diversity` and `hook_backbone`."""
 
-    # Attributes of transformers' Trainer.
+    # Attributes of transformers' Trainer, and TRL's.
     accelerator: Any
     args: Any
     model: Any
     state: Any
+    train_dataset: Any
+    data_collator: Any
+    current_gradient_accumulation_steps: int
+    is_deepspeed_enabled: bool
+    is_fsdp_enabled: bool
+    _metrics: Any
 
     def start_diversity(self, model: TrainedModel, weight: float | None) -> None:
         """Before TRL's `__init__`: whether there is a diversity loss, and with which weight (None: the config's)."""
         config = favor_of(model).config
         self.diversity_loss_weight = config.diversity_loss_weight if weight is None else weight
         self.has_diversity_loss = connector_kind(config.connector_config).has_diversity_loss
-        self._diversity_loss = self._step_units = None
+        self._diversity_loss: torch.Tensor | None = None
+        self._step_units: Any = None  # counted before each step
 
     def hook_backbone(self) -> None:
         """After it: hooks on the backbone, since TRL's fused loss calls it itself, past our own forward."""

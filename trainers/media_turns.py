@@ -2,7 +2,7 @@
 """Puts a row's media into its turns: where blocks of the turns ask for them, or before the first user turn's text."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from PIL import Image
 
@@ -33,9 +33,10 @@ def media_turns(turns: object, sample: Mapping[str, Any], answered: bool = True)
     columns = media_blocks(sample)
     if not has_media_blocks(turns):
         return _before_the_text(plain_messages(turns, origin, answered), columns)
-    blocks_of_turns = [_blocks(turn) for turn in turns]  # type: ignore[attr-defined]  # a list, as it has blocks
+    given_turns = cast(Sequence[Mapping[str, Any]], turns)  # as some turn has blocks
+    blocks_of_turns = [_blocks(turn) for turn in given_turns]
     texts = [[block for block in blocks if block.get("type") == "text"] for blocks in blocks_of_turns]
-    said = [{**turn, "content": texts[number]} for number, turn in enumerate(turns)]  # type: ignore[arg-type]
+    said = [{**turn, "content": texts[number]} for number, turn in enumerate(given_turns)]
     roles = [turn["role"] for turn in plain_messages(said, origin, answered)]
     asked = [block["type"] for blocks in blocks_of_turns for block in blocks if _is_open(block)]
     given = [block["type"] for block in columns]

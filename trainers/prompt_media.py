@@ -4,7 +4,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from datasets import Dataset
@@ -59,7 +59,7 @@ def read_media(processor: FavorProcessor, chat: Sequence[dict], row: Mapping[str
         raise BadSampleError("missing file", str(error), origin_of(row), file) from error
     except (ValueError, OSError) as error:
         raise BadSampleError("unreadable media" if file else "malformed", str(error), origin_of(row), file) from error
-    return PromptMedia(media, counts)
+    return PromptMedia(cast(MediaInputs, media), counts)
 
 
 def answer_row(
@@ -75,7 +75,7 @@ def answer_row(
     Raises `BadSampleError` if `max_length` leaves nothing of the answer.
     """
     tokens = processor.prompt_tokens([*prompt, *answer], query_tokens, return_assistant_tokens_mask=True)
-    labels = answer_labels(processor, tokens.input_ids, tokens.answers)
+    labels = answer_labels(processor, tokens.input_ids, tokens.answers or [])  # asked for above
     earlier = sum(turn["role"] == "assistant" for turn in prompt)
     ids, labels = limit_length(tokens.input_ids, without_first(labels, earlier), max_length, origin)
     return {"input_ids": ids, "labels": labels}
