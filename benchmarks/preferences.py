@@ -117,7 +117,8 @@ def study(folder: Path, options: argparse.Namespace) -> None:
     before, right_before = wrong(), right_answers(answerer, splits["test"])
     untrained = {name: tensor.clone() for name, tensor in answerer.unwrapped_favor().state_dict().items()}
     looks, runs = held_out_pairs(), []
-    for seed, places in enumerate(PARTITIONS[: options.seeds]):
+    for seed in options.seeds:
+        places = PARTITIONS[seed]
         trained_on = [looks[place] for place in places]
         tested = [look for look in looks if look not in trained_on]
         answerer.unwrapped_favor().load_state_dict(untrained)
@@ -174,7 +175,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="JSON file of the raw numbers")
     parser.add_argument("--pairs", type=Path, help="only writes the pairs, and keeps the stills beside them")
     parser.add_argument("--folder", type=Path, help="keeps the rendered stills and their states")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", nargs="+", type=int, choices=range(len(PARTITIONS)), default=[0, 1, 2])
     parser.add_argument("--scenes", type=int, default=400, help="stills to train on, and to score")
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--batch-size", type=int, default=16, help="pairs a step")

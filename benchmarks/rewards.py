@@ -32,18 +32,20 @@ WAYS = ("two held-out pairs", "trained pairs")
 TASKS = "vqa,isqa"
 KINDS = ("colour", "shape", "relation", "exists")
 ASKED_FAMILIES = (*(f"{task}_{kind}" for task in ("vqa", "isqa") for kind in KINDS), "ic")  # of stills
-A_TASK = 60  # scored questions of each task of the split `test`
+ROWS = 400
+A_TASK = 30  # scored questions of each task of the split `test`
 BATCH = 64
 RESAMPLES = 1000
+Look = tuple[str, str]  # colour and shape
 
 
-def held_out_pairs() -> list[tuple[str, str]]:
+def held_out_pairs() -> list[Look]:
     from favor.worlds.mini.world import COLOURS, SHAPES, is_held_out_shape
 
     return [(colour, shape) for colour in COLOURS for shape in SHAPES if is_held_out_shape(colour, shape)]
 
 
-def asked_pair(question: str, answer: str) -> tuple[str, str] | None:
+def asked_pair(question: str, answer: str) -> Look | None:
     """The colour and the shape that a question about a still and its answer name; None unless it is one pair."""
     from favor.worlds.mini.world import COLOURS, SHAPES
 
@@ -67,8 +69,8 @@ class Split:
 
     rows: Any
     states: Any
-    pairs: list[tuple[str, str] | None]
-    shown: list[set[tuple[str, str]]]
+    pairs: list[Look | None]
+    shown: list[set[Look]]
 
 
 def load_split(folder: Path, name: str, count: int, seed: int, tasks: str, model: Any, processor: Any) -> Split:
@@ -107,6 +109,17 @@ def chosen_rows(rows: Any, tasks: str) -> list[int]:
     return sorted(
         n for numbers in by_task.values() for n in random.Random(0).sample(numbers, min(A_TASK, len(numbers)))
     )
+
+
+def trained_rows(split: Split, rewarded: Sequence[Look], tested: Sequence[Look], seed: int) -> list[int]:
+    """Questions about the rewarded pairs, and as many others; none about a still that shows a tested pair.
+
+    Without any about them, of a split that does not show them, ROWS others.
+    """
+    allowed = [number for number, shown in enumerate(split.shown) if not shown & set(tested)]
+    about = [number for number in allowed if split.pairs[number] in rewarded]
+    others = [number for number in allowed if split.pairs[number] not in rewarded]
+    return sorted(about + random.Random(seed).sample(others, min(len(about) or ROWS, len(others))))
 
 
 def train(split: Split, chosen: Sequence[int], seed: int, options: argparse.Namespace) -> Any:
@@ -183,7 +196,7 @@ def answers(trainer: Any, split: Split, places: Sequence[int], **sampling: Any) 
     return [text.strip() for text in said]
 
 
-def groups_of(split: Split, rewarded: Sequence[tuple[str, str]], tested: Sequence[tuple[str, str]], of: str) -> dict:
+def groups_of(split: Split, rewarded: Sequence[Look], tested: Sequence[Look], of: str) -> dict:
     """Names of groups of questions -> their places."""
     groups: dict[str, list[int]] = defaultdict(list)
     for number, row in enumerate(split.rows):
@@ -226,12 +239,13 @@ def study(folder: Path, options: argparse.Namespace) -> None:
     untrained = train(splits["plain"], range(8), 0, argparse.Namespace(**{**vars(options), "steps": 0}))
     before = {name: right_answers(untrained, splits[name]) for name in scored}
     pairs, runs = held_out_pairs(), []
-    for seed, places in enumerate(PARTITIONS[: options.seeds]):
+    for seed in options.seeds:
+        places = PARTITIONS[seed]
         rewarded = [pairs[place] for place in places]
         tested = [pair for pair in pairs if pair not in rewarded]
         for way in options.ways:
             split = splits["rewarded" if way == WAYS[0] else "plain"]
-            chosen = [n for n, shown in enumerate(split.shown) if not shown & set(tested)]
+            chosen = trained_rows(split, rewarded, tested, seed)
             trainer = train(split, chosen, seed, options)
             after = {name: right_answers(trainer, splits[name]) for name in scored}
             logged = [entry for entry in trainer.state.log_history if "reward" in entry]
@@ -266,9 +280,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="JSON file of the raw numbers")
     parser.add_argument("--folder", type=Path, help="keeps the rendered stills and their states")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", nargs="+", type=int, choices=range(len(PARTITIONS)), default=[0, 1, 2])
     parser.add_argument("--scenes", type=int, default=600, help="stills of each task to train on")
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--batch-size", type=int, default=64, help="answers a step")
     parser.add_argument("--answers", type=int, default=8, help="to each question")
     parser.add_argument("--learning-rate", type=float, default=1e-4)

@@ -44,6 +44,7 @@ class FavorPreferenceCollator:
         self.samples = FavorDataCollator(processor)
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> Batch:
+        self.check_states(rows)
         prepared = [self.prepare(row) for row in rows]
         texts: list[Any] = [chosen for chosen, _ in prepared] + [rejected for _, rejected in prepared]
         if self.states is None:
@@ -55,6 +56,16 @@ class FavorPreferenceCollator:
                 batch["encoder_states"] = self.states.connector_inputs(seen)
         batch["completion_mask"] = (batch.pop("labels") != IGNORED_LABEL).long()
         return batch
+
+    def check_states(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Raises `ValueError` for rows whose states are kept without what finds them, and the other way round."""
+        kept = [row.get("query_tokens") is not None for row in rows]
+        if any(kept) if self.states is None else not all(kept):
+            raise ValueError(
+                f"{origin_of(rows[kept.index(self.states is None)])}: rows of encode_prompts and the states that it "
+                "returned beside them go together: give both to FavorPreferenceCollator(processor, states=...), or "
+                "neither."
+            )
 
     def prepare(self, row: Mapping[str, Any]) -> tuple[PreparedSample, TokenRow]:
         """A row's two texts, the chosen one with the media."""

@@ -67,6 +67,8 @@ class FavorGRPOConfig(SharedOptions, GRPOConfig):
         self.check_choices({})
         self.check_muon()
         self.check_generation_ends()
+        if self.logged_answers < 0:
+            raise ValueError(f"logged_answers is a number of answers, 0 or more, but it is {self.logged_answers}.")
 
     def check_generation_ends(self) -> None:
         """Raises `ValueError` for checkpoints between two generations, which could not be resumed as they were."""

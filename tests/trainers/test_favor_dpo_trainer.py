@@ -104,6 +104,9 @@ def test_kept_states_train_as_files_do_and_no_encoder_runs(prepared, tmp_path, p
     assert found.gradients.keys() == expected.gradients.keys()
     for name, gradient in expected.gradients.items():
         torch.testing.assert_close(found.gradients[name], gradient, atol=1e-6, rtol=1e-4)
+    for rows_given, given in ((list(encoded), FavorPreferenceCollator(processor)), (rows, collator)):
+        with pytest.raises(ValueError, match="go together: give both to FavorPreferenceCollator"):
+            given(rows_given)
     calls = []
     found.unwrapped_favor().model.encode_media = lambda **media: calls.append(media)
     found._compute_loss(found.model, collator(list(encoded)), False)

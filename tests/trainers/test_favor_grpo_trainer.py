@@ -233,6 +233,7 @@ def test_rewards_see_the_row_and_the_text(prepared, tmp_path):
         ("remove_unused_columns", True),
         ("use_liger_kernel", True),
         ("muon_learning_rate", -1.0),
+        ("logged_answers", -1),
     ],
 )
 def test_options_that_cannot_be_honoured_are_refused_by_name(option, value, tmp_path):

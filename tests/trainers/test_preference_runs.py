@@ -2,15 +2,17 @@
 """DPO and GRPO: two processes train as one, a killed run goes on bit by bit, and the commands run recipes."""
 
 import json
+import re
 
 import pytest
 import torch
 import yaml
 
 from favor.cli import main
+from favor.rewards import reward_functions
 from favor.trainers.complete_checkpoints import last_complete
 from favor.trainers.preference_manifest import load_rows
-from favor.trainers.recipe import parse_recipe
+from favor.trainers.recipe import CONFIGS, parse_recipe, read_recipe
 from favor.trainers.reward_curves import FILE, curves_of, drawn
 from tests.conftest import REPOSITORY
 from tests.trainers.killed_run import run
@@ -138,6 +140,21 @@ def test_recipes_that_say_two_things_are_refused(prepared, tmp_path, change, mes
     recipe = recipe_of(prepared, tmp_path, "grpo", lora=False)
     with pytest.raises(ValueError, match=message):
         parse_recipe(recipe | change)
+
+
+def test_the_code_of_the_page_runs(capsys):
+    page = (REPOSITORY / "docs" / "preferences.md").read_text(encoding="utf-8")
+    for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(compile(code, "docs/preferences.md", "exec"), {})
+    assert capsys.readouterr().out == "[1.0]\n"
+
+
+def test_the_published_recipes_are_valid():
+    for method, name in (("dpo", "dpo-custom-data.yaml"), ("grpo", "grpo-favor-tiny.yaml")):
+        recipe = read_recipe(REPOSITORY / "recipes" / name)
+        assert recipe.method == method
+        assert reward_functions(recipe.rewards) or method == "dpo"
+        assert CONFIGS[method](output_dir=recipe.output_dir, **getattr(recipe, method))
 
 
 def test_curves_are_drawn_of_what_was_logged_twice():
