@@ -3,6 +3,7 @@
 
     python -m benchmarks.training                       # favor-tiny, 120 rendered clips, 24 steps a way
     python -m benchmarks.training --clips 24 --steps 8  # a minute or two
+    python -m benchmarks.training --grpo                # GRPO's step, to TRL's own of the bare language model
 
 Every way is a process of its own, on the same samples in the same order, of the bundled model (all but its encoders
 trained, batches of favor-tiny's recipe, AdamW). Times are medians over the steps after the first three. Ways:
@@ -28,6 +29,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from .training_grpo import GRPO_WAYS, grpo, grpo_table
 
 REPOSITORY = Path(__file__).parents[1]
 MODEL = REPOSITORY / "favor" / "favor_tiny"
@@ -170,6 +173,8 @@ def measure(way: str, manifest: Path, steps: int, batch_size: int) -> dict[str, 
         return language_model(manifest, steps, batch_size)
     if way == "encoders":
         return encoders(manifest, steps, batch_size)
+    if way in GRPO_WAYS:
+        return grpo(way, manifest, steps, batch_size, load, Stopwatch)
     return favor(manifest, steps, batch_size, workers=0 if "no workers" in way else 2, cached="cached" in way)
 
 
@@ -205,7 +210,8 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=120, help="rendered clips, six to ten questions each")
     parser.add_argument("--steps", type=int, default=24)
     parser.add_argument("--batch-size", type=int, default=16, help="as in favor-tiny's recipe")
-    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--grpo", action="store_true", help="the steps of GRPO instead")
+    parser.add_argument("--way", choices=(*WAYS, *GRPO_WAYS), help=argparse.SUPPRESS)
     parser.add_argument("--manifest", type=Path, help="instead of rendered clips")
     arguments = parser.parse_args()
     if arguments.way:
@@ -220,7 +226,11 @@ def main() -> None:
             manifest = write_split(
                 Path(folder), "train", arguments.clips, seed=7, progress=False, prompts=AVEB_PROMPTS
             )
-        results = {way: measure_apart(way, manifest, arguments.steps, arguments.batch_size) for way in WAYS}
+        ways = GRPO_WAYS if arguments.grpo else WAYS
+        results = {way: measure_apart(way, manifest, arguments.steps, arguments.batch_size) for way in ways}
+    if arguments.grpo:
+        print(f"{platform.processor() or platform.machine()}, one thread\n\n{grpo_table(results)}")
+        return
     print(f"{platform.processor() or platform.machine()}, one thread and two loader workers\n\n{table(results)}")
     ratio = results["FAVOR, cached"]["samples_per_second"] / results["FAVOR"]["samples_per_second"]
     print(f"\ncached: {ratio:.1f} x the samples per second of uncached")

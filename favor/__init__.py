@@ -35,7 +35,17 @@ if TYPE_CHECKING:  # what type checkers and editors read; `_ROOM_OF` is what run
         iterate_media,
         load_media,
     )
-    from .trainers import FavorDataCollator, FavorSFTConfig, FavorSFTTrainer, load_manifest, lora_config
+    from .trainers import (
+        FavorDataCollator,
+        FavorDPOConfig,
+        FavorDPOTrainer,
+        FavorGRPOConfig,
+        FavorGRPOTrainer,
+        FavorSFTConfig,
+        FavorSFTTrainer,
+        load_manifest,
+        lora_config,
+    )
 
 silence_imports()
 
@@ -62,7 +72,17 @@ _NAMES_OF = {
         "iterate_media",
         "load_media",
     ),
-    "trainers": ("FavorDataCollator", "FavorSFTConfig", "FavorSFTTrainer", "load_manifest", "lora_config"),
+    "trainers": (
+        "FavorDPOConfig",
+        "FavorDPOTrainer",
+        "FavorDataCollator",
+        "FavorGRPOConfig",
+        "FavorGRPOTrainer",
+        "FavorSFTConfig",
+        "FavorSFTTrainer",
+        "load_manifest",
+        "lora_config",
+    ),
 }
 _ROOM_OF = {name: room for room, names in _NAMES_OF.items() for name in names}
 
@@ -70,8 +90,12 @@ __all__ = [
     "FavorCausalQFormerConfig",
     "FavorConfig",
     "FavorConnector",
+    "FavorDPOConfig",
+    "FavorDPOTrainer",
     "FavorDataCollator",
     "FavorForConditionalGeneration",
+    "FavorGRPOConfig",
+    "FavorGRPOTrainer",
     "FavorMediaStream",
     "FavorModel",
     "FavorProcessor",

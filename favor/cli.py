@@ -20,6 +20,8 @@ COMMANDS = {
     "ask": "answer a question about a video, an image or a sound",
     "app": "open a web page to talk to a video",
     "sft": "train a model by a recipe",
+    "dpo": "train a model on preferences between answers, by a recipe",
+    "grpo": "train a model on rewards of its own answers, by a recipe",
     "eval": "score a model on the AVEB benchmark or on your own questions, and write the report",
     "serve": "answer chat completions over HTTP, as OpenAI's API does",
     "synth": "render training and test clips with known answers: AVEB-mini, or the world of real things",

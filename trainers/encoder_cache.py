@@ -25,7 +25,8 @@ from .decoded_clips import DecodedClip, clip_key, media_item, one_thread
 from .favor_data_collator import Batch, TokenRow, pad_text
 from .feature_cache import FeatureCache
 from .feature_keys import FeatureKeys
-from .sample_columns import check_sample_columns, media_files
+from .media_turns import SOURCES
+from .sample_columns import MEDIA_LISTS, check_sample_columns, media_files
 from .sample_tokens import limit_length, sample_item, tokenize_sample
 
 FRAMES = "/frames"  # suffix of the key under which the picture of each time step is stored
@@ -193,6 +194,7 @@ def read_samples(
         try:
             check_sample_columns(row)
             item = sample_item(processor, {**row, "origin": origin})
+            check_in_columns(row, origin)
             reads = item is not None and model.model.reads_instruction
             ids = processor.instruction_ids(item.instruction) if reads else None
             visual, audio = keys.visual(row, ids), keys.audio(row)
@@ -206,6 +208,21 @@ def read_samples(
         except ValueError as error:  # an empty question
             refuse(BadSampleError("malformed", str(error), origin))
     return samples
+
+
+def check_in_columns(row: Mapping[str, Any], origin: str) -> None:
+    """Raises `BadSampleError` for media that a row's key would not name."""
+    blocks = [block for turn in row["messages"] for block in turn["content"] if isinstance(block, Mapping)]
+    own = any(
+        block.get("type") in MEDIA_KINDS and any(block.get(key) is not None for key in SOURCES) for block in blocks
+    )
+    if own or any(row.get(name) for name in MEDIA_LISTS):
+        raise BadSampleError(
+            "malformed",
+            "cached samples have their media in the columns `video`, `image` and `audio`, not in blocks of their own "
+            f"or in {', '.join(MEDIA_LISTS)}: move them there, or train without the cache.",
+            origin,
+        )
 
 
 def wanted(group: list[dict]) -> list[str]:

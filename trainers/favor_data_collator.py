@@ -36,6 +36,7 @@ class Batch(MediaInputs, total=False):
     input_ids: torch.Tensor
     attention_mask: torch.Tensor
     labels: torch.Tensor
+    completion_mask: torch.Tensor  # of preferences, in place of labels
     encoder_states: Mapping[str, torch.Tensor]
 
 

@@ -1,20 +1,18 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Arguments of `FavorSFTTrainer`: TRL's, and FAVOR's own."""
 
-import math
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
-import torch
 from trl import SFTConfig
 
+from .shared_options import SharedOptions
+
 SCHEDULES = ("constant", "linear_warmup", "linear_decay")
-CONNECTOR_DTYPES = ("float32", "bfloat16")
-MUON_OPTIMIZERS = ("adamw_torch", "adamw_torch_fused")  # that Muon may stand beside
 
 
 @dataclass
-class FavorSFTConfig(SFTConfig):
+class FavorSFTConfig(SharedOptions, SFTConfig):
     """[`trl.SFTConfig`] with FAVOR's loss and freezing.
 
     Options that would silently break the audio-visual loss are refused.
@@ -75,15 +73,6 @@ class FavorSFTConfig(SFTConfig):
     freeze_encoders: bool = field(
         default=True, metadata={"help": "Keep the vision tower, visual Q-Former and audio tower frozen."}
     )
-    train_only: list[str] | None = field(
-        default=None, metadata={"help": "Names of the modules that alone are trained, e.g. connector."}
-    )
-    connector_dtype: str = field(
-        default="float32", metadata={"help": "float32 or bfloat16: of the connector's weights."}
-    )
-    muon_learning_rate: float | None = field(
-        default=None, metadata={"help": "Train the weight matrices inside the layers by Muon, at this rate."}
-    )
     sort_steps_by_length: int = field(
         default=0, metadata={"help": "Sort samples by `length` within so many optimisation steps: less padding."}
     )
@@ -105,47 +94,37 @@ class FavorSFTConfig(SFTConfig):
     )
 
     def __post_init__(self):
-        if not torch.accelerator.is_available():
-            self.use_cpu = True  # else two processes on a CPU would train alone, each by itself
-            self.bf16 = bool(self.bf16)  # TRL's default is True, which a CPU refuses
-        if self.activation_checkpointing is None:  # TRL's default, True, still has the name that transformers 6 drops
-            self.activation_checkpointing = self.gradient_checkpointing
+        self.choose_defaults()
         super().__post_init__()
         self.dataset_kwargs = {**(self.dataset_kwargs or {}), "skip_prepare_dataset": True}
-        refused: dict[str, tuple[Any, str]] = {
-            "packing": (self.packing, "samples hold media and cannot be packed"),
-            "padding_free": (self.padding_free, "samples hold media and cannot be joined"),
-            "remove_unused_columns": (self.remove_unused_columns, "it would drop the media columns"),
-            "label_smoothing_factor": (
-                self.label_smoothing_factor,
-                "it runs a second forward that loses the diversity loss",
-            ),
-            "use_liger_kernel": (self.use_liger_kernel, "its loss never sees the diversity loss"),
-            "completion_only_loss": (
-                self.completion_only_loss is False,
-                "the collator leaves everything but the answers out of the loss",
-            ),
-        }
-        for name, (value, reason) in refused.items():
-            if value:
-                raise ValueError(
-                    f"{name}={getattr(self, name)} is not possible in FAVOR training: {reason}; leave it out."
-                )
-        self.check_choices()
+        self.refuse(
+            {
+                "packing": (self.packing, "samples hold media and cannot be packed"),
+                "padding_free": (self.padding_free, "samples hold media and cannot be joined"),
+                "remove_unused_columns": (self.remove_unused_columns, "it would drop the media columns"),
+                "label_smoothing_factor": (
+                    self.label_smoothing_factor,
+                    "it runs a second forward that loses the diversity loss",
+                ),
+                "use_liger_kernel": (self.use_liger_kernel, "its loss never sees the diversity loss"),
+                "completion_only_loss": (
+                    self.completion_only_loss is False,
+                    "the collator leaves everything but the answers out of the loss",
+                ),
+            }
+        )
+        self.check_choices(
+            {
+                "diversity_loss_schedule": SCHEDULES,
+                "diversity_loss_reduction": (None, "mean", "sum"),
+                "on_bad_sample": ("raise", "skip"),
+            }
+        )
+        self.check_steps()
         self.check_muon()
 
-    def check_choices(self) -> None:
-        """Raises `ValueError` for a value that an option of ours does not have."""
-        choices = {
-            "diversity_loss_schedule": SCHEDULES,
-            "diversity_loss_reduction": (None, "mean", "sum"),
-            "connector_dtype": CONNECTOR_DTYPES,
-            "on_bad_sample": ("raise", "skip"),
-        }
-        for name, known in choices.items():
-            if getattr(self, name) not in known:
-                values = ", ".join(str(value) for value in known if value is not None)
-                raise ValueError(f"{name} must be one of {values}, but it is {getattr(self, name)!r}.")
+    def check_steps(self) -> None:
+        """Raises `ValueError` for numbers of steps that are none."""
         if not isinstance(self.sort_steps_by_length, int) or self.sort_steps_by_length < 0:
             raise ValueError(
                 f"sort_steps_by_length is a number of steps, 0 or more, but it is {self.sort_steps_by_length!r}."
@@ -154,19 +133,4 @@ class FavorSFTConfig(SFTConfig):
             raise ValueError(
                 f"diversity_loss_schedule={self.diversity_loss_schedule!r} needs diversity_loss_schedule_steps, the "
                 f"steps over which the weight changes, but it is {self.diversity_loss_schedule_steps}."
-            )
-
-    def check_muon(self) -> None:
-        """Raises `ValueError` for a rate that is none, and for an optimizer that Muon cannot stand beside."""
-        rate = self.muon_learning_rate
-        if rate is None:
-            return
-        if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate < math.inf:
-            raise ValueError(
-                f"muon_learning_rate must be a number above 0, but it is {rate!r}; leave it out to train without Muon."
-            )
-        if self.optim not in MUON_OPTIMIZERS:
-            raise ValueError(
-                f"muon_learning_rate={rate} is not possible with optim={self.optim.value!r}: Muon trains weight "
-                f"matrices alone, beside AdamW. Set optim to {' or '.join(MUON_OPTIMIZERS)}, or leave Muon out."
             )

@@ -15,7 +15,7 @@ import torch
 
 from favor.processing.media_names_favor import MEDIA_KINDS
 
-from .sample_tokens import media_source
+from .media_turns import media_source
 
 VERSION = 1  # of what is stored under a name
 # Config values that change no output of an encoder in eval mode whose weights are known.

@@ -110,6 +110,17 @@ def normalise_sample(
         sample |= released_sample(turns, sample.pop("image_name", None), where)
     check_manifest_keys(sample, where)
     row: Sample = {"messages": plain_messages(sample.get("messages"), where)}
+    row |= media_columns(sample, manifest, where, check_files, hub)
+    check_sample_columns(row)
+    described = {key: str(sample[key]) if key == "id" else sample[key] for key in DESCRIPTIVE_KEYS if key in sample}
+    return row | cast(Sample, described)
+
+
+def media_columns(
+    sample: Mapping[str, object], manifest: Path, where: str, check_files: bool = True, hub: HubSplit | None = None
+) -> Sample:
+    """A line's media as absolute paths, or addresses of the Hub; whether a video is heard; and the line's name."""
+    row: Sample = {}
     for kind in MEDIA_KINDS:
         value = sample.get(kind)
         if value is not None and not isinstance(value, str):
@@ -123,20 +134,21 @@ def normalise_sample(
             raise ValueError(f"{where}: {kind} file {value} does not exist beside the manifest.")
     row["use_own_audio"] = not ("audio" in sample and sample["audio"] is None)
     row["origin"] = where
-    check_sample_columns(row)
-    described = {key: str(sample[key]) if key == "id" else sample[key] for key in DESCRIPTIVE_KEYS if key in sample}
-    return row | cast(Sample, described)
+    return row
 
 
-def plain_messages(messages: object, where: str) -> list[Turn]:
+def plain_messages(messages: object, where: str, answered: bool = True) -> list[Turn]:
     """Turns with string contents; lists of text blocks, as transformers writes them, are joined as its template does.
+
+    Args:
+        answered: whether an assistant must say something.
 
     Raises `BadSampleError` (a `ValueError`) if there is nothing to read or nothing to learn.
     """
     if not isinstance(messages, (list, tuple)) or not messages:
         raise BadSampleError("malformed", "`messages` must be a non-empty list of turns.", where)
     plain: list[Turn] = [{"role": turn_role(turn, where), "content": turn_text(turn, where)} for turn in messages]
-    if not any(turn["role"] == "assistant" and turn["content"].strip() for turn in plain):
+    if answered and not any(turn["role"] == "assistant" and turn["content"].strip() for turn in plain):
         raise BadSampleError(
             "no answer", "no assistant turn with text, so there is nothing to learn; add the answer.", where
         )

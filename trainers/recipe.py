@@ -8,13 +8,16 @@ from pathlib import Path
 
 import yaml
 
+from .favor_dpo_config import FavorDPOConfig
+from .favor_grpo_config import FavorGRPOConfig
 from .favor_sft_config import FavorSFTConfig
 from .recipe_sections import CacheSettings, Recipe
 from .section_parser import listed, parse_section
 from .source_spec import with_sources
 
 STRATEGIES = {"save_strategy", "eval_strategy", "logging_strategy"}
-SFT_OPTIONS = {field.name for field in dataclasses.fields(FavorSFTConfig)} - {"output_dir", "seed"}
+CONFIGS = {"sft": FavorSFTConfig, "dpo": FavorDPOConfig, "grpo": FavorGRPOConfig}  # of the sections of options
+OWN_OPTIONS = {"output_dir", "seed"}  # that the recipe itself gives them
 
 
 class RecipeLoader(yaml.SafeLoader):
@@ -61,9 +64,10 @@ def parse_recipe(values: object, file: str = "recipe") -> Recipe:
     if isinstance(stages, list):
         long["stages"] = [long_form(stage) if isinstance(stage, Mapping) else stage for stage in stages]
     recipe = parse_section(Recipe, long, file, owner="a recipe")
-    check_sft_options(recipe.sft, file, "sft")
+    for section, config in CONFIGS.items():
+        check_options(getattr(recipe, section) or {}, config, file, section)
     for number, stage in enumerate(recipe.stages):
-        check_sft_options(stage.sft, file, f"stages.{number}.sft")
+        check_options(stage.sft, FavorSFTConfig, file, f"stages.{number}.sft")
     object.__setattr__(recipe, "given", given)  # the one field that is not read but kept
     return recipe
 
@@ -71,8 +75,9 @@ def parse_recipe(values: object, file: str = "recipe") -> Recipe:
 def with_strategies(values: Mapping[str, object]) -> dict[str, object]:
     """A recipe's mapping in which a strategy is "no" that YAML reads as false."""
     changed = dict(values)
-    if isinstance(sft := values.get("sft"), Mapping):
-        changed["sft"] = {name: "no" if name in STRATEGIES and v is False else v for name, v in sft.items()}
+    for section in CONFIGS:
+        if isinstance(options := values.get(section), Mapping):
+            changed[section] = {name: "no" if name in STRATEGIES and v is False else v for name, v in options.items()}
     if isinstance(stages := values.get("stages"), list):
         changed["stages"] = [with_strategies(stage) if isinstance(stage, Mapping) else stage for stage in stages]
     return changed
@@ -93,11 +98,11 @@ def cache_section(value: object, file: str) -> object:
     return {} if value is True else value or None
 
 
-def check_sft_options(options: Mapping[str, object], file: str, name: str) -> None:
-    """Raises `ValueError` for options that `FavorSFTConfig` does not have, or that the recipe itself gives it."""
-    unknown = set(options) - SFT_OPTIONS
+def check_options(options: Mapping[str, object], config: type, file: str, name: str) -> None:
+    """Raises `ValueError` for options that a configuration does not have, or that the recipe itself gives it."""
+    unknown = set(options) - ({field.name for field in dataclasses.fields(config)} - OWN_OPTIONS)
     if unknown:
-        raise ValueError(f"{file}: unknown {name} options {listed(unknown)}; see FavorSFTConfig.")
+        raise ValueError(f"{file}: unknown {name} options {listed(unknown)}; see {config.__name__}.")
 
 
 def override(section: object, key: str, value: object, path: Path) -> None:

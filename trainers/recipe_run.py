@@ -30,7 +30,7 @@ from .favor_sft_config import FavorSFTConfig
 from .favor_sft_trainer import FavorSFTTrainer, lora_config
 from .manifest import keep_shares
 from .recipe_model import load_model
-from .recipe_sections import CacheSettings, ConnectorPretraining, Recipe, Stage
+from .recipe_sections import CacheSettings, ConnectorPretraining, LoraSettings, Recipe, Stage
 from .source_spec import TrainingData
 from .stage_ends import end_stage, finished_stages, load_stage_end, resume_point, stage_records
 from .trained_modules import TrainedModel, favor_of
@@ -38,6 +38,8 @@ from .training_record import run_record, write_record
 
 # Only a recipe that begins from nothing needs `from_scratch`: the functions that use it import it.
 if TYPE_CHECKING:
+    from peft import LoraConfig
+
     from .from_scratch.clip_words import WordCollator
 
 logger = logging.get_logger(__name__)
@@ -179,7 +181,7 @@ def stage_trainer(
         data_collator=data.collator,
         train_dataset=data.rows,
         eval_dataset=data.eval_rows,
-        peft_config=lora_config(lora.rank, lora.alpha, lora.dropout) if with_lora and lora is not None else None,
+        peft_config=lora_of(lora) if with_lora and lora is not None else None,
     )
     check_merge(trainer, lora is not None and lora.merge)
     return trainer
@@ -312,6 +314,11 @@ def share_states(collator: EncodedCollator | None, eval_collator: EncodedCollato
     if collator is not None and eval_collator is not None:
         collator.cache.waiting |= eval_collator.cache.waiting
         collator.cache.shards |= eval_collator.cache.shards
+
+
+def lora_of(lora: LoraSettings) -> "LoraConfig":
+    """The LoRA of a recipe's section."""
+    return lora_config(lora.rank, lora.alpha, lora.dropout, lora.connector)
 
 
 def check_merge(trainer: FavorSFTTrainer, merge: bool) -> None:

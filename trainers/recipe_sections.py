@@ -19,12 +19,14 @@ class LoraSettings:
     Args:
         rank, alpha, dropout: of the LoRA on the language model's attention.
         merge: whether a whole model is written at the end, instead of an adapter.
+        connector: whether the connector is trained in full beside it.
     """
 
     rank: int = 32
     alpha: int = 32
     dropout: float = 0.1
     merge: bool = False
+    connector: bool = True
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,9 @@ class Recipe:
         media_options: what is changed in the processor's.
         resume: "auto": the run goes on where it was stopped; a folder: at this checkpoint.
         sft: arguments of [`FavorSFTConfig`], without `output_dir` and `seed`.
+        dpo: in place of `sft`, those of [`FavorDPOConfig`]: `train_data` is a file of preferences.
+        grpo: in place of `sft`, those of [`FavorGRPOConfig`]: `train_data` is a file of prompts.
+        rewards: names of the rewards of `grpo` (favor/rewards.py).
         given: the mapping that the recipe was read from, for the run's records.
     """
 
@@ -207,6 +212,9 @@ class Recipe:
     cache_encoder_states: CacheSettings | None = None
     lora: LoraSettings | None = None
     sft: dict[str, object] = field(default_factory=dict)
+    dpo: dict[str, object] | None = None
+    grpo: dict[str, object] | None = None
+    rewards: list[str] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
     given: Mapping[str, object] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -222,8 +230,28 @@ class Recipe:
             )
         if self.quantization:
             self._check_quantization()
+        self._check_method()
         if self.connector_pretraining is not None and self.cache_encoder_states is None:
             raise ValueError("`connector_pretraining` reads encoder states; set `cache_encoder_states`, too.")
+
+    @property
+    def method(self) -> Literal["sft", "dpo", "grpo"]:
+        """By which trainer the recipe is run."""
+        return "dpo" if self.dpo is not None else "grpo" if self.grpo is not None else "sft"
+
+    def _check_method(self) -> None:
+        if self.dpo is not None and self.grpo is not None:
+            raise ValueError("give `dpo` or `grpo`, not both: one run, one kind of training.")
+        if bool(self.rewards) != (self.method == "grpo"):
+            raise ValueError("`grpo` needs `rewards`, names of what scores its answers, and nothing else has any.")
+        if self.method == "sft":
+            return
+        for name in ("sft", "stages", "from_scratch", "tower_pretraining", "connector_pretraining"):
+            if getattr(self, name):
+                raise ValueError(f"`{self.method}` goes without `{name}`: it trains a `model` further, in one stage.")
+        for name in ("train_data", "eval_data"):
+            if not isinstance(getattr(self, name), (str, type(None))):
+                raise ValueError(f"`{name}` of `{self.method}` is one file, not a mixture: join the files into one.")
 
     def _check_quantization(self) -> None:
         if self.model is None or self.lora is None or self.fresh_parts:

@@ -24,9 +24,11 @@ DESCRIPTIVE_KEYS = (
     "length",
     "origin",
 )
+# Columns with a list of media -> the kind of each.
+MEDIA_LISTS = {f"{kind}s": kind for kind in MEDIA_KINDS}
 # What trainers and caches add.
 INTERNAL_KEYS = ("use_own_audio", "input_ids", "labels", "visual_states", "audio_states")
-KNOWN_KEYS = ("messages", *MEDIA_KINDS, *DESCRIPTIVE_KEYS, *INTERNAL_KEYS)
+KNOWN_KEYS = ("messages", *MEDIA_KINDS, *MEDIA_LISTS, *DESCRIPTIVE_KEYS, *INTERNAL_KEYS)
 MEDIA_SUFFIXES = (
     *(".mp4", ".mkv", ".webm", ".mov", ".avi", ".ts", ".flv", ".gif", ".m4v"),
     *(".wav", ".flac", ".mp3", ".ogg", ".m4a", ".opus", ".aac"),
@@ -88,12 +90,14 @@ def check_sample_columns(sample: Mapping[str, object], where: str = "a sample") 
     """
     where = str(sample.get("origin") or where)
     for name, value in sample.items():
-        if name in KNOWN_KEYS or value is None:
+        listed = name in MEDIA_LISTS and isinstance(value, (list, tuple))
+        if value is None or listed or (name in KNOWN_KEYS and name not in MEDIA_LISTS):
             continue
         if _MEDIA_NAME.fullmatch(name) or _looks_like_media(value):
             raise BadSampleError(
                 "wrong columns",
-                f"column {name!r} looks like media, but only `video`, `image` and `audio` are read. Rename it, for "
+                f"column {name!r} looks like media, but only `video`, `image` and `audio`, and lists in `videos`, "
+                f"`images` and `audios`, are read. Rename it, for "
                 f"example with columns: {{{_likely_name(name, value)}: {name}}}, or remove it.",
                 where,
             )
@@ -133,10 +137,19 @@ def check_media_columns(dataset: Iterable[Mapping[str, object]], rows: int = 100
                 f"sample {number} has no `messages`, only {', '.join(sorted(sample))}; a training sample holds "
                 "`messages` and any of `video`, `image` and `audio`."
             )
-        present: list[str] = [key for key in MEDIA_KINDS if sample.get(key) is not None]
-        for key in present or ["text_only"]:
+        for key in media_kinds(sample) or ["text_only"]:
             counts[key] += 1
     return counts
+
+
+def media_kinds(sample: Mapping[str, object]) -> list[str]:
+    """The kinds of media that a sample has, in its columns or as blocks of its turns with a source of their own."""
+    turns = sample.get("messages") or sample.get("prompt")
+    contents = [turn.get("content") for turn in turns if isinstance(turn, Mapping)] if isinstance(turns, list) else []
+    blocks = [block for content in contents if isinstance(content, list) for block in content]
+    asked = {block.get("type") for block in blocks if isinstance(block, Mapping)}
+    held = {kind for plural, kind in MEDIA_LISTS.items() if sample.get(kind) is not None or sample.get(plural)}
+    return [kind for kind in MEDIA_KINDS if kind in asked | held]
 
 
 def check_manifest_keys(sample: Mapping[str, object], where: str) -> None:

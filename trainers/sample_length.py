@@ -13,7 +13,8 @@ from tqdm import tqdm
 from favor.processing import load_media
 from favor.processing.log_mel_favor import frame_frequency
 
-from .sample_tokens import media_blocks, media_source, tokenize_sample
+from .media_turns import media_blocks, media_source
+from .sample_tokens import tokenize_sample
 
 NO_PROTOCOL = {"protocol_whitelist": "none"}  # a playlist dressed as a video opens nothing else
 

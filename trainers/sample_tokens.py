@@ -6,18 +6,11 @@ from typing import Any
 
 from favor.modeling_favor.diversity_favor import IGNORED_LABEL
 from favor.processing.items_favor import ItemSource
-from favor.processing.media_names_favor import MEDIA_KINDS
 
 from .bad_samples import BadSampleError
-from .hub_datasets import local_file
-from .manifest import plain_messages
+from .media_turns import media_turns
 
 SPACE_TOKENS = ("Ġ", "▁")  # a space alone, in byte-level BPE and in SentencePiece
-
-
-def media_blocks(sample: Mapping[str, Any]) -> list[dict]:
-    """The sample's media as blocks of a chat."""
-    return [{"type": kind, **media_source(sample[kind], kind)} for kind in MEDIA_KINDS if sample.get(kind) is not None]
 
 
 def sample_item(processor: Any, sample: Mapping[str, Any]) -> ItemSource | None:
@@ -39,27 +32,8 @@ def sample_item(processor: Any, sample: Mapping[str, Any]) -> ItemSource | None:
 
 
 def media_messages(sample: Mapping[str, Any]) -> list[dict]:
-    """The sample's messages with its media as blocks of the first user turn."""
-    blocks = media_blocks(sample)
-    messages: list[dict[str, Any]] = []
-    placed = not blocks
-    for turn in plain_messages(sample.get("messages"), sample.get("origin") or "a sample"):
-        if turn["role"] == "user" and not placed:
-            messages.append({"role": "user", "content": [*blocks, {"type": "text", "text": turn["content"]}]})
-            placed = True
-        else:
-            messages.append({**turn})
-    return messages
-
-
-def media_source(value: Any, kind: str) -> dict[str, Any]:
-    """A path, bytes, or `{"path", "bytes"}` as the fields of a chat block; bytes win over a path.
-
-    The path beside bytes is where they once came from, and need not exist. A file of the Hub is fetched.
-    """
-    if isinstance(value, Mapping):
-        return {kind: value["bytes"]} if value.get("bytes") is not None else {"path": local_file(value.get("path"))}
-    return {kind: value} if isinstance(value, (bytes, bytearray)) else {"path": local_file(value)}
+    """The sample's messages with its media as blocks (see [`media_turns`])."""
+    return media_turns(sample.get("messages"), sample)
 
 
 def tokenize_sample(

@@ -14,7 +14,7 @@ from favor.processing.media_names_favor import MEDIA_KINDS
 
 from .data_mixture import SampleDataset, mixture_of
 from .favor_data_collator import Batch
-from .sample_columns import check_media_columns
+from .sample_columns import MEDIA_LISTS, check_media_columns
 from .trained_modules import TrainedModel, encoders, favor_of
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def has_media(dataset: SampleDataset) -> bool:
     """Whether any row of a plain dataset has media; what a mixture or a stream holds is known by its first samples."""
     if not isinstance(dataset, Dataset) or mixture_of(dataset) is not None:
         return False
-    names = [name for name in (*MEDIA_KINDS, *ENCODED_KEYS) if name in dataset.column_names]
-    return any(value is not None for name in names for value in dataset.select_columns([name])[name])
+    names = [name for name in (*MEDIA_KINDS, *MEDIA_LISTS, *ENCODED_KEYS) if name in dataset.column_names]
+    return any(value is not None and value != [] for name in names for value in dataset.select_columns([name])[name])
 
 
 def check_peft_config(model: TrainedModel, peft_config: "PeftConfig | None") -> None:

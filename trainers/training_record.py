@@ -14,7 +14,7 @@ from .data_mixture import SampleDataset, mixture_of
 from .recipe_sections import Recipe
 
 if TYPE_CHECKING:
-    from .favor_sft_trainer import FavorSFTTrainer
+    from .favor_trainer_mixin import FavorTrainerMixin
 
 Record: TypeAlias = dict[str, object]  # JSON values
 
@@ -39,6 +39,14 @@ HYPERPARAMETERS = (
     "fp16",
     "seed",
     "max_length",
+    "beta",
+    "loss_type",
+    "num_generations",
+    "num_iterations",
+    "steps_per_generation",
+    "temperature",
+    "max_completion_length",
+    "scale_rewards",
     "train_only",
     "freeze_encoders",
     "connector_dtype",
@@ -46,13 +54,16 @@ HYPERPARAMETERS = (
     "diversity_loss_schedule_steps",
     "sort_steps_by_length",
 )
-LOSSES = ("loss", "cross_entropy", "diversity_loss", "eval_loss", "eval_exact_match")
+LOSSES = (
+    *("loss", "cross_entropy", "diversity_loss", "eval_loss", "eval_exact_match"),
+    *("reward", "rewards/accuracies", "rewards/margins", "kl", "eval_reward", "eval_rewards/accuracies"),
+)
 
 
-def stage_record(trainer: "FavorSFTTrainer") -> Record:
+def stage_record(trainer: "FavorTrainerMixin") -> Record:
     """Data, hyper-parameters, steps and last logged losses of one trainer."""
     args, state = trainer.args, trainer.state
-    values = {name: getattr(args, name) for name in HYPERPARAMETERS}
+    values = {name: getattr(args, name, None) for name in HYPERPARAMETERS}
     record: Record = {
         "data": data_facts(trainer.train_dataset),
         **{name: plain(value) for name, value in values.items() if value not in (None, False, "", {})},
@@ -68,6 +79,9 @@ def stage_record(trainer: "FavorSFTTrainer") -> Record:
     if adapter is not None:
         record["lora"] = {"rank": adapter.r, "alpha": adapter.lora_alpha, "dropout": adapter.lora_dropout}
     skipped = getattr(trainer.data_collator, "skipped_samples", 0)
+    names = getattr(trainer, "reward_func_names", None)
+    if names:
+        record["rewards"] = list(names)
     if skipped:
         record["skipped samples"] = skipped
     return {name: value for name, value in record.items() if value not in (None, {})}

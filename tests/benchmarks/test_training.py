@@ -6,6 +6,7 @@ import json
 import pytest
 
 from benchmarks.training import WARM_UP, WAYS, measure, table
+from benchmarks.training_grpo import GRPO_WAYS, grpo_table
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +23,18 @@ def test_a_way_is_measured(way, manifest):
     found = measure(way, manifest, steps=WARM_UP + 1, batch_size=2)
     assert found["step_seconds"] > 0 and found["samples_per_second"] > 0 and found["memory_bytes"] >= 0
     assert 0 <= found["waiting_share"] < 1
+
+
+@pytest.mark.parametrize("way", GRPO_WAYS)
+def test_a_step_of_grpo_is_measured(way, manifest):
+    found = measure(way, manifest, steps=WARM_UP + 1, batch_size=8)
+    assert found["step_seconds"] > 0 and found["samples_per_second"] > 0
+
+
+def test_ratios_of_grpo():
+    numbers = {"samples_per_second": 4.0, "memory_bytes": 2e6}
+    results = {way: {"step_seconds": 0.1 * (1 + number), **numbers} for number, way in enumerate(GRPO_WAYS)}
+    assert grpo_table(results).splitlines()[-1] == "| GRPO, FAVOR, cached | 300 | 3.00 | 4.0 | 2 |"
 
 
 def test_ratios():

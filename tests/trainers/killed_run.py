@@ -9,18 +9,30 @@ from pathlib import Path
 
 from transformers import Trainer
 
-from favor.trainers import FavorSFTTrainer
+from favor.rewards import reward_functions
+from favor.trainers import FavorDPOTrainer, FavorGRPOTrainer, FavorSFTTrainer
 from favor.trainers.recipe import parse_recipe
+from favor.trainers.recipe_preferences import run_preference_recipe
 from favor.trainers.recipe_run import run_recipe
+from favor.trainers.recipe_sections import Recipe
+
+TRAINERS = {"sft": FavorSFTTrainer, "dpo": FavorDPOTrainer, "grpo": FavorGRPOTrainer}
 
 
 def kill() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def die_at_step(stage: int, step: int) -> None:
+def run(recipe: Recipe) -> Path:
+    """As the commands do."""
+    if recipe.method == "sft":
+        return run_recipe(recipe)
+    return run_preference_recipe(recipe, reward_funcs=reward_functions(recipe.rewards))
+
+
+def die_at_step(trainer_class: type, stage: int, step: int) -> None:
     """After the optimiser's step, before a checkpoint of that step."""
-    training_step = FavorSFTTrainer.training_step
+    training_step = trainer_class.training_step
 
     def step_and_die(trainer, *args, **kwargs):
         loss = training_step(trainer, *args, **kwargs)
@@ -29,7 +41,7 @@ def die_at_step(stage: int, step: int) -> None:
             kill()
         return loss
 
-    FavorSFTTrainer.training_step = step_and_die
+    trainer_class.training_step = step_and_die
 
 
 def die_while_saving(step: int) -> None:
@@ -48,8 +60,9 @@ def die_while_saving(step: int) -> None:
 
 if __name__ == "__main__":
     how, stage, at = sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    recipe = parse_recipe(json.loads(Path(sys.argv[1]).read_text()))
     if how == "saving":
         die_while_saving(at)
     else:
-        die_at_step(stage, at)
-    run_recipe(parse_recipe(json.loads(Path(sys.argv[1]).read_text())))
+        die_at_step(TRAINERS[recipe.method], stage, at)
+    run(recipe)
