@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from .chat_favor import chat_instructions, check_conversation, collect_media, without_sources
 from .items_favor import IS_VALUE, ItemSource, MediaItem, MediaReading, check_sampling, item_sources, load_item
-from .log_mel_favor import log_mel_chunks
+from .log_mel_favor import frame_frequency, sound_chunks
 from .media_favor import media_kind
 from .media_limits_favor import MediaError
 from .media_options_favor import (
@@ -88,13 +88,12 @@ class ItemInputsMixin:
         Raises:
             ValueError: if it is not a whole number.
         """
-        extractor = self.feature_extractor
-        encoder_rate = extractor.sampling_rate / extractor.hop_length / self.audio_stride
+        encoder_rate = frame_frequency(self.feature_extractor) / self.audio_stride
         return audio_vectors_per_frame(encoder_rate, self.frame_rate if frame_rate is None else frame_rate)
 
-    def audio_vector_count(self: Any, mel_frames: int) -> int:
-        """Audio encoder outputs of one chunk with so many real mel frames."""
-        return audio_vectors(mel_frames, self.audio_stride)
+    def audio_vector_count(self: Any, frames: int) -> int:
+        """Audio encoder outputs of one chunk with so many real frames (of log-mel, or samples)."""
+        return audio_vectors(frames, self.audio_stride)
 
     def query_token_count(self: Any, visual_frames: int, audio_vectors: int, frame_rate: float | None = None) -> int:
         """Language model tokens of one item.
@@ -240,7 +239,7 @@ class ItemInputsMixin:
         would cut the sound.
         """
         if item.log_mel is None and item.audio is not None and len(item.audio):
-            return log_mel_chunks(item.audio, self.feature_extractor)
+            return sound_chunks(item.audio, self.feature_extractor)
         return item.log_mel
 
     def _audio_inputs(self, items: Sequence[MediaItem]) -> tuple[dict[str, torch.Tensor], list[int]]:
@@ -388,8 +387,8 @@ class ItemInputsMixin:
         if "input_features_mask" in media:
             mask = torch.as_tensor(media["input_features_mask"])
             vectors = self._audio_vector_counts(mask)
-            mel_rate = self.feature_extractor.sampling_rate / self.feature_extractor.hop_length
-            seconds = [count / mel_rate for count in mask.sum(dim=(-1, -2)).tolist()]
+            frequency = frame_frequency(self.feature_extractor)
+            seconds = [count / frequency for count in mask.sum(dim=(-1, -2)).tolist()]
         items = max(len(frames), len(vectors))
         frames, seconds, vectors = (column or [0] * items for column in (frames, seconds, vectors))
         queries = [self.query_token_count(*pair, fps) for pair in zip(frames, vectors, strict=True)]

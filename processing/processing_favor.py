@@ -44,7 +44,8 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
 
     Args:
         video_processor (`FavorVideoProcessor`): pictures to pixel values.
-        feature_extractor (`WhisperFeatureExtractor`): sound to log-mel chunks of `chunk_length` seconds.
+        feature_extractor (`WhisperFeatureExtractor`, or one of samples such as `Wav2Vec2FeatureExtractor`): sound to
+            chunks of its `chunk_length` seconds.
         tokenizer: the language model's, with `<video>`, `<image>` and `<audio>` as special tokens.
         qformer_tokenizer (*optional*): the visual Q-Former's, for its copy of the instruction.
         chat_template (`str`, *optional*): Vicuna v1 by default.
@@ -57,7 +58,8 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
         visual_vectors_per_frame (`int`, *optional*): patches of a picture.
         visual_pooling (`str`, defaults to `"space_and_time"`): tokens per frame and per patch; or `"space"`, `"time"`.
         audio_pool_size (`int`, defaults to 1): audio encoder outputs per token.
-        audio_stride (`int`, defaults to 2): mel frames for each output of the audio encoder, Whisper's by default.
+        audio_stride (`int`, defaults to 2): frames (of log-mel, or samples) for each output of the audio encoder,
+            Whisper's by default.
         connector_values (`dict`, *optional*): what else the count of the connector's tokens depends on.
         media_options (`dict`, *optional*): defaults of a call's `start`, `end`, `max_frames`, `long_video`,
             `num_frames`, `on_error`, `media_limits`, `video_track`, `audio_track` and `decode_threads`.
