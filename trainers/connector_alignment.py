@@ -9,6 +9,7 @@ output is drawn to the embedding of what it is to say.
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import cast
 
 import torch
 from datasets import Dataset
@@ -69,10 +70,12 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
         """The mean over an optimisation step's samples that have media."""
         training = self.model.training
         states = self.connector_inputs(inputs)
-        output = self.unwrapped_favor().model.connector(**states)
+        with self.accelerator.autocast():
+            output = self.unwrapped_favor().model.connector(**states)
         targets = [self.pieces.places(text) for text in self.answers(inputs)]
         check_items(targets, output.num_tokens)
-        said, off = alignment_losses(output, targets, stills(states, output), self.embedded)
+        with torch.autocast(output.embeddings.device.type, enabled=False):  # distances are small differences
+            said, off = alignment_losses(output, targets, stills(states, output), self.embedded)
         diversity = said.new_zeros(()) if output.diversity_loss is None else output.diversity_loss
         loss = said.mean() + self.alignment.distance_weight * off.mean()
         loss = loss + self.current_diversity_weight() * diversity
@@ -110,8 +113,10 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
 
     def say(self, prompt: Batch, max_new_tokens: int | None) -> str:
         """What the outputs say that stand for a sample's media; the language model is not asked."""
-        output = self.unwrapped_favor().model.connector(**self.connector_inputs(prompt))
-        nearest = self.embedded.distances(output.embeddings[0, : int(output.num_tokens[0])]).argmin(-1)
+        output: FavorConnectorOutput = self.unwrapped_favor().model.connector(**self.connector_inputs(prompt))
+        outputs = alignable(output)[0, : int(output.num_tokens[0])]
+        with torch.autocast(outputs.device.type, enabled=False):
+            nearest = self.embedded.distances(outputs).argmin(-1)
         return self.pieces.text(nearest.tolist())
 
 
@@ -126,7 +131,7 @@ def alignment_losses(
         still: (B,) which items are learnt as a bag of words.
         pieces: the embeddings, the blank's first.
     """
-    lengths, outputs = output.num_tokens, output.embeddings.float()
+    lengths, outputs = output.num_tokens, alignable(output)
     distances = pieces.distances(outputs.flatten(0, 1)).unflatten(0, outputs.shape[:2])
     log_probs = pieces.scores(distances).log_softmax(-1)  # (B, T, P)
     rows = [torch.tensor(target, dtype=torch.long) for target in targets]
@@ -139,6 +144,11 @@ def alignment_losses(
             said, shares = said.masked_scatter(chosen, losses), shares.masked_scatter(chosen[:, None, None], part)
     off = pieces.off(outputs, shares) * length_mask(lengths, outputs.shape[1])
     return said, off.sum(1) / lengths.clamp(min=1)
+
+
+def alignable(output: FavorConnectorOutput) -> torch.Tensor:
+    """(B, T, L) float32 outputs, which autocast may have made in fewer bits than distances need."""
+    return cast(torch.Tensor, output.embeddings).float()
 
 
 def stills(states: Mapping[str, torch.Tensor], output: FavorConnectorOutput) -> torch.Tensor:

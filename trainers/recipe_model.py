@@ -22,13 +22,14 @@ def load_model(
     fresh_parts: Sequence[str] = (),
     seed: int = 0,
     quantization: Mapping[str, object] | None = None,
+    attn_implementation: str | None = None,
 ) -> tuple[FavorForConditionalGeneration, FavorProcessor]:
     """A trained model and its processor, from a folder or the Hub, with some values of its config changed.
 
     Args:
         fresh_parts: "connector" and "language_model" begin from random weights, drawn with `seed`.
-
         quantization: arguments of `BitsAndBytesConfig`, with which the language model is loaded.
+        attn_implementation: of all parts; None: as transformers chooses.
 
     Raises `ValueError` for a value that the config does not have, and for one that does not fit the trained weights.
     """
@@ -46,6 +47,7 @@ def load_model(
         config=config,
         ignore_mismatched_sizes=bool(fresh_parts) or other_chunks,
         output_loading_info=True,
+        attn_implementation=attn_implementation,
         **few_bits,
     )
     drawn = tuple(prefix for part in fresh_parts for prefix in FRESH_PARTS[part])

@@ -4,7 +4,7 @@
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -123,7 +123,12 @@ def start_model(
         model, processor = start_from_scratch(recipe, recipe.from_scratch, dataset, args)
     else:
         model, processor = load_model(
-            str(recipe.model), recipe.config, recipe.fresh_parts, recipe.seed, recipe.quantization
+            str(recipe.model),
+            recipe.config,
+            recipe.fresh_parts,
+            recipe.seed,
+            recipe.quantization,
+            recipe.attn_implementation,
         )
     if recipe.time_shaped_queries:
         shape_queries_in_time(model.model.connector, recipe.seed)
@@ -177,7 +182,7 @@ def stage_trainer(
     if favor is model and not run.recipe.quantization:
         model.requires_grad_(True)  # a stage before may have frozen parts; with LoRA it is PEFT's to say
     set_seed(run.recipe.seed)  # a LoRA begins the same, whatever was drawn before
-    trainer_class = FavorSFTTrainer
+    trainer_class: Callable[..., FavorSFTTrainer] = FavorSFTTrainer
     if alignment is not None:
         trainer_class = partial(ConnectorAlignmentTrainer, alignment=alignment)
     trainer = trainer_class(

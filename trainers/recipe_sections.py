@@ -246,6 +246,8 @@ class Recipe:
         fresh_parts: of it, that begin with random weights.
         time_shaped_queries: whether each query of a fresh connector begins with its attention on its own stretch of
             the window (see [`shape_queries_in_time`]); the paper's begin alike.
+        attn_implementation: of a `model`, how its parts compute attention: "eager", "sdpa", "flash_attention_2"; by
+            default as transformers chooses. For windows of a second and short texts "eager" is fastest on a CPU.
         quantization: arguments of `BitsAndBytesConfig`: the language model is loaded in 4 or 8 bit, to train a `lora`.
         media_options: what is changed in the processor's.
         resume: "auto": the run goes on where it was stopped; a folder: at this checkpoint.
@@ -260,6 +262,7 @@ class Recipe:
     config: dict[str, object] = field(default_factory=dict)
     fresh_parts: list[str] = field(default_factory=list)
     time_shaped_queries: bool = False
+    attn_implementation: str | None = None
     quantization: dict[str, object] = field(default_factory=dict)
     media_options: dict[str, object] = field(default_factory=dict)
     resume: str | None = None
@@ -278,6 +281,8 @@ class Recipe:
             raise ValueError("give either `model` (a folder or Hub id) or `from_scratch`.")
         if self.config and self.model is None:
             raise ValueError("`config` changes the config of a `model`; from_scratch has a config of its own.")
+        if self.attn_implementation is not None and self.model is None:
+            raise ValueError("`attn_implementation` is of a `model`; leave it out with from_scratch.")
         if not {*self.fresh_parts} <= {*FRESH_PARTS} or (self.fresh_parts and self.model is None):
             raise ValueError(
                 f"`fresh_parts` lists parts of a `model` ({', '.join(sorted(FRESH_PARTS))}), but it is "
