@@ -187,6 +187,8 @@ def test_a_change_that_does_not_matter_keeps_the_states(model_and_processor, row
     processor.window_frames, processor.num_query_tokens, processor.synchronize = 2, 3, False
     model.config.audio_config.dropout = model.config.audio_config.decoder_layers = 3
     model.config.qformer_config.hidden_dropout_prob = 0.9
+    assert processor.frame_rate == 2.0
+    processor.frame_rate = 2  # as a command line's --set gives it
     turns = [rows[0]["messages"][0], {"role": "assistant", "content": "another answer"}]
     rows = rows.from_list([{**row, "messages": turns} if number == 0 else row for number, row in enumerate(rows)])
     encode(model, processor, rows, tmp_path / "cache")
