@@ -38,8 +38,8 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
         alignment: the stage's `align_connector`.
         Other arguments: see [`FavorSFTTrainer`]; `args.train_only` names the connector, or parts of it.
 
-    Raises `ValueError` for several processes, for other modules in `train_only`, and for encoded samples whose answers
-    have more pieces than their media have outputs.
+    Raises `ValueError` with FSDP or DeepSpeed, for other modules in `train_only`, and for encoded samples whose
+    answers have more pieces than their media have outputs.
     """
 
     def __init__(self, *args, alignment: ConnectorAlignment, **kwargs):
@@ -51,10 +51,10 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
                 f"align_connector trains the connector alone, but train_only is {self.args.train_only!r}: name the "
                 "connector, or parts of it."
             )
-        if self.accelerator.num_processes > 1:
+        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
             raise ValueError(
-                f"align_connector runs in one process, but {self.accelerator.num_processes} were started: run this "
-                "stage by itself (favor sft RECIPE.yaml), and go on with several by --resume true."
+                "align_connector does not run with FSDP or DeepSpeed, which shard the connector: it is small. Start "
+                "plain processes (torchrun, or recipes/accelerate/ddp.yaml), or one."
             )
         tokenizer = self.processing_class.tokenizer
         self.pieces = AnswerPieces(tokenizer, answer_texts(tokenizer, self.train_dataset), alignment.pieces)
@@ -82,15 +82,26 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
         metrics = {"said_loss": said.mean(), "off": off.mean(), "diversity_loss": diversity}
         for name, value in metrics.items():
             self._metrics["train" if training else "eval"][name].append(value.item())
-        if training:  # gradients of micro-batches are added up
-            loss = loss * len(targets) / self._step_items
+        if training:  # gradients of micro-batches are added up, those of processes averaged
+            loss = loss * len(targets) * self.accelerator.num_processes / self._step_items
         return (loss, {"loss": loss.detach()}) if return_outputs else loss
 
     def get_batch_samples(self, epoch_iterator, num_batches, device):
-        """As inherited; also counts the step's samples that have media, over its micro-batches."""
+        """As inherited; also counts the step's samples that have media, over its micro-batches and processes."""
         batches, num_items_in_batch = super().get_batch_samples(epoch_iterator, num_batches, device)
-        self._step_items = sum(int(self.has_media(batch).sum()) for batch in batches)
+        items = torch.tensor(sum(int(self.has_media(batch).sum()) for batch in batches), device=device)
+        self._step_items = int(self.accelerator.gather(items).sum())
         return batches, num_items_in_batch
+
+    def training_step(self, *args, **kwargs) -> torch.Tensor:
+        """As inherited; the processes' gradients are averaged here: the loss passes by the wrapped model."""
+        loss = super().training_step(*args, **kwargs)
+        if self.accelerator.num_processes > 1 and self.accelerator.sync_gradients:
+            for weight in self.unwrapped_favor().model.connector.parameters():
+                if weight.requires_grad:
+                    own = torch.zeros_like(weight) if weight.grad is None else weight.grad
+                    weight.grad = self.accelerator.reduce(own, "mean")
+        return loss
 
     def has_media(self, batch: Batch) -> torch.Tensor:
         """(batch,) which samples have media."""

@@ -3,6 +3,9 @@
 
 import json
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,13 +21,15 @@ from favor.trainers.recipe_run import run_recipe
 from favor.trainers.recipe_sections import AnswersForMedia, ConnectorAlignment
 from favor.trainers.said_answers import tell_answers
 from favor.worlds.video_file import write_picture, write_sound
-from tests.conftest import SAMPLING_RATE
-from tests.trainers.test_resume import assert_same, run_killed
+from tests.conftest import REPOSITORY, SAMPLING_RATE
+from tests.trainers.test_equal_gradients import environment
+from tests.trainers.test_resume import assert_same, run_killed, weights
 
 SPOKEN = {"low": "red", "high": "blue", "low high": "red blue", "high low": "blue red"}
 PITCHES = {"low": 200.0, "high": 1500.0}
 SHOWN = {"green": (0, 200, 0), "shape": (200, 0, 200)}
-CONNECTOR = {"num_query_tokens": 8, "window_frames": 2, "hidden_dropout_prob": 0.0, "initializer_range": 0.05}
+CONNECTOR = {"num_query_tokens": 8, "window_frames": 2, "initializer_range": 0.05}
+CONNECTOR |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +155,26 @@ def test_media_and_their_cached_states_give_the_same_loss(aligned, said_dir, tmp
         of_states = trainer.compute_loss(trainer.model, trainer.data_collator(list(rows)))
         of_media = uncached.compute_loss(uncached.model, uncached.data_collator(list(dataset)))
     assert of_media.item() == pytest.approx(of_states.item(), rel=2e-3)  # states are kept in float16
+
+
+def test_two_processes_align_as_one_does(recipe, tmp_path):
+    """Six samples a step, in one process and in two; weights agree as far as sums in another order do."""
+    recipe["sft"] |= {"max_steps": 3, "learning_rate": 1e-3, "optim": "sgd", "max_grad_norm": 0.0}
+    recipe["sft"] |= {"diversity_loss_weight": 0.0}
+    alone = run_recipe(parse_recipe(recipe | {"output_dir": str(tmp_path / "alone")}))
+    recipe["sft"]["per_device_train_batch_size"] = 3
+    file = tmp_path / "recipe.json"
+    file.write_text(json.dumps(recipe | {"output_dir": str(tmp_path / "two")}))
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "favor"]
+    done = subprocess.run(
+        [*launch, "sft", str(file)], cwd=REPOSITORY, env=environment(), capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    ours, theirs, before = (weights(folder) for folder in (tmp_path / "two", alone, Path(recipe["model"])))
+    trained = [name for name in theirs if not torch.equal(theirs[name], before.get(name, theirs[name]))]
+    assert trained
+    for name in trained:
+        torch.testing.assert_close(ours[name], theirs[name], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("stage", [1, 2])
