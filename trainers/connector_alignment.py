@@ -44,7 +44,7 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
 
     def __init__(self, *args, alignment: ConnectorAlignment, **kwargs):
         super().__init__(*args, **kwargs)
-        self.alignment = alignment
+        self.alignment, self._step_items = alignment, 0
         names = self.args.train_only or [""]
         if any(name.removeprefix("model.").split(".")[0] != CONNECTOR for name in names):
             raise ValueError(
@@ -196,5 +196,7 @@ def check_rows(rows: SampleDataset | None, pieces: AnswerPieces, video_token_id:
         return
     for row in rows:
         outputs = row["input_ids"].count(video_token_id)
-        if outputs:
-            check_length(pieces.places(answer_text(pieces.tokenizer, row["labels"])), outputs, row.get("origin"))
+        where = row.get("origin") or "a sample"
+        if not outputs:
+            raise ValueError(f"{where}: it has no media, so there is nothing that the connector could say.")
+        check_length(pieces.places(answer_text(pieces.tokenizer, row["labels"])), outputs, where)
