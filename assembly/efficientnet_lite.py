@@ -37,7 +37,11 @@ def lite_config(state: dict[str, torch.Tensor], image_size: int) -> EfficientNet
     """The configuration by the shapes of the port's tensors, for pictures of `image_size` pixels.
 
     The padding of TensorFlow depends on a map's size: it is even on both sides where a stride halves an odd one.
+
+    Raises `ValueError` for another number of stages, and an odd `image_size`.
     """
+    if image_size % 2:  # transformers pads the first map as that of an even picture
+        raise ValueError(f"image_size={image_size} is odd: an EfficientNet of transformers reads even pictures.")
     blocks = 1 + max(int(name.split(".")[1]) for name in state if name.startswith("_blocks."))
     depthwise = [state[f"_blocks.{block}._depthwise_conv.weight"].shape for block in range(blocks)]
     inner = [shape[0] for shape in depthwise]

@@ -33,6 +33,7 @@ SAME_MODULES = {
 TOWER_CLASSES = {
     tower.__name__: tower
     for tower in (*VISION_TOWERS.values(), *(encoder.encoder_class for encoder in AUDIO_ENCODERS.values()))
+    if tower is not None
 }
 
 

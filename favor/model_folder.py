@@ -139,11 +139,14 @@ def _processor(
     """The processor that fits the config; the config learns the placeholder's id from it."""
     config = assembly.config
     qformer, encoder = config.qformer_config, audio_encoder(config.audio_config)
+    size = picture_size(config.vision_config)
+    if size is None:
+        raise ValueError(f"{assembly.parts['vision']}: its config does not say how large pictures are (image_size).")
     processor = assemble_processor(
         llm=assembly.parts["llm"].source,
         whisper=assembly.parts["whisper"].source,
         vision=assembly.parts["vision"].source,
-        image_size=picture_size(config.vision_config),
+        image_size=size,
         reads_instruction=qformer is not None and qformer.model_type == "instructblip_qformer",
         channels=encoder.channels(config.audio_config),
         chunk_frames=encoder.chunk_frames(config.audio_config),

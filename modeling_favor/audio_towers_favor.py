@@ -9,13 +9,10 @@ from torch import nn
 from transformers import PreTrainedConfig
 from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
 from transformers.modeling_utils import PreTrainedModel
-from transformers.models.data2vec.modeling_data2vec_audio import Data2VecAudioModel
-from transformers.models.hubert.modeling_hubert import HubertModel
-from transformers.models.unispeech_sat.modeling_unispeech_sat import UniSpeechSatModel
-from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2Model
-from transformers.models.wavlm.modeling_wavlm import WavLMModel
+from transformers.models.auto.modeling_auto import MODEL_MAPPING
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
+from .encoder_attention_favor import fit_attention
 from .encoder_passes_favor import CHUNKS_A_PASS, in_passes
 
 
@@ -27,7 +24,7 @@ class AudioEncoder:
 
     Attributes:
         encoder_class: a model that maps log-mel chunks (chunks, mel, frames) to a `last_hidden_state` (chunks,
-            vectors, width).
+            vectors, width); None: the one that transformers' auto class finds.
         stride: mel frames for each vector.
         frames_per_position: mel frames of a chunk for each of the config's `max_source_positions`.
         width_name: value of the config that is the width.
@@ -35,7 +32,7 @@ class AudioEncoder:
         reads_samples: chunks are samples, not log-mel.
     """
 
-    encoder_class: type[PreTrainedModel]
+    encoder_class: type[PreTrainedModel] | None = None
     stride: int = 2
     frames_per_position: int = 2
     width_name: str = "hidden_size"
@@ -60,7 +57,8 @@ class AudioEncoder:
 
     def build(self, config: PreTrainedConfig) -> PreTrainedModel:
         """The tower."""
-        return self.encoder_class._from_config(config)
+        encoder_class = self.encoder_class or MODEL_MAPPING[type(config)]
+        return encoder_class._from_config(fit_attention(config, encoder_class))
 
     def states(self, tower: PreTrainedModel, chunks: torch.Tensor, num_frames: torch.Tensor | None) -> torch.Tensor:
         """Vectors of chunks: (chunks, channels, frames) to (chunks, vectors, width), a bounded number at a time.
@@ -102,7 +100,7 @@ class WaveformEncoder(AudioEncoder):
             )
         # Both belong to pre-training: masked vectors and left out layers would only add noise to a trained one.
         config.apply_spec_augment, config.layerdrop = False, 0.0
-        return self.encoder_class._from_config(config)
+        return super().build(config)
 
     def samples_needed(self, config: PreTrainedConfig, samples: int) -> int:
         """Samples for a vector for each begun stride: the last one's convolutions see beyond it."""
@@ -135,11 +133,11 @@ class WaveformEncoder(AudioEncoder):
 # By the `model_type` of their configs. An auto class would build Whisper's decoder, too.
 AUDIO_ENCODERS: dict[str, AudioEncoder] = {
     "whisper": AudioEncoder(WhisperEncoder, constant_weights=("embed_positions",)),
-    "wav2vec2": WaveformEncoder(Wav2Vec2Model),
-    "hubert": WaveformEncoder(HubertModel),
-    "wavlm": WaveformEncoder(WavLMModel),
-    "unispeech-sat": WaveformEncoder(UniSpeechSatModel),
-    "data2vec-audio": WaveformEncoder(Data2VecAudioModel),
+    "wav2vec2": WaveformEncoder(),
+    "hubert": WaveformEncoder(),
+    "wavlm": WaveformEncoder(),
+    "unispeech-sat": WaveformEncoder(),
+    "data2vec-audio": WaveformEncoder(),
 }
 
 

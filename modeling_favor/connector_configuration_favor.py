@@ -78,21 +78,25 @@ class FavorCausalQFormerConfig(PreTrainedConfig):
 
     def __post_init__(self, **kwargs):
         super().__post_init__(**kwargs)
-        self.check_widths()
+        self._check_shared_out("hidden_size")
         if self.window_frames is not None and self.window_frames < 1:
             raise ValueError(f"window_frames must be at least 1, or None for one window; got {self.window_frames}.")
 
     def check_widths(self) -> None:
         """Raises `ValueError` unless both widths can be shared out among the heads.
 
-        [`FavorConfig`] asks again when it has filled in the widths around the connector.
+        Asked when the widths around the connector are known: by [`FavorConfig`], and when a Q-Former is built.
         """
-        for name in ("hidden_size", "feature_size"):
-            if getattr(self, name) % self.num_attention_heads:
-                raise ValueError(
-                    f"{name} {getattr(self, name)} is no multiple of num_attention_heads {self.num_attention_heads}: "
-                    f"set connector_config.num_attention_heads={self.fitting_heads()}."
-                )
+        self._check_shared_out("hidden_size")
+        self._check_shared_out("feature_size")
+
+    def _check_shared_out(self, name: str) -> None:
+        width = getattr(self, name)
+        if width % self.num_attention_heads:
+            raise ValueError(
+                f"{name} {width} is no multiple of num_attention_heads {self.num_attention_heads}: set "
+                f"connector_config.num_attention_heads={self.fitting_heads()}."
+            )
 
     def fitting_heads(self) -> int:
         """The number of heads nearest to the present one among which both widths can be shared out."""

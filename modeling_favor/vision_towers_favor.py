@@ -5,38 +5,65 @@ import json
 import math
 from collections.abc import Callable
 from functools import lru_cache
+from importlib import import_module
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModel, PreTrainedConfig
+from transformers import AutoConfig, PreTrainedConfig
 from transformers.modeling_utils import PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_MAPPING
 from transformers.models.blip_2.modeling_blip_2 import Blip2VisionModel
 from transformers.models.instructblip.modeling_instructblip import InstructBlipVisionModel
+
+from .encoder_attention_favor import fit_attention
 
 # Classes that no auto class finds. Every other vision tower of transformers is built by its auto class.
 VISION_TOWERS = {
     "instructblip_vision_model": InstructBlipVisionModel,
     "blip_2_vision_model": Blip2VisionModel,
 }
+RANDOM_TOWERS = ("vit_mae",)
 # Configs whose `hidden_size` is not the width of what the tower gives.
 WIDTH_NAMES = {"sam_vision_model": "output_channels", "sam_hq_vision_model": "output_channels"}
+PictureInputs = dict[str, torch.Tensor | None]
 USUAL_PICTURE = 224  # pixels, of towers whose configs name no size: their widths do not depend on it
 
 
 def vision_class(config: PreTrainedConfig) -> type[PreTrainedModel]:
-    """The class of a vision tower; raises `ValueError` for a config of something else."""
-    found = VISION_TOWERS.get(config.model_type) or MODEL_MAPPING.get(type(config), None)
+    """The class of a vision tower; raises `ValueError` for a config of something else, and for a random encoder."""
+    if config.model_type in RANDOM_TOWERS:
+        raise ValueError(
+            f"vision_config is of type {config.model_type!r}, whose encoder leaves patches out at random: give a "
+            "model that was made of it, such as a ViT."
+        )
+    found = VISION_TOWERS.get(config.model_type) or MODEL_MAPPING.get(type(config), None) or _class_beside(config)
     found = found[0] if isinstance(found, (tuple, list)) else found
     if found is None or found.main_input_name != "pixel_values":
         raise ValueError(f"vision_config is of type {config.model_type!r}, which is no vision tower of transformers.")
     return found
 
 
+def _class_beside(config: PreTrainedConfig) -> type[PreTrainedModel] | None:
+    """The tower inside a larger model of transformers (BLIP's, GIT's, AltCLIP's): beside its config, and of it."""
+    module_name = type(config).__module__
+    if not module_name.startswith("transformers.models.") or ".configuration_" not in module_name:
+        return None
+    module = import_module(module_name.replace(".configuration_", ".modeling_"))
+    kinds = (kind for kind in vars(module).values() if isinstance(kind, type))
+    classes: list[type[PreTrainedModel]] = [kind for kind in kinds if issubclass(kind, PreTrainedModel)]
+    towers = [
+        kind
+        for kind in classes
+        if kind.config_class is type(config)
+        and kind.main_input_name == "pixel_values"
+        and kind.__name__.endswith(("VisionModel", "VisionTransformer"))
+    ]
+    return towers[0] if towers else None
+
+
 def build_vision_tower(config: PreTrainedConfig) -> PreTrainedModel:
     """A vision tower that [`picture_states`] reads."""
-    tower = VISION_TOWERS.get(config.model_type)
-    return AutoModel.from_config(config) if tower is None else tower._from_config(config)
+    return vision_class(config)._from_config(fit_attention(config, vision_class(config)))
 
 
 def picture_size(config: PreTrainedConfig) -> tuple[int, int] | None:
@@ -52,21 +79,20 @@ def picture_size(config: PreTrainedConfig) -> tuple[int, int] | None:
     return int(size[0]), int(size[1])
 
 
-def square_patches(config: PreTrainedConfig, pixel_values: torch.Tensor) -> dict[str, torch.Tensor]:
-    """What a SigLIP 2 of any picture shape reads: patches row by row, the mask of real ones, and their grid."""
+def square_patches(config: PreTrainedConfig, pixel_values: torch.Tensor) -> PictureInputs:
+    """What a SigLIP 2 of any picture shape reads: patches row by row, all real, and their grid."""
     side = config.patch_size
     pictures, _, height, width = pixel_values.shape
     if height % side or width % side:
         raise ValueError(f"Pictures of {height} x {width} pixels are not whole patches of {side} x {side}.")
     patches = pixel_values.unflatten(3, (-1, side)).unflatten(2, (-1, side))  # (n, 3, rows, side, columns, side)
     patches = patches.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
-    grid = torch.tensor([[height // side, width // side]], device=pixel_values.device).expand(pictures, -1)
-    mask = torch.ones(patches.shape[:2], dtype=torch.long, device=pixel_values.device)
-    return {"pixel_values": patches, "pixel_attention_mask": mask, "spatial_shapes": grid}
+    grid = torch.tensor([[height // side, width // side]], device="cpu").expand(pictures, -1)  # read as numbers
+    return {"pixel_values": patches, "pixel_attention_mask": None, "spatial_shapes": grid}
 
 
 # Towers that read something else than pictures (pictures, 3, H, W).
-PICTURE_INPUTS: dict[str, Callable[[PreTrainedConfig, torch.Tensor], dict[str, torch.Tensor]]] = {
+PICTURE_INPUTS: dict[str, Callable[[PreTrainedConfig, torch.Tensor], PictureInputs]] = {
     "siglip2_vision_model": square_patches
 }
 
@@ -142,7 +168,10 @@ def picture_states(
             f"The pictures are {found} pixels, but the vision tower reads {height} x {width}: let the processor "
             f'resize them (do_resize=True, size={{"height": {height}, "width": {width}}}).'
         ) from error
-    return _vectors(tower, _chosen_states(tower, outputs, feature_layer), pool_size)
+    states = _chosen_states(tower, outputs, feature_layer)
+    if states.ndim == 4 and pixel_values.shape[-1] == pixel_values.shape[-2] and states.shape[2] != states.shape[3]:
+        states = states.permute(0, 3, 1, 2)  # a square picture has a square map: SAM 2 puts the channels last
+    return _vectors(tower, states, pool_size)
 
 
 def _chosen_states(tower: PreTrainedModel, outputs: dict, feature_layer: int | None) -> torch.Tensor:

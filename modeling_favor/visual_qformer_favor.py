@@ -6,7 +6,8 @@ from torch import nn
 from transformers import PreTrainedConfig
 from transformers.models.blip_2.modeling_blip_2 import Blip2QFormerModel
 from transformers.models.instructblip.modeling_instructblip import InstructBlipQFormerModel
-from transformers.utils.generic import is_flash_attention_requested
+
+from .encoder_attention_favor import fit_attention
 
 VISUAL_QFORMERS = {
     "instructblip_qformer": InstructBlipQFormerModel,
@@ -30,9 +31,7 @@ class FavorVisualQFormer(nn.Module):
         self.reads_instruction = config.model_type == "instructblip_qformer"
         self.query_tokens = nn.Parameter(torch.empty(1, num_query_tokens, config.hidden_size))
         qformer = VISUAL_QFORMERS[config.model_type]
-        if is_flash_attention_requested(config) and not qformer._supports_flash_attn:  # BLIP-2's
-            config._attn_implementation = "sdpa"
-        self.qformer = qformer._from_config(config)
+        self.qformer = qformer._from_config(fit_attention(config, qformer))
 
     def forward(
         self,
