@@ -14,6 +14,7 @@ from typing import cast
 import torch
 from datasets import Dataset
 from torch import nn
+from transformers.utils import logging
 
 from favor.modeling_favor.connector_streams_favor import FavorConnectorOutput, length_mask
 
@@ -23,6 +24,8 @@ from .embedding_alignment import EmbeddedPieces, in_any_order, in_order
 from .favor_data_collator import TEXT_INPUTS, Batch
 from .favor_sft_trainer import FavorSFTTrainer
 from .recipe_sections import ConnectorAlignment
+
+logger = logging.get_logger(__name__)
 
 CONNECTOR = "connector"
 
@@ -38,8 +41,8 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
         alignment: the stage's `align_connector`.
         Other arguments: see [`FavorSFTTrainer`]; `args.train_only` names the connector, or parts of it.
 
-    Raises `ValueError` with FSDP or DeepSpeed, for other modules in `train_only`, and for encoded samples whose
-    answers have more pieces than their media have outputs.
+    Raises `ValueError` with FSDP or DeepSpeed, for other modules in `train_only`, and, unless `on_bad_sample` is
+    "skip", for encoded samples whose answers have more pieces than their media have outputs.
     """
 
     def __init__(self, *args, alignment: ConnectorAlignment, **kwargs):
@@ -63,8 +66,9 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
         tokens = torch.tensor(self.pieces.tokens, device=device)
         # As the language model reads them: some scale their embeddings.
         self.embedded = EmbeddedPieces(favor.get_input_embeddings()(tokens).float())
-        for rows in (self.train_dataset, self.eval_dataset):
-            check_rows(rows, self.pieces, self.model.config.video_token_id)
+        rule = self.pieces, self.model.config.video_token_id, self.args.on_bad_sample == "skip"
+        self.train_dataset = alignable_rows(self.train_dataset, *rule)
+        self.eval_dataset = alignable_rows(self.eval_dataset, *rule)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """The mean over an optimisation step's samples that have media."""
@@ -180,7 +184,9 @@ def check_items(targets: Sequence[Sequence[int]], outputs: torch.Tensor) -> None
 
 
 def check_length(target: Sequence[int], outputs: int, where: str = "a sample") -> None:
-    """Raises `ValueError` for an answer that the connector has too few outputs to say, and for one without pieces."""
+    """Raises `ValueError` for an answer that the connector has too few outputs to say, or none of its pieces."""
+    if not outputs:
+        raise ValueError(f"{where}: it has no media, so there is nothing that the connector could say.")
     if not target:
         raise ValueError(f"{where}: its answer has no piece that a connector could say.")
     if outputs_needed(target) > outputs:
@@ -190,13 +196,25 @@ def check_length(target: Sequence[int], outputs: int, where: str = "a sample") -
         )
 
 
-def check_rows(rows: SampleDataset | None, pieces: AnswerPieces, video_token_id: int) -> None:
-    """Raises `ValueError` before training for an encoded sample that [`check_length`] refuses."""
+def alignable_rows(
+    rows: SampleDataset | None, pieces: AnswerPieces, video_token_id: int, skip: bool
+) -> SampleDataset | None:
+    """Encoded samples that [`check_length`] accepts; others are refused before training, or with `skip` left out."""
     if not isinstance(rows, Dataset) or "input_ids" not in rows.column_names:
-        return
-    for row in rows:
-        outputs = row["input_ids"].count(video_token_id)
-        where = row.get("origin") or "a sample"
-        if not outputs:
-            raise ValueError(f"{where}: it has no media, so there is nothing that the connector could say.")
-        check_length(pieces.places(answer_text(pieces.tokenizer, row["labels"])), outputs, where)
+        return rows
+    kept, faults = [], []
+    for number, row in enumerate(rows):
+        outputs, answer = row["input_ids"].count(video_token_id), answer_text(pieces.tokenizer, row["labels"])
+        try:
+            check_length(pieces.places(answer), outputs, row.get("origin") or "a sample")
+            kept.append(number)
+        except ValueError as error:
+            if not skip:
+                raise
+            faults.append(str(error))
+    if not faults:
+        return rows
+    if not kept:
+        raise ValueError(f"None of the {len(rows)} samples can be aligned; the first: {faults[0]}")
+    logger.warning(f"{len(faults)} of {len(rows)} samples are left out of align_connector; the first: {faults[0]}")
+    return rows.select(kept)

@@ -215,7 +215,7 @@ def test_a_recipe_that_cannot_be_followed(change, message, recipe):
         parse_recipe(recipe | change)
 
 
-def test_what_cannot_be_aligned_is_refused_before_training(recipe, said_dir, tmp_path):
+def test_what_cannot_be_aligned_is_refused_before_training(recipe, said_dir, tmp_path, caplog):
     long = tmp_path / "long.jsonl"
     line = json.loads((said_dir / "train.jsonl").read_text().splitlines()[0])
     line["audio"] = str(said_dir / line["audio"])
@@ -224,11 +224,24 @@ def test_what_cannot_be_aligned_is_refused_before_training(recipe, said_dir, tmp
     for stage in ({"train_data": str(long)}, {"eval_data": str(long)}):
         with pytest.raises(ValueError, match="line 1: its answer takes .* outputs .* but its media have 8: leave it"):
             run_recipe(parse_recipe(recipe | {"stages": [{"align_connector": {}} | stage]}))
+    mixed = tmp_path / "mixed.jsonl"
+    lines = (said_dir / "train.jsonl").read_text().splitlines()
+    moved = [json.loads(text) for text in lines]
+    for sample in moved:
+        sample |= {kind: str(said_dir / sample[kind]) for kind in ("audio", "image") if kind in sample}
+    mixed.write_text("\n".join(map(json.dumps, [line, *moved])))
+    skipping = recipe | {"train_data": str(mixed), "sft": recipe["sft"] | {"on_bad_sample": "skip", "max_steps": 1}}
+    run_recipe(parse_recipe(skipping))
+    assert "1 of 7 samples are left out of align_connector; the first: " in caplog.text
+    with pytest.raises(ValueError, match="None of the 1 samples can be aligned; the first"):
+        run_recipe(parse_recipe(skipping | {"train_data": str(long)}))
     wrong = {"align_connector": {}, "sft": {"train_only": ["connector", "language_model"]}}
     with pytest.raises(ValueError, match="trains the connector alone, but train_only is"):
         run_recipe(parse_recipe(recipe | {"stages": [wrong]}))
     with pytest.raises(ValueError, match="has no piece that a connector could say"):
         check_length([], 5)
+    with pytest.raises(ValueError, match="it has no media"):
+        check_length([1], 0)
 
 
 def test_pieces_are_words_or_spelt(tiny_parts):
