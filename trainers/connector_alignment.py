@@ -45,6 +45,9 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
     "skip", for encoded samples whose answers have more pieces than their media have outputs.
     """
 
+    train_dataset: SampleDataset
+    eval_dataset: SampleDataset | None
+
     def __init__(self, *args, alignment: ConnectorAlignment, **kwargs):
         super().__init__(*args, **kwargs)
         self.alignment, self._step_items = alignment, 0
@@ -129,7 +132,7 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
     def say(self, prompt: Batch, max_new_tokens: int | None) -> str:
         """What the outputs say that stand for a sample's media; the language model is not asked."""
         output: FavorConnectorOutput = self.unwrapped_favor().model.connector(**self.connector_inputs(prompt))
-        outputs = alignable(output)[0, : int(output.num_tokens[0])]
+        outputs = alignable(output)[0, : int(token_counts(output)[0])]
         with torch.autocast(outputs.device.type, enabled=False):
             nearest = self.embedded.distances(outputs).argmin(-1)
         return self.pieces.text(nearest.tolist())
@@ -146,7 +149,7 @@ def alignment_losses(
         still: (B,) which items are learnt as a bag of words.
         pieces: the embeddings, the blank's first.
     """
-    lengths, outputs = output.num_tokens, alignable(output)
+    lengths, outputs = token_counts(output), alignable(output)
     distances = pieces.distances(outputs.flatten(0, 1)).unflatten(0, outputs.shape[:2])
     log_probs = pieces.scores(distances).log_softmax(-1)  # (B, T, P)
     rows = [torch.tensor(target, dtype=torch.long) for target in targets]
@@ -164,6 +167,11 @@ def alignment_losses(
 def alignable(output: FavorConnectorOutput) -> torch.Tensor:
     """(B, T, L) float32 outputs, which autocast may have made in fewer bits than distances need."""
     return cast(torch.Tensor, output.embeddings).float()
+
+
+def token_counts(output: FavorConnectorOutput) -> torch.Tensor:
+    """(B,) outputs of each item."""
+    return cast(torch.Tensor, output.num_tokens)
 
 
 def stills(states: Mapping[str, torch.Tensor], output: FavorConnectorOutput) -> torch.Tensor:

@@ -135,7 +135,10 @@ def write(path: Path, **changes) -> Path:
         ({"modle": "x"}, "unknown modle"),
         ({"sft": {"max_step": 3}}, "unknown sft options max_step"),
         ({"stages": [{}, {"sft": {"max_step": 3}}]}, r"unknown stages\.1\.sft options max_step; see FavorSFTConfig"),
-        ({"stages": [{"stf": {}}]}, r"unknown stages\.0 options stf; it may have align_connector, answers_for_media, eval_data, family"),
+        (
+            {"stages": [{"stf": {}}]},
+            r"unknown stages\.0 options stf; it may have align_connector, answers_for_media, eval_data, family",
+        ),
         ({"stages": {"sft": {}}}, "`stages` must be a list, but it is {'sft': {}}"),
         ({"stages": [None]}, r"`stages\.0` must be a mapping, but it is None"),
         ({"sft": 3}, "`sft` must be a mapping, but it is 3"),
