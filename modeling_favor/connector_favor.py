@@ -31,7 +31,10 @@ class FavorConnector(FavorBlockCausalModel):
 
     def __init__(self, config: FavorCausalQFormerConfig):
         super().__init__(config)
-        self.audio_projection = nn.Linear(config.audio_hidden_size, config.visual_hidden_size)
+        self.audio_projection = nn.Linear(config.audio_hidden_size, config.projected_size)
+        self.visual_projection = (
+            None if config.stream_size is None else nn.Linear(config.visual_hidden_size, config.stream_size)
+        )
         self.causal_qformer = FavorCausalQFormer._from_config(config)
         self.language_projection = nn.Linear(config.hidden_size, config.text_hidden_size)
         self.post_init()
@@ -109,7 +112,10 @@ class FavorConnector(FavorBlockCausalModel):
         dtype = self.language_projection.weight.dtype
         audio = self.audio_projection(audio.to(dtype))  # (B, S, d)
         # A masked or missing stream is exact zeros after the projection, without its bias.
-        visual = visual.to(dtype) * length_mask(num_visual_frames, visual.shape[1])[:, :, None, None]
+        visual = visual.to(dtype)
+        if self.visual_projection is not None:
+            visual = self.visual_projection(visual)
+        visual = visual * length_mask(num_visual_frames, visual.shape[1])[:, :, None, None]
         audio = audio * length_mask(num_audio_vectors, audio.shape[1])[:, :, None]
         if self.config.modalities == "audio":
             visual = torch.zeros_like(visual)
