@@ -73,6 +73,16 @@ def audio_vectors(mel_frames: torch.Tensor, stride: int) -> torch.Tensor:
     return (mel_frames - 1).div(stride, rounding_mode="floor") + 1
 
 
+def check_log_mel(config: PreTrainedConfig, input_features: torch.Tensor) -> None:
+    """Raises `ValueError` unless an audio encoder of this config reads (..., mel, mel frames) log-mel."""
+    wanted, given = (config.num_mel_bins, audio_encoder(config).chunk_frames(config)), input_features.shape[-2:]
+    if tuple(given) != wanted:
+        raise ValueError(
+            f"input_features has {given[0]} mel bins and {given[1]} mel frames a chunk, but the audio tower reads "
+            f"{wanted[0]} and {wanted[1]}: give the output of this model's own processor unchanged."
+        )
+
+
 def build_vision_tower(config: PreTrainedConfig) -> PreTrainedModel:
     """A vision tower that [`picture_states`] reads."""
     tower = VISION_TOWERS.get(config.model_type)
@@ -87,19 +97,25 @@ def picture_width(config: PreTrainedConfig) -> int:
 def picture_states(tower: PreTrainedModel, pixel_values: torch.Tensor) -> torch.Tensor:
     """(pictures, 3, H, W) through a vision tower to (pictures, patches, width).
 
-    Raises `ValueError` for pictures of a size that the tower does not read.
+    Raises `ValueError` for pictures of a size or of channels that the tower does not read.
     """
     # A tower with a position for each patch gives those of a smaller picture the wrong ones, without a word.
     if hasattr(tower.config, "patch_size"):
-        _check_picture_size(tower, pixel_values)
+        _check_pictures(tower, pixel_values)
     try:
         return tower(pixel_values=pixel_values).last_hidden_state
     except (RuntimeError, ValueError):
-        _check_picture_size(tower, pixel_values)
+        _check_pictures(tower, pixel_values)
         raise
 
 
-def _check_picture_size(tower: PreTrainedModel, pixel_values: torch.Tensor) -> None:
+def _check_pictures(tower: PreTrainedModel, pixel_values: torch.Tensor) -> None:
+    channels = getattr(tower.config, "num_channels", 3)
+    if pixel_values.shape[-3] != channels:
+        raise ValueError(
+            f"The pictures have {pixel_values.shape[-3]} channels, but the vision tower reads {channels}: give "
+            "(items, pictures, channels, height, width), as the processor does."
+        )
     size = getattr(tower.config, "image_size", None)
     if size is None:
         return
@@ -180,6 +196,7 @@ __all__ = [
     "audio_vectors",
     "build_audio_tower",
     "build_vision_tower",
+    "check_log_mel",
     "in_passes",
     "picture_states",
     "picture_width",
