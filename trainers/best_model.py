@@ -1,5 +1,5 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""Whether a run can keep its best checkpoint: checked before transformers does, with the remedy."""
+"""Whether a run can be evaluated and keep its best checkpoint: checked before transformers does, with the remedy."""
 
 from collections.abc import Mapping
 
@@ -28,6 +28,19 @@ def check_best_model(options: Mapping[str, object]) -> None:
             f"sft: load_best_model_at_end needs a checkpoint at each evaluation, but save_steps is {saved} and "
             f"eval_steps {evaluated}: set save_steps to a multiple of eval_steps, {REMEDY}."
         )
+
+
+def check_eval_data(options: Mapping[str, object], given: bool) -> None:
+    """Raises `ValueError` if evaluations are asked for without data.
+
+    Args:
+        options: of `FavorSFTConfig`.
+        given: whether there are evaluation data.
+    """
+    strategy = _name(options.get("eval_strategy", _STRATEGIES["eval_strategy"]))
+    asked = f"eval_strategy is {strategy}" if strategy != "no" else "eval_on_start is set"
+    if not given and (strategy != "no" or options.get("eval_on_start")):
+        raise ValueError(f"sft: {asked}, but the recipe has no eval_data: give it, or leave {asked.split()[0]} out.")
 
 
 _STRATEGIES = {"save_strategy": "steps", "eval_strategy": "no"}  # of transformers

@@ -22,7 +22,7 @@ from favor.processing import FavorProcessor
 from favor.processing.media_options_favor import check_media_options
 
 from .bad_samples import BAD_SAMPLES
-from .best_model import check_best_model
+from .best_model import check_best_model, check_eval_data
 from .data_mixture import SampleDataset, load_training_data, mixture_of
 from .decoded_clips import DecodedClip
 from .encoder_cache import EncodedCollator, encode_dataset
@@ -227,6 +227,7 @@ def stage_arguments(recipe: Recipe, stage: Stage, folder: Path) -> FavorSFTConfi
         options |= {"allow_text_only": True, "eval_strategy": "no", "load_best_model_at_end": False}
     options |= {"output_dir": str(folder), "seed": recipe.seed}
     check_best_model(options)
+    check_eval_data(options, given=recipe.eval_data is not None)
     (args,) = HfArgumentParser(FavorSFTConfig).parse_dict(options, allow_extra_keys=False)
     return args
 
