@@ -11,6 +11,7 @@ import yaml
 from .favor_sft_config import FavorSFTConfig
 from .recipe_sections import CacheSettings, Recipe
 from .section_parser import listed, parse_section
+from .sft_options import check_option_types
 from .source_spec import with_sources
 
 STRATEGIES = {"save_strategy", "eval_strategy", "logging_strategy"}
@@ -94,10 +95,11 @@ def cache_section(value: object, file: str) -> object:
 
 
 def check_sft_options(options: Mapping[str, object], file: str, name: str) -> None:
-    """Raises `ValueError` for options that `FavorSFTConfig` does not have, or that the recipe itself gives it."""
+    """Raises `ValueError` for options that `FavorSFTConfig` does not have, or of another type, or the recipe's own."""
     unknown = set(options) - SFT_OPTIONS
     if unknown:
         raise ValueError(f"{file}: unknown {name} options {listed(unknown)}; see FavorSFTConfig.")
+    check_option_types(options, file, name)
 
 
 def override(section: object, key: str, value: object, path: Path) -> None:

@@ -31,6 +31,7 @@ from .favor_sft_trainer import FavorSFTTrainer, lora_config
 from .manifest import keep_shares
 from .recipe_model import load_model
 from .recipe_sections import CacheSettings, ConnectorPretraining, Recipe, Stage
+from .sft_options import check_packages
 from .source_spec import TrainingData
 from .stage_ends import end_stage, finished_stages, load_stage_end, resume_point, stage_records
 from .trained_modules import TrainedModel, favor_of
@@ -226,6 +227,7 @@ def stage_arguments(recipe: Recipe, stage: Stage, folder: Path) -> FavorSFTConfi
         # Such a stage reads words, but the evaluation data are media: it is not evaluated.
         options |= {"allow_text_only": True, "eval_strategy": "no", "load_best_model_at_end": False}
     options |= {"output_dir": str(folder), "seed": recipe.seed}
+    check_packages(options)
     check_best_model(options)
     check_eval_data(options, given=recipe.eval_data is not None)
     (args,) = HfArgumentParser(FavorSFTConfig).parse_dict(options, allow_extra_keys=False)

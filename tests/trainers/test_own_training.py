@@ -113,10 +113,12 @@ def test_the_best_model_needs_a_checkpoint_at_each_evaluation(options, said, tra
             "eval_strategy is steps, .* no eval_data: give it, or leave eval_s",
         ),
         ({"eval_strategy": "epoch"}, "eval_strategy is epoch, but the recipe has no eval_data"),
+        ({"report_to": "tensorbored"}, "report_to names 'tensorbored', which is unknown or not installed"),
+        ({"report_to": ["none", "wand"]}, "report_to names 'wand', which is unknown or not installed"),
         ({"eval_on_start": True}, "eval_on_start is set, .* or leave eval_on_start out"),
     ],
 )
-def test_evaluations_need_data(options, said, training_dir, tiny_model_dir, tmp_path):
+def test_evaluations_need_data_and_reports_their_packages(options, said, training_dir, tiny_model_dir, tmp_path):
     recipe = recipe_of(training_dir, tiny_model_dir, tmp_path, sft=options)
     with pytest.raises(ValueError, match=said) as error:
         run_recipe(parse_recipe(recipe))
