@@ -7,16 +7,26 @@ REMEDY = "or load_best_model_at_end to false"
 
 
 def check_best_model(options: Mapping[str, object]) -> None:
-    """Raises `ValueError` if the best checkpoint is wanted, but models are not saved when they are evaluated.
+    """Raises `ValueError` if the best checkpoint is wanted, but cannot be told, or is not saved when it is evaluated.
 
     Args:
         options: of `FavorSFTConfig`.
     """
     save, evaluate = (_name(options.get(name, usual)) for name, usual in _STRATEGIES.items())
-    if not options.get("load_best_model_at_end") or save == "best":
+    loads, metric = options.get("load_best_model_at_end"), options.get("metric_for_best_model")
+    if not loads and save != "best":
         return
+    asked, remedy = ("load_best_model_at_end", REMEDY) if loads else ("save_strategy best", "or another save_strategy")
     if evaluate == "no":
-        raise ValueError(f"sft: load_best_model_at_end needs evaluations: give eval_data and eval_strategy, {REMEDY}.")
+        raise ValueError(f"sft: {asked} needs evaluations: give eval_data and eval_strategy, {remedy}.")
+    if save == "best" and not metric:
+        raise ValueError(
+            "sft: save_strategy best needs metric_for_best_model: loss, or exact_match with eval_answers."
+        )
+    if "exact_match" in str(metric) and not options.get("eval_answers"):
+        raise ValueError(f"sft: metric_for_best_model is {metric}, which needs answers: set eval_answers to a number.")
+    if save == "best":
+        return
     if save != evaluate:
         raise ValueError(
             f"sft: load_best_model_at_end needs a checkpoint at each evaluation, but save_strategy is {save} and "

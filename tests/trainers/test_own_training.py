@@ -91,6 +91,12 @@ def test_ctrl_c_says_how_to_go_on(given, said, tmp_path, monkeypatch, capsys, tr
         ({"save_strategy": "steps", "eval_strategy": "epoch"}, "save_strategy is steps and eval_strategy epoch"),
         ({"save_strategy": "no"}, "save_strategy is no and eval_strategy epoch: set both to epoch"),
         ({"eval_strategy": "no"}, "needs evaluations"),
+        ({"save_strategy": "best", "eval_strategy": "no"}, "needs evaluations"),
+        ({"save_strategy": "best", "eval_strategy": "epoch"}, "save_strategy best needs metric_for_best_model: loss"),
+        (
+            {"save_strategy": "epoch", "eval_strategy": "epoch", "metric_for_best_model": "eval_exact_match"},
+            "metric_for_best_model is eval_exact_match, which needs answers: set eval_answers",
+        ),
         (
             {"save_strategy": "steps", "eval_strategy": "steps", "save_steps": 5, "eval_steps": 2},
             "save_steps is 5 and eval_steps 2",
