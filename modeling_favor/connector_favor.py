@@ -56,12 +56,17 @@ class FavorConnector(FavorBlockCausalModel):
 
         Returns [`FavorConnectorOutput`]. Items do not influence each other.
 
-        Raises `ValueError` if both streams are missing or a picture has another number of vectors than the config
-        says.
+        Raises `ValueError` if both streams are missing or empty, or a picture has another number of vectors than the
+        config says.
         """
         visual, audio, num_visual_frames, num_audio_vectors = check_streams(
             self.config, visual, audio, num_visual_frames, num_audio_vectors
         )
+        if not visual.shape[1] and not audio.shape[1]:
+            raise ValueError(
+                f"None of the {len(visual)} items has a picture or a sound: video_frame_indices of -1 alone and an "
+                "input_features_mask of zeros are nothing. Leave such media out, with their placeholders."
+            )
         visual_features, audio_features = self.stream_features(visual, audio, num_visual_frames, num_audio_vectors)
         # T_a = ceil(S / a); the processor's `query_tokens_favor.py` counts in the same way.
         num_audio_frames = -(-num_audio_vectors // self.config.audio_vectors_per_frame)

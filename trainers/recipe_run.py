@@ -23,7 +23,7 @@ from favor.processing import FavorProcessor
 from favor.processing.media_options_favor import check_media_options
 
 from .bad_samples import BAD_SAMPLES
-from .best_model import check_best_model
+from .best_model import check_best_model, check_eval_data
 from .connector_alignment import CONNECTOR, ConnectorAlignmentTrainer
 from .data_mixture import SampleDataset, load_training_data, mixture_of
 from .decoded_clips import DecodedClip
@@ -39,6 +39,7 @@ from .source_spec import TrainingData
 from .stage_ends import end_stage, finished_stages, load_stage_end, resume_point, stage_records
 from .time_shaped_queries import shape_queries_in_time
 from .trained_modules import TrainedModel, favor_of
+from .training_options import check_packages
 from .training_record import run_record, write_record
 
 if TYPE_CHECKING:
@@ -254,7 +255,9 @@ def stage_arguments(recipe: Recipe, stage: Stage, folder: Path) -> FavorSFTConfi
         # Such a stage reads words, but the evaluation data are media: it is not evaluated.
         options |= {"allow_text_only": True, "eval_strategy": "no", "load_best_model_at_end": False}
     options |= {"output_dir": str(folder), "seed": recipe.seed}
+    check_packages(options, "sft")
     check_best_model(options)
+    check_eval_data(options, given=(recipe.eval_data or stage.eval_data) is not None)
     (args,) = HfArgumentParser(FavorSFTConfig).parse_dict(options, allow_extra_keys=False)
     return args
 
