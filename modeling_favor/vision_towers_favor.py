@@ -150,8 +150,8 @@ def picture_states(
 
     A map of channels, as convolutional towers give it, becomes a vector for each of its places, row by row.
 
-    Raises `ValueError` for pictures of a size or of channels that the tower does not read, for a layer that it does not
-    have, and for `pool_size` of a tower that gives no map.
+    Raises `ValueError` for pictures of a size or of channels that the tower does not read, for a layer that it does
+    not have, and for `pool_size` of a tower that gives no map.
     """
     inputs = PICTURE_INPUTS.get(tower.config.model_type)
     asked = {} if feature_layer is None else {"output_hidden_states": True}

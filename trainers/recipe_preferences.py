@@ -76,9 +76,9 @@ def training_arguments(recipe: Recipe):
     if recipe.eval_data is not None:
         options.setdefault("eval_strategy", "epoch")
     options |= {"output_dir": recipe.output_dir, "seed": recipe.seed}
-    check_best_model(options)
+    check_best_model(options, recipe.method)
     check_packages(options, recipe.method)
-    check_eval_data(options, given=recipe.eval_data is not None)
+    check_eval_data(options, recipe.method, given=recipe.eval_data is not None)
     (args,) = HfArgumentParser(CONFIGS[recipe.method]).parse_dict(options, allow_extra_keys=False)
     return args
 

@@ -256,8 +256,8 @@ def stage_arguments(recipe: Recipe, stage: Stage, folder: Path) -> FavorSFTConfi
         options |= {"allow_text_only": True, "eval_strategy": "no", "load_best_model_at_end": False}
     options |= {"output_dir": str(folder), "seed": recipe.seed}
     check_packages(options, "sft")
-    check_best_model(options)
-    check_eval_data(options, given=(recipe.eval_data or stage.eval_data) is not None)
+    check_best_model(options, "sft")
+    check_eval_data(options, "sft", given=(recipe.eval_data or stage.eval_data) is not None)
     (args,) = HfArgumentParser(FavorSFTConfig).parse_dict(options, allow_extra_keys=False)
     return args
 

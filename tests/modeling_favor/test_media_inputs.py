@@ -248,7 +248,7 @@ def test_encoders_take_a_bounded_number_of_pictures_and_chunks_at_a_time(monkeyp
         expected = model(**inputs).logits
         at_once = model.get_video_features(**media, output_hidden_states=True)
     monkeypatch.setattr("favor.modeling_favor.media_encoding_favor.PICTURES_A_PASS", 4)
-    monkeypatch.setattr("favor.modeling_favor.media_encoding_favor.CHUNKS_A_PASS", 3)
+    monkeypatch.setattr("favor.modeling_favor.audio_towers_favor.CHUNKS_A_PASS", 3)
     pictures, chunks = count_calls(model.model.vision_tower), count_calls(model.model.audio_tower)
     with torch.no_grad():
         torch.testing.assert_close(model(**inputs).logits, expected)
