@@ -1,0 +1,273 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""Requests to prompts, by the rules of `favor serve`: its checks, its media access, its instructions per item.
+
+vLLM's own renderer would fetch what an address names, decode a video without its sound, and take `</s>` or `<video>`
+in a user's text for the token.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from vllm.config import VllmConfig
+from vllm.exceptions import VLLMValidationError
+from vllm.renderers.hf import HfRenderer
+from vllm.renderers.params import ChatParams
+
+from favor.processing.items_favor import ItemSource, item_sources
+from favor.processing.media_names_favor import MEDIA_KINDS
+from favor.processing.prompts_favor import find_items
+from favor.serving.chat_items import Chat, check_count, check_size, checked_chat, prompt_ids
+from favor.serving.chat_request import MAX_BLOCKS, MAX_MESSAGES, Message
+from favor.serving.media_access import MediaAccess
+from favor.serving.request_errors import RequestError
+
+from .clips import ClipReader, FavorItem, PreparedClip
+from .processing import MODALITY, FavorProcessingInfo
+from .settings import OWN_SOUND, FavorSettings
+
+PROMPT_WORKERS = 2
+# What vLLM itself adds to a request, by the value that changes nothing.
+USUAL_TEMPLATE_OPTIONS = {
+    "add_generation_prompt": True,
+    "continue_final_message": False,
+    "documents": None,
+    "reasoning_effort": None,
+    "enable_thinking": None,
+    "tools": None,
+    "tokenize": None,
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A checked chat, and its items."""
+
+    chat: Chat
+    items: list[ItemSource]
+
+
+class FavorRenderer(HfRenderer):
+    """Makes prompts of chats, and of texts with placeholders and media beside them.
+
+    Reading goes on in threads of its own, so that nobody who asks about text or a known clip waits for decoding.
+    """
+
+    def __init__(self, config: VllmConfig, tokenizer: Any):
+        super().__init__(config, tokenizer)
+        model_config = config.model_config
+        settings = FavorSettings.of_model(model_config)
+        info: FavorProcessingInfo = self.get_mm_processor().info
+        self._settings, self._positions = settings, model_config.max_model_len
+        self._reader = ClipReader(info.processor, settings.media_limits, settings.cache_bytes, model_config.dtype)
+        folder = model_config.allowed_local_media_path
+        self._access = MediaAccess(Path(folder) if folder else None)
+        self._prompts = ThreadPoolExecutor(PROMPT_WORKERS, "favor-prompts")
+        self._media = ThreadPoolExecutor(settings.media_workers, "favor-media")
+
+    def shutdown(self) -> None:
+        """As inherited."""
+        self._prompts.shutdown(wait=False, cancel_futures=True)
+        self._media.shutdown(wait=False, cancel_futures=True)
+        super().shutdown()
+
+    # Chats
+
+    def render_messages(self, messages: Sequence[Mapping[str, Any]], params: ChatParams) -> tuple[list, Any]:
+        """Messages in OpenAI's form to tokens, one placeholder for each item, and the items.
+
+        Raises:
+            VLLMValidationError: for what `favor serve` refuses, too.
+        """
+        question = self._question(messages, params)
+        return self._prompt(question, list(self._media.map(self._read, question.items)))
+
+    async def render_messages_async(
+        self, messages: Sequence[Mapping[str, Any]], params: ChatParams
+    ) -> tuple[list, Any]:
+        """The same for the server; a request that is given up leaves what waits to be read unread."""
+        loop = asyncio.get_running_loop()
+        question = await loop.run_in_executor(self._prompts, self._question, messages, params)
+        clips = await self._clips(question.items)
+        return await loop.run_in_executor(self._prompts, self._prompt, question, clips)
+
+    async def _clips(self, items: Sequence[ItemSource]) -> list[PreparedClip]:
+        loop = asyncio.get_running_loop()
+        return list(await asyncio.gather(*(loop.run_in_executor(self._media, self._read, item) for item in items)))
+
+    def _read(self, item: ItemSource) -> PreparedClip:
+        with self._refusing():
+            return self._reader.clip(item)
+
+    def _question(self, messages: Sequence[Mapping[str, Any]], params: ChatParams) -> Question:
+        own_sound = self._own_sound(params)
+        with self._refusing():
+            check_count(len(messages), "messages", self._positions)
+            chat = checked_chat(chat_of(messages, self._access))
+            check_size(chat, self._positions)
+            items = self._reader.processor.chat_items(chat, own_sound)
+            check_count(len(items), "media", self._positions)
+        return Question(chat, items)
+
+    def _prompt(self, question: Question, clips: Sequence[PreparedClip]) -> tuple[list, Any]:
+        with self._refusing():
+            # As in the pipeline: what the connector leaves out is no item.
+            ids = prompt_ids(question.chat, self._reader.processor, [min(clip.tokens, 1) for clip in clips])
+        pairs = zip(question.items, clips, strict=True)
+        items = [self._reader.item(source, clip) for source, clip in pairs if clip.tokens]
+        prompt: dict[str, Any] = {"prompt_token_ids": ids}
+        if items:
+            prompt["multi_modal_data"] = {MODALITY: items}
+        shown = [{"role": turn["role"], "content": text_of(turn)} for turn in question.chat]
+        return shown, prompt
+
+    def _own_sound(self, params: ChatParams) -> bool:
+        """Whether videos are heard; refuses every option that would be passed over.
+
+        Raises `VLLMValidationError`.
+        """
+        options = dict(params.chat_template_kwargs)
+        own_sound = options.pop(OWN_SOUND, None)
+        given = {**(params.mm_processor_kwargs or {})}
+        if own_sound is None:
+            own_sound = given.pop(OWN_SOUND, self._settings.load_audio_from_video)
+        for name, value in options.items():
+            usual = USUAL_TEMPLATE_OPTIONS.get(name)
+            if name not in USUAL_TEMPLATE_OPTIONS or (value is not None and value != usual):
+                raise VLLMValidationError(f"{name} is not supported by FAVOR.", parameter=name)
+        for name, value in given.items():
+            if name != OWN_SOUND and value != getattr(self._settings, name, None) and not self._is_servers(name, value):
+                raise VLLMValidationError(f"{name} is chosen when the server starts.", parameter="mm_processor_kwargs")
+        if not isinstance(own_sound, bool):
+            raise VLLMValidationError(f"{OWN_SOUND} must be true or false.", parameter=OWN_SOUND)
+        if params.chat_template is not None:
+            raise VLLMValidationError("A chat_template is not taken: the model's own is used.", parameter="chat_template")
+        if params.media_io_kwargs:
+            raise VLLMValidationError("media_io_kwargs change nothing for FAVOR.", parameter="media_io_kwargs")
+        return own_sound
+
+    def _is_servers(self, name: str, value: Any) -> bool:
+        started_with = self.model_config.get_multimodal_config().mm_processor_kwargs or {}
+        return name in started_with and started_with[name] == value
+
+    def _refusing(self) -> "_Refusing":
+        return _Refusing(self._access)
+
+    # Prompts with placeholders
+
+    def _process_tokens(self, prompt: Any, *, skip_mm_cache: bool = False) -> Any:
+        sources = self._sources(prompt)
+        if sources is not None:
+            self._set_items(prompt, sources, [self._read(source) for source in sources])
+        return super()._process_tokens(prompt, skip_mm_cache=skip_mm_cache)
+
+    async def _process_tokens_async(self, prompt: Any, *, skip_mm_cache: bool = False) -> Any:
+        sources = self._sources(prompt)
+        if sources is not None:
+            self._set_items(prompt, sources, await self._clips(sources))
+        return await super()._process_tokens_async(prompt, skip_mm_cache=skip_mm_cache)
+
+    def _sources(self, prompt: Mapping[str, Any]) -> list[ItemSource] | None:
+        """The media of a prompt that is no chat's; None of a chat's, whose items are known.
+
+        Raises `VLLMValidationError` if placeholders and media do not fit: a placeholder without media may lie beyond
+        the vocabulary, and would end the engine.
+        """
+        data = prompt.get("multi_modal_data") or {}
+        if any(isinstance(item, FavorItem) for item in data.get(MODALITY) or ()):
+            return None
+        if prompt.get("multi_modal_uuids"):
+            raise VLLMValidationError("multi_modal_uuids are not taken: media are known by their content.")
+        unknown = sorted(set(data) - set(MEDIA_KINDS))
+        if unknown:
+            raise VLLMValidationError(f"multi_modal_data holds {', '.join(unknown)}; FAVOR takes {', '.join(MEDIA_KINDS)}.")
+        processor = self._reader.processor
+        ids = prompt["prompt_token_ids"]
+        placeholders = (processor.video_token_id, processor.image_token_id, processor.audio_token_id)
+        if not data and not any(token in placeholders for token in ids):
+            return None
+        # Of the tokens, not of the text that they may have come from: they are what the model gets.
+        text = processor.tokenizer.decode(ids)
+        options = prompt.get("mm_processor_kwargs") or {}
+        with self._refusing():
+            items = [find_items(text)]
+            texts = processor.item_instructions([text], items)
+            return item_sources(items, data, options.get(OWN_SOUND, self._settings.load_audio_from_video), instructions=texts)
+
+    def _set_items(self, prompt: Any, sources: Sequence[ItemSource], clips: Sequence[PreparedClip]) -> None:
+        """Puts the items in place of the media, and one placeholder in place of each item's."""
+        processor = self._reader.processor
+        separate = [source.sound is not None for source in sources]
+        ids, place = [], 0
+        second = False
+        for token in prompt["prompt_token_ids"]:
+            if token not in (processor.video_token_id, processor.image_token_id, processor.audio_token_id):
+                ids.append(token)
+            elif second:
+                second = False
+            else:
+                ids += [processor.video_token_id] * min(clips[place].tokens, 1)
+                second = separate[place]
+                place += 1
+        pairs = zip(sources, clips, strict=True)
+        items = [self._reader.item(source, clip) for source, clip in pairs if clip.tokens]
+        prompt["prompt_token_ids"] = ids
+        prompt["multi_modal_data"] = {MODALITY: items} if items else {}
+
+
+class _Refusing:
+    """Turns what is wrong with a request into the error that vLLM answers with status 400."""
+
+    def __init__(self, access: MediaAccess):
+        self.access = access
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, RequestError):
+            raise VLLMValidationError(str(error), parameter=error.error["param"]) from None
+        if isinstance(error, (ValueError, OSError)):
+            message = RequestError(400, self.access.without_folder(str(error))).error["message"]
+            raise VLLMValidationError(message, parameter="messages") from None
+
+
+def chat_of(messages: Sequence[Mapping[str, Any]], access: MediaAccess) -> Chat:
+    """Messages of vLLM's clients as the engine of `favor serve` takes them.
+
+    Raises:
+        RequestError: for what it refuses, in the same words.
+    """
+    if len(messages) > MAX_MESSAGES:
+        raise RequestError(400, f"messages: hold {len(messages)} messages; the bound is {MAX_MESSAGES}.")
+    blocks = 0
+    chat: Chat = []
+    for number, given in enumerate(messages):
+        # What clients say without meaning anything by it: an answer that is sent back brings them along.
+        held = {name: value for name, value in given.items() if value not in (None, [], {})}
+        content = held.get("content", "")
+        held["content"] = content if isinstance(content, str) else [dict(block) for block in content]
+        try:
+            message = Message.model_validate(held)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+            place = ".".join(str(part) for part in ("messages", number, *first["loc"]))
+            reason = "is unknown, or not supported" if first["type"] == "extra_forbidden" else first["msg"]
+            raise RequestError(400, f"{place}: {reason}", param=place) from None
+        parts = [] if isinstance(message.content, str) else message.content
+        blocks += len(parts) or 1
+        if blocks > MAX_BLOCKS:
+            raise RequestError(400, f"messages: hold more than {MAX_BLOCKS} blocks.", param="messages")
+        said = [{"type": "text", "text": message.content}] if isinstance(message.content, str) else []
+        role = "system" if message.role == "developer" else message.role
+        chat.append({"role": role, "content": [*said, *(part.block(access) for part in parts)]})
+    return chat
+
+
+def text_of(turn: Mapping[str, Any]) -> str:
+    """What a turn of a chat says, without its media."""
+    return " ".join(block["text"] for block in turn["content"] if block["type"] == "text")

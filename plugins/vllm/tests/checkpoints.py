@@ -1,0 +1,78 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""Small FAVOR models with random weights whose attention heads vLLM knows on a CPU, and what transformers answers."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from favor.hub_upload import export_model
+from favor.modeling_favor import FavorForConditionalGeneration
+from favor.processing import FavorProcessor
+from favor.trainers.from_scratch.scratch_model import build_from_scratch
+from favor.trainers.recipe_sections import ScratchModel
+from tests.conftest import tiny_settings
+
+TEXTS = ["What colour is the shape while the bell sounds?", "Which sound is heard first?", "red green blue beep"]
+NEW_TOKENS = 12
+HEADS_OF_32 = {
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "max_position_embeddings": 2048,
+    "initializer_range": 0.3,
+}
+PROJECTOR = {"model_type": "favor_projector", "visual_pooling": "space_and_time", "audio_pool_size": 4}
+# Language model, visual Q-Former, connector: each kind of one with each kind of the others, as far as four go.
+CHECKPOINTS: dict[str, dict[str, Any]] = {
+    "llama": {"text_config": {"model_type": "llama"}},
+    "qwen": {
+        "text_config": {"model_type": "qwen3", "head_dim": 32},
+        "qformer_config": None,
+        "num_visual_query_tokens": 17,
+        "tie_word_embeddings": True,
+    },
+    "llama-projector": {
+        "text_config": {"model_type": "llama"},
+        "qformer_config": None,
+        "num_visual_query_tokens": 17,
+        "connector_config": PROJECTOR,
+    },
+    "qwen-projector": {"text_config": {"model_type": "qwen2"}, "connector_config": PROJECTOR},
+}
+
+
+def make_checkpoint(name: str, folder: Path) -> Path:
+    """Writes one of `CHECKPOINTS` in the layout of the Hub."""
+    settings = copy.deepcopy(tiny_settings())
+    config, changes = settings["config"], copy.deepcopy(CHECKPOINTS[name])
+    changes["text_config"] |= HEADS_OF_32
+    config |= changes
+    model, processor = build_from_scratch(ScratchModel(**settings), TEXTS, seed=1)
+    return export_model(model.eval(), folder / name, processor=processor)
+
+
+class Reference:
+    """What transformers answers, in float32 and without chance."""
+
+    def __init__(self, folder: Path):
+        self.model = FavorForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
+        self.processor = FavorProcessor.from_pretrained(folder)
+
+    def answer(self, chat: list[dict[str, Any]], own_sound: bool = True) -> str:
+        """The answer's text."""
+        inputs = self.processor.apply_chat_template(
+            chat,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+            add_generation_prompt=True,
+            load_audio_from_video=own_sound,
+        )
+        with torch.no_grad():
+            ids = self.model.generate(**inputs, do_sample=False, max_new_tokens=NEW_TOKENS)
+        said = ids[0, inputs["input_ids"].shape[1] :]
+        return self.processor.tokenizer.decode(said, skip_special_tokens=True)
