@@ -39,7 +39,6 @@ USUAL_TEMPLATE_OPTIONS = {
     "reasoning_effort": None,
     "enable_thinking": None,
     "tools": None,
-    "tokenize": None,
 }
 
 
@@ -74,6 +73,11 @@ class FavorRenderer(HfRenderer):
         self._prompts.shutdown(wait=False, cancel_futures=True)
         self._media.shutdown(wait=False, cancel_futures=True)
         super().shutdown()
+
+    @property
+    def clips_read(self) -> tuple[int, int]:
+        """How often a clip was known, and how often one had to be read."""
+        return self._reader.cache.hits, self._reader.cache.misses
 
     # Chats
 
@@ -132,6 +136,7 @@ class FavorRenderer(HfRenderer):
         """
         options = dict(params.chat_template_kwargs)
         own_sound = options.pop(OWN_SOUND, None)
+        options.pop("tokenize", None)  # vLLM's own word to its renderer
         given = {**(params.mm_processor_kwargs or {})}
         if own_sound is None:
             own_sound = given.pop(OWN_SOUND, self._settings.load_audio_from_video)

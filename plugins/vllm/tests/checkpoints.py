@@ -2,6 +2,7 @@
 """Small FAVOR models with random weights whose attention heads vLLM knows on a CPU, and what transformers answers."""
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,17 +63,28 @@ class Reference:
         self.model = FavorForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
         self.processor = FavorProcessor.from_pretrained(folder)
 
-    def answer(self, chat: list[dict[str, Any]], own_sound: bool = True) -> str:
-        """The answer's text."""
-        inputs = self.processor.apply_chat_template(
-            chat,
-            tokenize=True,
-            return_dict=True,
-            return_tensors="pt",
-            add_generation_prompt=True,
-            load_audio_from_video=own_sound,
-        )
+    def answer(self, chat: list[dict[str, Any]], own_sound: bool = True) -> list[int]:
+        """The answer's tokens; what the user wrote is text, whatever control tokens it looks like."""
+        items = self.processor.chat_items(chat, own_sound)
+        inputs, counts = {}, []
+        if items:
+            inputs, counts = self.processor.media_inputs([self.processor.load_item(item) for item in items])
+            inputs |= self.processor.instruction_inputs([item.instruction for item in items])
+        prompt = self.processor.prompt_tokens(
+            chat, counts, add_generation_prompt=True, sanitize_control_tokens=True
+        ).input_ids
+        return self.generate(prompt, inputs)
+
+    def answer_to_text(self, prompt: str, **media: Any) -> list[int]:
+        """The answer to a prompt with placeholders, by the processor's call."""
+        inputs = self.processor(text=prompt, return_tensors="pt", **media)
+        inputs.pop("attention_mask")
+        return self.generate(inputs.pop("input_ids")[0].tolist(), inputs)
+
+    def generate(self, prompt: list[int], media: Mapping[str, torch.Tensor]) -> list[int]:
+        """What `generate` says after a prompt."""
         with torch.no_grad():
-            ids = self.model.generate(**inputs, do_sample=False, max_new_tokens=NEW_TOKENS)
-        said = ids[0, inputs["input_ids"].shape[1] :]
-        return self.processor.tokenizer.decode(said, skip_special_tokens=True)
+            ids = self.model.generate(
+                input_ids=torch.tensor([prompt]), **media, do_sample=False, max_new_tokens=NEW_TOKENS
+            )
+        return ids[0, len(prompt) :].tolist()
