@@ -40,6 +40,7 @@ USUAL_TEMPLATE_OPTIONS = {
     "enable_thinking": None,
     "tools": None,
 }
+VLLMS_OWN = ("tokenize", "cohere_format")  # which it says to every renderer, whatever the model
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,8 @@ class FavorRenderer(HfRenderer):
         """
         options = dict(params.chat_template_kwargs)
         own_sound = options.pop(OWN_SOUND, None)
-        options.pop("tokenize", None)  # vLLM's own word to its renderer
+        for name in VLLMS_OWN:
+            options.pop(name, None)
         given = {**(params.mm_processor_kwargs or {})}
         if own_sound is None:
             own_sound = given.pop(OWN_SOUND, self._settings.load_audio_from_video)
