@@ -167,7 +167,8 @@ def main() -> None:
         clips = sorted((folder / "synth" / "media").glob("*.mp4"))[:8]
         clips = [clip.rename(folder / clip.name) for clip in clips]
         print(f"{platform.machine()}, {os.cpu_count()} cores, {arguments.rounds} rounds")
-        with serving(folder, str(model)) as favor, vllm_serving(folder, model) as vllm:
+        places = ["--max-pending", "1024", "--max-per-client", "1024"]
+        with serving(folder, str(model), *places) as favor, vllm_serving(folder, model) as vllm:
             addresses = (favor, vllm)
             for address in addresses:
                 for clip in (*clips, minute):

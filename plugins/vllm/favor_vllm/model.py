@@ -114,7 +114,7 @@ class FavorForConditionalGeneration(nn.Module, SupportsMultiModal, SupportsPP, S
         """The language model's hidden states."""
         if intermediate_tensors is not None:
             inputs_embeds = None
-        return self.language_model.model(input_ids, positions, intermediate_tensors, inputs_embeds=inputs_embeds)
+        return self.language_model(input_ids, positions, intermediate_tensors, inputs_embeds=inputs_embeds)
 
     def compute_logits(self, hidden_states: torch.Tensor) -> torch.Tensor | None:
         """The language model's, but no answer holds a placeholder: the next step would take it for an item."""

@@ -44,12 +44,33 @@ CHECKPOINTS: dict[str, dict[str, Any]] = {
     },
     "qwen-projector": {"text_config": {"model_type": "qwen2"}, "connector_config": PROJECTOR},
 }
+# Beside Llama and Qwen: a head that is tied, capped or has a bias, embeddings that are scaled, several norms.
+LANGUAGE_MODELS: dict[str, dict[str, Any]] = {
+    "mistral": {"text_config": {"model_type": "mistral", "head_dim": 32, "sliding_window": None}},
+    "gemma2": {
+        "text_config": {
+            "model_type": "gemma2",
+            "head_dim": 32,
+            "query_pre_attn_scalar": 32,
+            "sliding_window": 1024,
+            "final_logit_softcapping": 3.0,
+        },
+        "tie_word_embeddings": True,
+    },
+    "gemma3": {
+        "text_config": {"model_type": "gemma3_text", "head_dim": 32, "query_pre_attn_scalar": 32, "sliding_window": 1024},
+        "tie_word_embeddings": True,
+    },
+    "phi3": {"text_config": {"model_type": "phi3"}},
+    "phi": {"text_config": {"model_type": "phi"}, "lm_head_bias": True},
+    "granite": {"text_config": {"model_type": "granite", "logits_scaling": 3.0, "embedding_multiplier": 2.0}},
+}
 
 
 def make_checkpoint(name: str, folder: Path) -> Path:
-    """Writes one of `CHECKPOINTS` in the layout of the Hub."""
+    """Writes one of `CHECKPOINTS` or `LANGUAGE_MODELS` in the layout of the Hub."""
     settings = copy.deepcopy(tiny_settings())
-    config, changes = settings["config"], copy.deepcopy(CHECKPOINTS[name])
+    config, changes = settings["config"], copy.deepcopy({**CHECKPOINTS, **LANGUAGE_MODELS}[name])
     changes["text_config"] |= HEADS_OF_32
     config |= changes
     model, processor = build_from_scratch(ScratchModel(**settings), TEXTS, seed=1)
