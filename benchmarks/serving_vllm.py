@@ -174,7 +174,9 @@ def main() -> None:
                 for clip in (*clips, minute):
                     ask(address, clip.name, QUESTIONS[0])
             print("| | favor serve, s | vllm serve, s | ratio | range |\n|---|---|---|---|---|")
-            compare("second question", lambda at, number: second_question(at, minute, number), addresses, arguments.rounds)
+            compare(
+                "second question", lambda at, number: second_question(at, minute, number), addresses, arguments.rounds
+            )
             for count in arguments.counts:
                 compare(
                     f"{count} arriving",

@@ -1,7 +1,8 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """`vllm serve --middleware favor_vllm.http_guard.RequestGuard`: bodies within bounds, and no field passed over.
 
-vLLM itself reads bodies of any size, parses any number of values, and ignores fields that it does not know.
+vLLM itself reads bodies of any size, parses any number of values, ignores fields that it does not know, and has paths
+by which a client hands tensors to the engine.
 """
 
 import json
@@ -20,7 +21,16 @@ from favor.serving.request_errors import RequestError
 from .settings import MEBIBYTE, OWN_SOUND
 
 MAX_BODY_VARIABLE = "FAVOR_MAX_BODY_MB"
-CHATS = "/chat/completions"
+CHATS = "/v1/chat/completions"
+# Of vLLM's paths those whose text or chat goes through our renderer, and those that the operator switches on.
+PATHS = (
+    CHATS,
+    "/v1/completions",
+    "/tokenize",
+    "/detokenize",
+    "/v1/load_lora_adapter",
+    "/v1/unload_lora_adapter",
+)
 LENGTHS = (b"content-length", b"transfer-encoding")  # headers that tell of a body
 
 
@@ -44,12 +54,14 @@ class RequestGuard:
             raise ValueError(f"{MAX_BODY_VARIABLE} must be a positive number; got {given!r}.")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST" or not has_body(scope):
+        if scope["type"] != "http" or scope["method"] != "POST":
             await self.app(scope, receive, send)
             return
         try:
+            if scope["path"] not in PATHS:
+                raise RequestError(404, f"{scope['path']} is not served for FAVOR.", "not_found_error")
             body = await read_json_body(Request(scope, receive), self.max_body_bytes)
-            if scope["path"].endswith(CHATS):
+            if scope["path"] == CHATS:
                 body = checked_chat_body(body)
         except RequestError as error:
             await JSONResponse(error.body(), error.status, error.headers)(scope, receive, send)
@@ -71,11 +83,6 @@ class _Replayed:
             return await self._receive()
         body, self._body = self._body, None
         return {"type": "http.request", "body": body, "more_body": False}
-
-
-def has_body(scope: Scope) -> bool:
-    """Whether a request has one; some of vLLM's own are a path alone."""
-    return any(name in LENGTHS and value != b"0" for name, value in scope["headers"])
 
 
 def checked_chat_body(body: bytes) -> bytes:

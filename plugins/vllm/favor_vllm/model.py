@@ -137,7 +137,9 @@ def language_architecture(config: FavorConfig) -> str:
     kind = config.text_config.model_type
     name = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(kind)
     if name is None or name not in ModelRegistry.get_supported_archs():
-        raise ValueError(f"text_config is of type {kind!r}, which vLLM does not run. Serve this model with `favor serve`.")
+        raise ValueError(
+            f"text_config is of type {kind!r}, which vLLM does not run. Serve this model with `favor serve`."
+        )
     return name
 
 

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from transformers import BatchFeature
 from vllm.multimodal.inputs import MultiModalFieldConfig, MultiModalKwargsItems
 from vllm.multimodal.parse import (
@@ -26,7 +27,6 @@ from vllm.multimodal.processing import (
     PromptUpdate,
 )
 
-import torch
 from favor.modeling_favor import FavorConfig
 from favor.modeling_favor.towers_favor import CHUNKS_A_PASS, PICTURES_A_PASS
 from favor.processing import FavorProcessor

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
 from vllm.config import VllmConfig
 from vllm.exceptions import VLLMValidationError
 from vllm.renderers.hf import HfRenderer
@@ -22,11 +21,10 @@ from favor.processing.items_favor import ItemSource, item_sources
 from favor.processing.media_names_favor import MEDIA_KINDS
 from favor.processing.prompts_favor import find_items
 from favor.serving.chat_items import Chat, check_count, check_size, checked_chat, prompt_ids
-from favor.serving.chat_request import MAX_BLOCKS, MAX_MESSAGES, Message
 from favor.serving.media_access import MediaAccess
-from favor.serving.request_errors import RequestError
 
 from .clips import ClipReader, FavorItem, PreparedClip
+from .messages import Refusing, chat_of, text_of
 from .processing import MODALITY, FavorProcessingInfo
 from .settings import OWN_SOUND, FavorSettings
 
@@ -105,12 +103,12 @@ class FavorRenderer(HfRenderer):
         return list(await asyncio.gather(*(loop.run_in_executor(self._media, self._read, item) for item in items)))
 
     def _read(self, item: ItemSource) -> PreparedClip:
-        with self._refusing():
+        with Refusing(self._access):
             return self._reader.clip(item)
 
     def _question(self, messages: Sequence[Mapping[str, Any]], params: ChatParams) -> Question:
         own_sound = self._own_sound(params)
-        with self._refusing():
+        with Refusing(self._access):
             check_count(len(messages), "messages", self._positions)
             chat = checked_chat(chat_of(messages, self._access))
             check_size(chat, self._positions)
@@ -119,7 +117,7 @@ class FavorRenderer(HfRenderer):
         return Question(chat, items)
 
     def _prompt(self, question: Question, clips: Sequence[PreparedClip]) -> tuple[list, Any]:
-        with self._refusing():
+        with Refusing(self._access):
             # As in the pipeline: what the connector leaves out is no item.
             ids = prompt_ids(question.chat, self._reader.processor, [min(clip.tokens, 1) for clip in clips])
         pairs = zip(question.items, clips, strict=True)
@@ -136,33 +134,33 @@ class FavorRenderer(HfRenderer):
         Raises `VLLMValidationError`.
         """
         options = dict(params.chat_template_kwargs)
-        own_sound = options.pop(OWN_SOUND, None)
         for name in VLLMS_OWN:
             options.pop(name, None)
-        given = {**(params.mm_processor_kwargs or {})}
-        if own_sound is None:
-            own_sound = given.pop(OWN_SOUND, self._settings.load_audio_from_video)
+        own_sound = options.pop(OWN_SOUND, None)
         for name, value in options.items():
             usual = USUAL_TEMPLATE_OPTIONS.get(name)
             if name not in USUAL_TEMPLATE_OPTIONS or (value is not None and value != usual):
                 raise VLLMValidationError(f"{name} is not supported by FAVOR.", parameter=name)
-        for name, value in given.items():
-            if name != OWN_SOUND and value != getattr(self._settings, name, None) and not self._is_servers(name, value):
-                raise VLLMValidationError(f"{name} is chosen when the server starts.", parameter="mm_processor_kwargs")
-        if not isinstance(own_sound, bool):
-            raise VLLMValidationError(f"{OWN_SOUND} must be true or false.", parameter=OWN_SOUND)
         if params.chat_template is not None:
-            raise VLLMValidationError("A chat_template is not taken: the model's own is used.", parameter="chat_template")
+            raise VLLMValidationError("chat_template is not taken: the model's own is used.")
         if params.media_io_kwargs:
             raise VLLMValidationError("media_io_kwargs change nothing for FAVOR.", parameter="media_io_kwargs")
+        by_processor = self._sound_option(params.mm_processor_kwargs)
+        own_sound = by_processor if own_sound is None else own_sound
+        if not isinstance(own_sound, bool):
+            raise VLLMValidationError(f"{OWN_SOUND} must be true or false.", parameter=OWN_SOUND)
         return own_sound
 
-    def _is_servers(self, name: str, value: Any) -> bool:
-        started_with = self.model_config.get_multimodal_config().mm_processor_kwargs or {}
-        return name in started_with and started_with[name] == value
+    def _sound_option(self, options: Mapping[str, Any] | None) -> Any:
+        """Of `mm_processor_kwargs`, whether videos are heard.
 
-    def _refusing(self) -> "_Refusing":
-        return _Refusing(self._access)
+        Raises `VLLMValidationError` for what a request cannot choose.
+        """
+        started_with = self.model_config.get_multimodal_config().mm_processor_kwargs or {}
+        for name, value in (options or {}).items():
+            if name != OWN_SOUND and (name not in started_with or started_with[name] != value):
+                raise VLLMValidationError(f"{name} is chosen when the server starts.", parameter="mm_processor_kwargs")
+        return (options or {}).get(OWN_SOUND, self._settings.load_audio_from_video)
 
     # Prompts with placeholders
 
@@ -191,19 +189,20 @@ class FavorRenderer(HfRenderer):
             raise VLLMValidationError("multi_modal_uuids are not taken: media are known by their content.")
         unknown = sorted(set(data) - set(MEDIA_KINDS))
         if unknown:
-            raise VLLMValidationError(f"multi_modal_data holds {', '.join(unknown)}; FAVOR takes {', '.join(MEDIA_KINDS)}.")
+            raise VLLMValidationError(
+                f"multi_modal_data holds {', '.join(unknown)}; FAVOR takes {', '.join(MEDIA_KINDS)}."
+            )
         processor = self._reader.processor
         ids = prompt["prompt_token_ids"]
         placeholders = (processor.video_token_id, processor.image_token_id, processor.audio_token_id)
         if not data and not any(token in placeholders for token in ids):
             return None
+        own_sound = self._sound_option(prompt.get("mm_processor_kwargs"))
         # Of the tokens, not of the text that they may have come from: they are what the model gets.
         text = processor.tokenizer.decode(ids)
-        options = prompt.get("mm_processor_kwargs") or {}
-        with self._refusing():
+        with Refusing(self._access):
             items = [find_items(text)]
-            texts = processor.item_instructions([text], items)
-            return item_sources(items, data, options.get(OWN_SOUND, self._settings.load_audio_from_video), instructions=texts)
+            return item_sources(items, data, own_sound, instructions=processor.item_instructions([text], items))
 
     def _set_items(self, prompt: Any, sources: Sequence[ItemSource], clips: Sequence[PreparedClip]) -> None:
         """Puts the items in place of the media, and one placeholder in place of each item's."""
@@ -224,57 +223,3 @@ class FavorRenderer(HfRenderer):
         items = [self._reader.item(source, clip) for source, clip in pairs if clip.tokens]
         prompt["prompt_token_ids"] = ids
         prompt["multi_modal_data"] = {MODALITY: items} if items else {}
-
-
-class _Refusing:
-    """Turns what is wrong with a request into the error that vLLM answers with status 400."""
-
-    def __init__(self, access: MediaAccess):
-        self.access = access
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, RequestError):
-            raise VLLMValidationError(str(error), parameter=error.error["param"]) from None
-        if isinstance(error, (ValueError, OSError)):
-            message = RequestError(400, self.access.without_folder(str(error))).error["message"]
-            raise VLLMValidationError(message, parameter="messages") from None
-
-
-def chat_of(messages: Sequence[Mapping[str, Any]], access: MediaAccess) -> Chat:
-    """Messages of vLLM's clients as the engine of `favor serve` takes them.
-
-    Raises:
-        RequestError: for what it refuses, in the same words.
-    """
-    if len(messages) > MAX_MESSAGES:
-        raise RequestError(400, f"messages: hold {len(messages)} messages; the bound is {MAX_MESSAGES}.")
-    blocks = 0
-    chat: Chat = []
-    for number, given in enumerate(messages):
-        # What clients say without meaning anything by it: an answer that is sent back brings them along.
-        held = {name: value for name, value in given.items() if value not in (None, [], {})}
-        content = held.get("content", "")
-        held["content"] = content if isinstance(content, str) else [dict(block) for block in content]
-        try:
-            message = Message.model_validate(held)
-        except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-            place = ".".join(str(part) for part in ("messages", number, *first["loc"]))
-            reason = "is unknown, or not supported" if first["type"] == "extra_forbidden" else first["msg"]
-            raise RequestError(400, f"{place}: {reason}", param=place) from None
-        parts = [] if isinstance(message.content, str) else message.content
-        blocks += len(parts) or 1
-        if blocks > MAX_BLOCKS:
-            raise RequestError(400, f"messages: hold more than {MAX_BLOCKS} blocks.", param="messages")
-        said = [{"type": "text", "text": message.content}] if isinstance(message.content, str) else []
-        role = "system" if message.role == "developer" else message.role
-        chat.append({"role": role, "content": [*said, *(part.block(access) for part in parts)]})
-    return chat
-
-
-def text_of(turn: Mapping[str, Any]) -> str:
-    """What a turn of a chat says, without its media."""
-    return " ".join(block["text"] for block in turn["content"] if block["type"] == "text")

@@ -14,7 +14,7 @@ from vllm.platforms import current_platform
 from favor.commands.serve import MEDIA_LIMITS
 from favor.processing.media_limits_favor import to_limits
 
-from . import RENDERER_MODE
+from . import RENDERER_MODE, no_media_connector
 
 MEBIBYTE = 1 << 20
 OWN_SOUND = "load_audio_from_video"
@@ -87,6 +87,8 @@ class FavorVllmConfig(VerifyAndUpdateConfig):
         if model_config.enable_prompt_embeds:
             raise ValueError("enable_prompt_embeds cannot be had with FAVOR: leave it out.")
         model_config.tokenizer_mode = RENDERER_MODE
+        # Some of vLLM's own paths fetch media before any renderer is asked.
+        os.environ["VLLM_MEDIA_CONNECTOR"] = no_media_connector.NAME
         FavorSettings.of_model(model_config)
         # vLLM's language model reads this off its own part of the config.
         config = model_config.hf_config
@@ -111,6 +113,6 @@ def check_head_size(text_config: PreTrainedConfig) -> None:
     sizes = CPUAttentionBackend.get_supported_head_sizes()
     if size not in sizes:
         raise ValueError(
-            f"The language model's attention heads have {size} numbers; on a CPU vLLM knows {', '.join(map(str, sizes))}. "
-            "Serve this model with `favor serve`, or on a GPU."
+            f"The language model's attention heads have {size} numbers; on a CPU vLLM knows "
+            f"{', '.join(map(str, sizes))}. Serve this model with `favor serve`, or on a GPU."
         )

@@ -42,7 +42,11 @@ class Case:
     def _turns(self, blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if not self.before:
             return [user([*blocks, text(self.question)])]
-        return [user([*blocks, text(OTHER_QUESTION)]), {"role": "assistant", "content": "red"}, user([text(self.question)])]
+        return [
+            user([*blocks, text(OTHER_QUESTION)]),
+            {"role": "assistant", "content": "red"},
+            user([text(self.question)]),
+        ]
 
 
 def user(content: list[dict[str, Any]]) -> dict[str, Any]:

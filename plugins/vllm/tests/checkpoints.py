@@ -58,7 +58,12 @@ LANGUAGE_MODELS: dict[str, dict[str, Any]] = {
         "tie_word_embeddings": True,
     },
     "gemma3": {
-        "text_config": {"model_type": "gemma3_text", "head_dim": 32, "query_pre_attn_scalar": 32, "sliding_window": 1024},
+        "text_config": {
+            "model_type": "gemma3_text",
+            "head_dim": 32,
+            "query_pre_attn_scalar": 32,
+            "sliding_window": 1024,
+        },
         "tie_word_embeddings": True,
     },
     "phi3": {"text_config": {"model_type": "phi3"}},

@@ -15,7 +15,8 @@ os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")  # GiB
 os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # of `LLM`: tests look into the model; `vllm serve` has its processes
+# Of `LLM`, so that tests look into the model; `vllm serve` has its processes.
+os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
 
 REPOSITORY = Path(__file__).parents[3]
 sys.path[:0] = [str(REPOSITORY), str(Path(__file__).parent)]

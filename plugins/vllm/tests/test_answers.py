@@ -94,7 +94,10 @@ def test_prompts_with_placeholders(served, prompt, media):
         return [paths(name) for name in names] if isinstance(names, list) else str(served.media / names)
 
     files = {kind: paths(names) for kind, names in media.items()}
-    given = {"prompt": prompt, "multi_modal_data": {kind: [v] if isinstance(v, str) else v for kind, v in files.items()}}
+    given = {
+        "prompt": prompt,
+        "multi_modal_data": {kind: [v] if isinstance(v, str) else v for kind, v in files.items()},
+    }
     arguments = {"video": "videos", "image": "images", "audio": "audio"}
     expected = served.reference.answer_to_text(prompt, **{arguments[kind]: value for kind, value in files.items()})
     output = served.llm.generate(given, GREEDY, use_tqdm=False)[0].outputs[0]

@@ -14,7 +14,7 @@ from typing import Any
 
 import openai
 import pytest
-from chats import CASES, QUESTION, VIDEO, Case, data_url, text, user
+from chats import CASES, QUESTION, Case, data_url, text, user
 from checkpoints import NEW_TOKENS, Reference
 from conftest import vllm_serve
 
@@ -78,9 +78,7 @@ def favor_serve(checkpoint, media_dir) -> Iterator[str]:
 def post(address: str, body: Any) -> tuple[int, Any]:
     """Status and JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    request = urllib.request.Request(
-        f"{address}/v1/chat/completions", content, {"content-type": "application/json"}
-    )
+    request = urllib.request.Request(f"{address}/v1/chat/completions", content, {"content-type": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=120) as response:
             return response.status, json.load(response)
@@ -129,7 +127,9 @@ def test_sound_as_openai_sends_it(server):
 def test_an_answer_that_comes_back_is_a_turn(server):
     first = server.ask(CASES["video with its sound"])
     chat = [*CASES["video with its sound"].messages(), first.choices[0].message, user([text("And red?")])]
-    assert server.client.chat.completions.create(model="random", messages=chat, max_tokens=3).choices[0].message.content
+    assert (
+        server.client.chat.completions.create(model="random", messages=chat, max_tokens=3).choices[0].message.content
+    )
 
 
 HOSTILE_MESSAGES = {
@@ -267,6 +267,16 @@ def test_a_placeholder_without_media_never_reaches_the_model(server, path):
         assert urllib.request.urlopen(request, timeout=60).status == 200
         return
     with pytest.raises(urllib.error.HTTPError, match="400"):
+        urllib.request.urlopen(request, timeout=60)
+
+
+@pytest.mark.parametrize("path", ["/inference/v1/generate", "/v1/responses", "/v1/messages", "/pause", "/elsewhere"])
+def test_paths_that_lead_around_the_renderer_are_not_served(server, path):
+    tensors = {"token_ids": [1, 2], "sampling_params": {"max_tokens": 1}, "features": {"mm_hashes": {}}}
+    request = urllib.request.Request(
+        server.address + path, json.dumps(tensors).encode(), {"content-type": "application/json"}
+    )
+    with pytest.raises(urllib.error.HTTPError, match="404"):
         urllib.request.urlopen(request, timeout=60)
 
 

@@ -53,6 +53,18 @@ def test_bounds_of_ones_own_go_over_those_of_favor_serve(checkpoint_dir):
     assert settings.cache_bytes == 1 << 20
 
 
+def test_vllms_own_ways_to_media_open_nothing(checkpoint_dir):
+    import vllm.envs as envs
+    from vllm.exceptions import VLLMValidationError
+    from vllm.multimodal.media import MEDIA_CONNECTOR_REGISTRY
+
+    config_of(checkpoint_dir("llama"))
+    connector = MEDIA_CONNECTOR_REGISTRY.load(envs.VLLM_MEDIA_CONNECTOR, media_io_kwargs=None)
+    for kind in ("video", "audio", "image"):
+        with pytest.raises(VLLMValidationError, match="chat/completions"):
+            getattr(connector, f"fetch_{kind}")("http://127.0.0.1:9/a")
+
+
 def test_heads_that_vllm_does_not_know_on_a_cpu():
     text = {"model_type": "llama", "hidden_size": 144, "num_attention_heads": 4, "num_hidden_layers": 1}
     with pytest.raises(ValueError, match="have 36 numbers"):
