@@ -43,10 +43,16 @@ VLLMS_OWN = ("tokenize", "cohere_format")  # which it says to every renderer, wh
 
 @dataclass(frozen=True)
 class Question:
-    """A checked chat, and its items."""
+    """A checked chat, its items, and their clips as far as they are known."""
 
     chat: Chat
     items: list[ItemSource]
+    clips: list[PreparedClip | None]
+
+    @property
+    def pairs(self) -> list[tuple[ItemSource, PreparedClip | None]]:
+        """Items with their clips."""
+        return list(zip(self.items, self.clips, strict=True))
 
 
 class FavorRenderer(HfRenderer):
@@ -87,7 +93,8 @@ class FavorRenderer(HfRenderer):
             VLLMValidationError: for what `favor serve` refuses, too.
         """
         question = self._question(messages, params)
-        return self._prompt(question, list(self._media.map(self._read, question.items)))
+        clips = [self._read(item) if clip is None else clip for item, clip in question.pairs]
+        return self._prompt(question, clips)
 
     async def render_messages_async(
         self, messages: Sequence[Mapping[str, Any]], params: ChatParams
@@ -95,12 +102,13 @@ class FavorRenderer(HfRenderer):
         """The same for the server; a request that is given up leaves what waits to be read unread."""
         loop = asyncio.get_running_loop()
         question = await loop.run_in_executor(self._prompts, self._question, messages, params)
-        clips = await self._clips(question.items)
+        coming = [self._coming(item) for item, clip in question.pairs if clip is None]
+        read = iter(await asyncio.gather(*coming))
+        clips = [next(read) if clip is None else clip for clip in question.clips]
         return await loop.run_in_executor(self._prompts, self._prompt, question, clips)
 
-    async def _clips(self, items: Sequence[ItemSource]) -> list[PreparedClip]:
-        loop = asyncio.get_running_loop()
-        return list(await asyncio.gather(*(loop.run_in_executor(self._media, self._read, item) for item in items)))
+    def _coming(self, item: ItemSource) -> "asyncio.Future[PreparedClip]":
+        return asyncio.get_running_loop().run_in_executor(self._media, self._read, item)
 
     def _read(self, item: ItemSource) -> PreparedClip:
         with Refusing(self._access):
@@ -114,7 +122,7 @@ class FavorRenderer(HfRenderer):
             check_size(chat, self._positions)
             items = self._reader.processor.chat_items(chat, own_sound)
             check_count(len(items), "media", self._positions)
-        return Question(chat, items)
+            return Question(chat, items, [self._reader.known(item) for item in items])
 
     def _prompt(self, question: Question, clips: Sequence[PreparedClip]) -> tuple[list, Any]:
         with Refusing(self._access):
@@ -173,7 +181,7 @@ class FavorRenderer(HfRenderer):
     async def _process_tokens_async(self, prompt: Any, *, skip_mm_cache: bool = False) -> Any:
         sources = self._sources(prompt)
         if sources is not None:
-            self._set_items(prompt, sources, await self._clips(sources))
+            self._set_items(prompt, sources, await asyncio.gather(*map(self._coming, sources)))
         return await super()._process_tokens_async(prompt, skip_mm_cache=skip_mm_cache)
 
     def _sources(self, prompt: Mapping[str, Any]) -> list[ItemSource] | None:
@@ -182,8 +190,16 @@ class FavorRenderer(HfRenderer):
         Raises `VLLMValidationError` if placeholders and media do not fit: a placeholder without media may lie beyond
         the vocabulary, and would end the engine.
         """
-        data = prompt.get("multi_modal_data") or {}
-        if any(isinstance(item, FavorItem) for item in data.get(MODALITY) or ()):
+        data, ids = prompt.get("multi_modal_data") or {}, prompt["prompt_token_ids"]
+        processor = self._reader.processor
+        items = data.get(MODALITY) or ()
+        if any(isinstance(item, FavorItem) for item in items):
+            named = ids.count(processor.video_token_id)
+            if named != len(items):
+                raise VLLMValidationError(
+                    f"The prompt was cut and names {named} of {len(items)} media: leave out truncate_prompt_tokens.",
+                    parameter="truncate_prompt_tokens",
+                )
             return None
         if prompt.get("multi_modal_uuids"):
             raise VLLMValidationError("multi_modal_uuids are not taken: media are known by their content.")
@@ -192,8 +208,6 @@ class FavorRenderer(HfRenderer):
             raise VLLMValidationError(
                 f"multi_modal_data holds {', '.join(unknown)}; FAVOR takes {', '.join(MEDIA_KINDS)}."
             )
-        processor = self._reader.processor
-        ids = prompt["prompt_token_ids"]
         placeholders = (processor.video_token_id, processor.image_token_id, processor.audio_token_id)
         if not data and not any(token in placeholders for token in ids):
             return None
@@ -201,8 +215,8 @@ class FavorRenderer(HfRenderer):
         # Of the tokens, not of the text that they may have come from: they are what the model gets.
         text = processor.tokenizer.decode(ids)
         with Refusing(self._access):
-            items = [find_items(text)]
-            return item_sources(items, data, own_sound, instructions=processor.item_instructions([text], items))
+            prompts = [find_items(text)]
+            return item_sources(prompts, data, own_sound, instructions=processor.item_instructions([text], prompts))
 
     def _set_items(self, prompt: Any, sources: Sequence[ItemSource], clips: Sequence[PreparedClip]) -> None:
         """Puts the items in place of the media, and one placeholder in place of each item's."""

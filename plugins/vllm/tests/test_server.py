@@ -257,6 +257,12 @@ def test_a_prompt_that_is_too_long_is_the_clients_mistake(server):
     assert status == 400 and "2048" in answer["error"]["message"]
 
 
+def test_a_prompt_that_is_cut_keeps_its_media_or_is_refused(server):
+    body = {"messages": message("clip.mp4"), "max_tokens": 2, "truncate_prompt_tokens": 5}
+    status, answer = post(server.address, body)
+    assert status == 400 and "truncate_prompt_tokens" in answer["error"]["message"]
+
+
 @pytest.mark.parametrize("path", ["completions", "chat/completions"])
 def test_a_placeholder_without_media_never_reaches_the_model(server, path):
     """Text of a completion is taken as it is, control tokens too: placeholders are refused, and in a chat are text."""
