@@ -6,9 +6,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 from transformers.initialization import no_init_weights
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 from vllm.config import VllmConfig
-from vllm.model_executor.models import ModelRegistry
 from vllm.model_executor.models.interfaces import (
     MultiModalEmbeddings,
     SupportsLoRA,
@@ -33,7 +31,7 @@ from favor.serving.byte_cache import ByteCache
 
 from .clips import EMPTY, INSTRUCTION, KEY
 from .processing import FavorDummyInputs, FavorMultiModalProcessor, FavorProcessingInfo
-from .settings import FavorSettings
+from .settings import FavorSettings, language_architecture
 
 
 @MULTIMODAL_REGISTRY.register_processor(
@@ -70,6 +68,7 @@ class FavorForConditionalGeneration(nn.Module, SupportsMultiModal, SupportsPP, S
                 prefix=maybe_prefix(prefix, "language_model"),
                 architectures=[language_architecture(config)],
             )
+        check_language_model(self.language_model)
         self.packed_modules_mapping = getattr(self.language_model, "packed_modules_mapping", {})
         self.make_empty_intermediate_tensors = self.language_model.make_empty_intermediate_tensors
         self.clips = ByteCache(FavorSettings.of_model(model_config).cache_bytes)
@@ -128,19 +127,12 @@ class FavorForConditionalGeneration(nn.Module, SupportsMultiModal, SupportsPP, S
         return AutoWeightsLoader(self).load_weights(weights, mapper=self.hf_to_vllm_mapper)
 
 
-def language_architecture(config: FavorConfig) -> str:
-    """vLLM's name of the language model's class.
-
-    Raises:
-        ValueError: if vLLM runs none of this type.
-    """
-    kind = config.text_config.model_type
-    name = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(kind)
-    if name is None or name not in ModelRegistry.get_supported_archs():
+def check_language_model(model: nn.Module) -> None:
+    """Raises `ValueError` for a language model that needs more of vLLM than attention, or is built in another way."""
+    if getattr(type(model), "is_hybrid", False) or not hasattr(model, "model"):
         raise ValueError(
-            f"text_config is of type {kind!r}, which vLLM does not run. Serve this model with `favor serve`."
+            f"vLLM's {type(model).__name__} does not run within FAVOR. Serve this model with `favor serve`."
         )
-    return name
 
 
 def never_said(config: FavorConfig, tokenizer) -> list[int]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from transformers import PreTrainedConfig
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 from vllm.config import ModelConfig, VllmConfig
+from vllm.model_executor.models import ModelRegistry
 from vllm.model_executor.models.config import VerifyAndUpdateConfig
 from vllm.platforms import current_platform
 
@@ -90,6 +92,7 @@ class FavorVllmConfig(VerifyAndUpdateConfig):
         # Some of vLLM's own paths fetch media before any renderer is asked.
         os.environ["VLLM_MEDIA_CONNECTOR"] = no_media_connector.NAME
         FavorSettings.of_model(model_config)
+        language_architecture(model_config.hf_config)
         # vLLM's language model reads this off its own part of the config.
         config = model_config.hf_config
         config.text_config.tie_word_embeddings = config.tie_word_embeddings
@@ -103,6 +106,23 @@ class FavorVllmConfig(VerifyAndUpdateConfig):
         """
         if current_platform.is_cpu():
             check_head_size(vllm_config.model_config.hf_config.text_config)
+
+
+def language_architecture(config: PreTrainedConfig) -> str:
+    """vLLM's name of the language model's class.
+
+    Raises:
+        ValueError: if vLLM has no layers of its own for this type. It may run such a model alone, by transformers'
+            layers, but not as a part.
+    """
+    kind = config.text_config.model_type
+    name = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(kind)
+    known = None if name is None else ModelRegistry.models.get(name)
+    if known is None or known.module_name.rpartition(".")[2] == "transformers":
+        raise ValueError(
+            f"text_config is of type {kind!r}, for which vLLM has no layers. Serve this model with `favor serve`."
+        )
+    return name
 
 
 def check_head_size(text_config: PreTrainedConfig) -> None:

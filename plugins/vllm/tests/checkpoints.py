@@ -44,7 +44,7 @@ CHECKPOINTS: dict[str, dict[str, Any]] = {
     },
     "qwen-projector": {"text_config": {"model_type": "qwen2"}, "connector_config": PROJECTOR},
 }
-# Beside Llama and Qwen: a head that is tied, capped or has a bias, embeddings that are scaled, several norms.
+# Beside Llama and Qwen: a head that is tied or capped, embeddings that are scaled, several norms.
 LANGUAGE_MODELS: dict[str, dict[str, Any]] = {
     "mistral": {"text_config": {"model_type": "mistral", "head_dim": 32, "sliding_window": None}},
     "gemma2": {
@@ -67,7 +67,6 @@ LANGUAGE_MODELS: dict[str, dict[str, Any]] = {
         "tie_word_embeddings": True,
     },
     "phi3": {"text_config": {"model_type": "phi3"}},
-    "phi": {"text_config": {"model_type": "phi"}, "lm_head_bias": True},
     "granite": {"text_config": {"model_type": "granite", "logits_scaling": 3.0, "embedding_multiplier": 2.0}},
 }
 

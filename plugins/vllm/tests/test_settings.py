@@ -5,8 +5,7 @@ import pytest
 from checkpoints import CHECKPOINTS
 from favor_vllm import register
 from favor_vllm.http_guard import RequestGuard
-from favor_vllm.model import language_architecture
-from favor_vllm.settings import FavorSettings, check_head_size
+from favor_vllm.settings import FavorSettings, check_head_size, language_architecture
 from vllm.config import ModelConfig
 
 from favor import FavorConfig
@@ -71,9 +70,10 @@ def test_heads_that_vllm_does_not_know_on_a_cpu():
         check_head_size(FavorConfig(text_config=text).text_config)
 
 
-def test_a_language_model_that_vllm_does_not_run():
-    with pytest.raises(ValueError, match="'xglm'"):
-        language_architecture(FavorConfig(text_config={"model_type": "xglm"}))
+@pytest.mark.parametrize("kind", ["xglm", "phi", "gpt_neox"])  # phi, gpt_neox: by transformers' layers alone
+def test_a_language_model_for_which_vllm_has_no_layers(kind):
+    with pytest.raises(ValueError, match=f"'{kind}'"):
+        language_architecture(FavorConfig(text_config={"model_type": kind}))
 
 
 @pytest.mark.parametrize("given", ["0", "-1", "much", "nan"])
