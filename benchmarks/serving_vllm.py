@@ -7,8 +7,8 @@
 Without `--model` it is a model with random weights: Llama of 12 layers, 512 wide, and the towers of FAVOR's tests.
 
 - `second question`: seconds of another question about a clip of 60 s that the server knows.
-- `N arriving`: N questions about known clips, which come over N / 6 seconds: seconds from the first to the last answer,
-  and the mean from a question to its answer.
+- `N arriving`: N questions about known clips, which come over N / 6 seconds: seconds from the first to the last
+  answer, and the mean from a question to its answer.
 
 Both servers are up all the time and are measured in turn, round after round; medians, ratios with their range.
 """
