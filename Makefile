@@ -1,6 +1,6 @@
 # Two commands: `make demo` and `make test`. Each makes the environment that it needs, once, and runs.
 # `make test-newest` runs part of the tests on the newest releases that setup.cfg allows, `make test-newest TORCH=2.14.1`
-# with another torch than the tested one. `make test-vllm` tests the plug-in of vLLM, in an environment of 3.6 GB.
+# with another torch than the tested one. `make test-vllm` tests the plug-in of vLLM, in an environment of 3.8 GB.
 
 PYTHON ?= python3.11
 VENV   := .venv
