@@ -60,7 +60,8 @@ class FavorForConditionalGeneration(nn.Module, SupportsMultiModal, SupportsPP, S
         config: FavorConfig = model_config.hf_config
         self.config = config
         with self._mark_tower_model(vllm_config, "video"), no_init_weights():
-            self.encoders = FavorMediaEncoder._from_config(config).eval()
+            # In vLLM's dtype: the parts' configs may name that of their checkpoint.
+            self.encoders = FavorMediaEncoder._from_config(config).eval().to(model_config.dtype)
         with self._mark_language_model(vllm_config):
             self.language_model = init_vllm_registered_model(
                 vllm_config=vllm_config,

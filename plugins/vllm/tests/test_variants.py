@@ -11,6 +11,10 @@ from conftest import engine_of
 from vllm import SamplingParams
 from vllm.lora.request import LoRARequest
 
+from favor.hub_upload import export_model
+from favor.modeling_favor import FavorForConditionalGeneration
+from favor.processing import FavorProcessor
+
 GREEDY = SamplingParams(temperature=0, max_tokens=NEW_TOKENS)
 SOME = ("text", "video with its sound", "image and sound", "sound")
 
@@ -53,6 +57,17 @@ def test_two_tensor_parallel_processes(checkpoint_dir, media_dir, monkeypatch):
         for name, case in CASES.items():
             if case.own_sound:
                 assert ask(llm, case, media_dir) == reference.answer(case.chat(media_dir)), name
+
+
+def test_a_checkpoint_of_half_precision_in_float32(checkpoint_dir, media_dir, tmp_path):
+    model = FavorForConditionalGeneration.from_pretrained(checkpoint_dir("llama"), dtype=torch.bfloat16)
+    processor = FavorProcessor.from_pretrained(checkpoint_dir("llama"))
+    folder = export_model(model, tmp_path / "half", processor=processor)
+    assert '"dtype": "bfloat16"' in (folder / "config.json").read_text()
+    reference = Reference(folder)
+    with engine_of(folder, media_dir) as llm:
+        for name in SOME:
+            assert ask(llm, CASES[name], media_dir) == reference.answer(CASES[name].chat(media_dir)), name
 
 
 @pytest.mark.parametrize("kind", LANGUAGE_MODELS)
