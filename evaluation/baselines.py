@@ -31,13 +31,23 @@ from favor.processing import load_media
 from .answerer import Answer, Answerer
 from .json_fields import Json, JsonObject
 from .sample import EvalSample
-from .systems import CONSTANT, SystemUnderTest
+from .systems import CONSTANT, TEXT_ONLY, SystemUnderTest
 
 SAMPLING_RATE = 16000
 WHISPER_SECONDS = 30  # of Whisper's window; longer sound is read window by window
 INSTRUCTBLIP_FRAMES = 5  # of a video, equally spaced: 160 queries (paper, section 5.1)
 CHAT_FRAME_RATE = 2.0  # Hz, as FAVOR's and Qwen-Omni's
 BEAM_SETTINGS = ("num_beams", "max_new_tokens", "do_sample", "length_penalty")  # what Whisper takes of a task's
+
+
+class MediaAnswerer(Answerer):
+    """A baseline that reads media.
+
+    Attributes:
+        on_error: what damaged files do, as for `load_media`.
+    """
+
+    on_error = "raise"
 
 
 class ConstantAnswerer(Answerer):
@@ -72,7 +82,7 @@ class TextOnlyAnswerer(Answerer):
         return [Answer(output[0]["generated_text"].strip()) for output in outputs]
 
 
-class WhisperAnswerer(Answerer):
+class WhisperAnswerer(MediaAnswerer):
     """Transcribes the sound, whatever the question (ASR and AVSR). English for multilingual models."""
 
     def __init__(self, model: WhisperForConditionalGeneration, processor: WhisperProcessor):
@@ -86,7 +96,7 @@ class WhisperAnswerer(Answerer):
 
     def answer(self, samples: Sequence[EvalSample], generation: JsonObject) -> list[Answer]:
         """Raises `ValueError` for a sample without sound."""
-        sounds = [_sound(sample) for sample in samples]
+        sounds = [_sound(sample, self.on_error) for sample in samples]
         long = [len(sound) > WHISPER_SECONDS * SAMPLING_RATE for sound in sounds]
         answers: dict[int, Answer] = {}
         for is_long in (False, True):  # one decoding for both would let a long sound change a short one's answer
@@ -117,7 +127,7 @@ class WhisperAnswerer(Answerer):
         return self.processor.batch_decode(ids, skip_special_tokens=True)
 
 
-class InstructBlipAnswerer(Answerer):
+class InstructBlipAnswerer(MediaAnswerer):
     """InstructBLIP on an image, or on five equally spaced frames of a video whose queries follow each other."""
 
     def __init__(self, model: InstructBlipForConditionalGeneration, processor: InstructBlipProcessor):
@@ -131,7 +141,7 @@ class InstructBlipAnswerer(Answerer):
 
     def answer(self, samples: Sequence[EvalSample], generation: JsonObject) -> list[Answer]:
         """Raises `ValueError` for a sample without picture."""
-        pictures = [_pictures(sample) for sample in samples]
+        pictures = [_pictures(sample, self.on_error) for sample in samples]
         inputs = self._inputs([flat_prompt(sample) for sample in samples], pictures)
         ids = self.model.generate(**inputs, **generation)
         if not self.model.language_model.config.is_encoder_decoder:
@@ -164,7 +174,7 @@ class InstructBlipAnswerer(Answerer):
         return {name: value.to(self.model.device) for name, value in inputs.items()}
 
 
-class ChatAnswerer(Answerer):
+class ChatAnswerer(MediaAnswerer):
     """Any multimodal model of transformers that has a chat template (Qwen-Omni, Qwen2-Audio, LLaVA, ...).
 
     A video's sound is interleaved with its frames where the processor knows how (Omni models), and is an audio block
@@ -199,18 +209,19 @@ class ChatAnswerer(Answerer):
             blocks: list[JsonObject] = []
             own = sample.use_own_audio and "audio" not in sample.media
             if "image" in sample.media:
-                images[-1].append(_picture(sample.media["image"]))
+                images[-1].append(_picture(sample.media["image"], self.on_error))
                 blocks.append({"type": "image"})
             elif "video" in sample.media:
-                clip = load_media(sample.media["video"], fps=CHAT_FRAME_RATE, with_audio=own)
-                videos.append(_present(clip.frames, sample.media["video"], "picture"))
+                path = sample.media["video"]
+                clip = load_media(path, fps=CHAT_FRAME_RATE, with_audio=own, on_error=self.on_error)
+                videos.append(_present(clip.frames, path, "picture"))
                 blocks.append({"type": "video"})
                 if clip.audio is not None:
                     sounds.append(clip.audio)
                     sound_of_video.append(len(videos) - 1 if self.interleaves else None)
                     blocks += [] if self.interleaves else [{"type": "audio"}]
             if "audio" in sample.media:
-                sounds.append(_read_sound(sample.media["audio"]))
+                sounds.append(_read_sound(sample.media["audio"], self.on_error))
                 sound_of_video.append(None)
                 blocks.append({"type": "audio"})
             chats.append(_blocks_chat(sample, blocks))
@@ -244,15 +255,18 @@ def load_baseline(system: SystemUnderTest) -> Answerer:
     """The baseline of that kind."""
     if system.kind == CONSTANT:
         return ConstantAnswerer(system.answer or "")
-    kinds: dict[str, Callable[[str], Answerer]] = {
+    kinds: dict[str, Callable[[str], MediaAnswerer]] = {
         "whisper": WhisperAnswerer.from_pretrained,
         "instructblip": InstructBlipAnswerer.from_pretrained,
         "chat": ChatAnswerer.from_pretrained,
-        "text-only": TextOnlyAnswerer.from_pretrained,
     }
-    if system.kind not in kinds or system.model is None:
-        raise ValueError(f"{system.kind!r} is no baseline with a model; choose from {', '.join(kinds)}.")
-    return kinds[system.kind](system.model)
+    if system.model is None or system.kind not in (*kinds, TEXT_ONLY):
+        raise ValueError(f"{system.kind!r} is no baseline with a model; choose from {', '.join(kinds)}, {TEXT_ONLY}.")
+    if system.kind == TEXT_ONLY:
+        return TextOnlyAnswerer.from_pretrained(system.model)
+    answerer = kinds[system.kind](system.model)
+    answerer.on_error = system.on_error or "raise"
+    return answerer
 
 
 def flat_prompt(sample: EvalSample) -> str:
@@ -263,19 +277,20 @@ def flat_prompt(sample: EvalSample) -> str:
     return "\n".join([*turns, "Assistant:"])
 
 
-def _sound(sample: EvalSample) -> np.ndarray:
+def _sound(sample: EvalSample, on_error: str) -> np.ndarray:
     path = sample.media.get("audio") or (sample.media.get("video") if sample.use_own_audio else None)
     if path is None:
         raise ValueError(f"Sample {sample.id} has no sound, which Whisper needs. Choose other tasks or controls.")
-    return _read_sound(path)
+    return _read_sound(path, on_error)
 
 
-def _read_sound(path: str) -> np.ndarray:
-    return _present(load_media(path, with_frames=False, sampling_rate=SAMPLING_RATE).audio, path, "sound")
+def _read_sound(path: str, on_error: str) -> np.ndarray:
+    clip = load_media(path, with_frames=False, sampling_rate=SAMPLING_RATE, on_error=on_error)
+    return _present(clip.audio, path, "sound")
 
 
-def _picture(path: str) -> Image.Image:
-    return Image.fromarray(_present(load_media(path).frames, path, "picture")[0])
+def _picture(path: str, on_error: str) -> Image.Image:
+    return Image.fromarray(_present(load_media(path, on_error=on_error).frames, path, "picture")[0])
 
 
 def _present(stream: np.ndarray | None, path: str, what: str) -> np.ndarray:
@@ -284,16 +299,17 @@ def _present(stream: np.ndarray | None, path: str, what: str) -> np.ndarray:
     return stream
 
 
-def _pictures(sample: EvalSample) -> list[Image.Image]:
+def _pictures(sample: EvalSample, on_error: str) -> list[Image.Image]:
     """The image, or the video's frames in the middle of five equal parts."""
     if "image" in sample.media:
-        return [_picture(sample.media["image"])]
+        return [_picture(sample.media["image"], on_error)]
     if "video" not in sample.media:
         raise ValueError(
             f"Sample {sample.id} has no picture, which InstructBLIP needs. Choose other tasks or controls."
         )
     path = sample.media["video"]
-    frames = _present(load_media(path, fps=CHAT_FRAME_RATE, with_audio=False).frames, path, "picture")
+    clip = load_media(path, fps=CHAT_FRAME_RATE, with_audio=False, on_error=on_error)
+    frames = _present(clip.frames, path, "picture")
     middles = (np.arange(INSTRUCTBLIP_FRAMES) + 0.5) * len(frames) / INSTRUCTBLIP_FRAMES
     return [Image.fromarray(frames[index]) for index in middles.astype(int)]
 

@@ -69,6 +69,7 @@ def run_settings(run: EvalRun) -> RunSettings:
         controls=run.controls,
         model_revision=None if run.system.model is None else model_revision(run.system.model),
         fps=run.system.fps,
+        on_error=run.system.on_error,
     )
 
 

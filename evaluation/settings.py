@@ -28,6 +28,7 @@ class RunSettings:
         controls: what was withheld.
         model_revision: identifies the weights; None if it is not stated, or there are none.
         fps: frames per second, if they were changed.
+        on_error: what damaged files do, if it was said.
     """
 
     model: str
@@ -35,6 +36,7 @@ class RunSettings:
     controls: Controls = Controls()
     model_revision: str | None = None
     fps: float | None = None
+    on_error: str | None = None
 
     def to_json(self) -> dict[str, Json]:
         stated: dict[str, Json] = {
@@ -42,6 +44,7 @@ class RunSettings:
             "fps": self.fps,
             "model": self.model,
             "model_revision": self.model_revision,
+            "on_error": self.on_error,
             "system": self.system,
         }
         return {name: value for name, value in stated.items() if value is not None}
@@ -55,6 +58,7 @@ class RunSettings:
             controls=Controls() if controls is None else Controls.read(controls),
             model_revision=fields.optional_text("model_revision"),
             fps=fields.optional_number("fps"),
+            on_error=fields.optional_text("on_error"),
         )
 
 

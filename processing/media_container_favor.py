@@ -5,6 +5,7 @@ Containers are opened as file objects with the demuxers that we accept and no pr
 video opens nothing else.
 """
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC: cover art, which is no 
 DEFAULT_TRACK = 0x1  # AV_DISPOSITION_DEFAULT
 HEIF_SEQUENCES = ("msf1", "hevc", "hevx")
 TRACK_HEADERS = 1 << 20  # bytes at the start of a Matroska file in which its tracks are described
+FARTHEST = 1 << 43  # bytes from a file's start; seeking farther fails on usual file systems
 READABLE = "mp4, mov, mkv, webm, avi, ts, flv, ogg, gif, wav, mp3, flac, m4a, png, jpeg, webp, avif or heic"
 
 
@@ -40,9 +42,11 @@ class FileView:
         return data
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Moves the position, and returns it."""
+        """Moves the position, and returns it; as in C, -EINVAL where no file has such a position."""
         if whence == os.SEEK_CUR:
             offset, whence = self._position + offset, os.SEEK_SET
+        if whence == os.SEEK_SET and not 0 <= offset < FARTHEST:  # by a size that a broken header tells
+            return -errno.EINVAL
         self._position = self._file.seek(offset, whence)
         return self._position
 

@@ -14,8 +14,10 @@ MAX_CHUNKS = 1 << 10
 BOX_TYPES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"moof", b"styp", b"sidx", b"pnot", b"uuid")
 MATROSKA_HEADER, MATROSKA_SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 RIFF_KINDS = (b"RIFF", b"RF64", b"BW64")
-UNKNOWN_SIZES = ((1 << 31, 1 << 20), (1 << 32, 1 << 20))  # writers that cannot seek back leave one about as large
-HUGE, HUGE_RATIO = 1 << 30, 64  # bytes announced, of which a cut file would hold less than a 64th
+# Writers that cannot seek back leave about so many bytes: a power of two, less headers and whole blocks. Any other
+# number is one that was counted.
+UNKNOWN_SIZES = ((1 << 28, 1 << 8), (1 << 29, 1 << 8), (1 << 30, 1 << 8), (1 << 31, 1 << 20), (1 << 32, 1 << 20))
+UNKNOWN_RATIO = 64  # and the file holds less than a 64th of it, where a film or recording may have that size, too
 SLACK = 64  # bytes; counts that are off by a header or two are no damage
 
 
@@ -65,8 +67,11 @@ def _wave_end(file: BinaryIO, size: int) -> int:
 
 def _plausible(end: int, size: int) -> int:
     """The end that a 32-bit size gives in a file of `size` bytes; 0 if that size stands for an unknown length."""
-    unknown = any(abs(end - center) <= around for center, around in UNKNOWN_SIZES) or end <= 8
-    return 0 if unknown or (end >= HUGE and size * HUGE_RATIO < end) else end
+    unknown = any(
+        abs(end - center) <= around and (center >= 1 << 31 or size * UNKNOWN_RATIO < end)
+        for center, around in UNKNOWN_SIZES
+    )
+    return 0 if unknown or end <= 8 else end
 
 
 def _little(data: bytes) -> int:

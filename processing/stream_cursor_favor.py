@@ -6,6 +6,7 @@ interleaves its streams.
 """
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any, BinaryIO
@@ -18,6 +19,7 @@ from .media_container_favor import open_container, pick_stream, unknown_codec
 from .media_limits_favor import DamageReport
 from .media_truncation_favor import is_one_segment
 from .packet_selection_favor import DECODE, DROP, PacketSelection
+from .picture_bounds_favor import START_OF_SCAN, check_scans
 from .picture_track_favor import ROUNDING, TimeGrid
 
 SEEK_MARGIN = 2.0  # seconds decoded before `start`, so that the sound decoder has settled
@@ -29,9 +31,26 @@ FRAME_STARTS = {
     "aac": (b"\xff\xf6", b"\xff\xf0"),
     "ac3": (b"\xff\xff", b"\x0b\x77"),
 }
-# How another file of the kind begins, of which FFmpeg does not read a second (FLV) or a third.
-BEGINNINGS = {"flv": b"FLV\x01", "matroska,webm": b"\x1a\x45\xdf\xa3"}
+FILMS = "mov,mp4,m4a,3gp,3g2,mj2"  # FFmpeg's name of their format
+# How another file of the kind begins, of which FFmpeg does not read a second (Matroska: a third).
+BEGINNINGS = {
+    name: re.compile(pattern, re.DOTALL)
+    for name, pattern in {
+        "flv": rb"FLV\x01",
+        "matroska,webm": rb"\x1a\x45\xdf\xa3",
+        FILMS: rb"\0\0\0.ftyp",
+        "asf": rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11",
+        "ivf": rb"DKIF\0\0",
+        "ogg": rb"OggS\0\x02",
+        "wav": rb"RIFF....WAVE",
+        "aiff": rb"FORM....AIF[FC]",
+        "w64": rb"riff\x2e\x91\xcf\x11",
+        "caf": rb"caff\0\x01",
+        "wv": rb"wvpk.{12}\0\0\0\0",  # a block of which the first sample is the recording's first
+    }.items()
+}
 BEGINNING_WITHIN = 1 << 20  # bytes after a stream's last packet in which it is looked for
+ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 RESYNCHRONISING = (*FRAME_STARTS, "flac", "amr")
 
 
@@ -108,7 +127,7 @@ class StreamCursor:
         self.frame_seconds = float(1 / rate) if rate else 0.0
         self._breaks: Any = source.breaks
         self._time_base: Fraction = self.stream.time_base
-        self.codec = self.stream.codec_context
+        self.codec = _alpha_decoder(self.stream) or self.stream.codec_context
         self.codec.thread_count = threads
         if threads > 1:
             self.codec.thread_type = "FRAME"
@@ -191,8 +210,9 @@ class StreamCursor:
 
     def frames(self) -> Iterator[tuple[Any, float | None]]:
         """Decoded frames in order, each with its time in seconds from `zero`."""
-        for frame in self._early:
-            yield frame, self._since_zero(frame)
+        latest = None
+        for latest in self._early:
+            yield latest, self._since_zero(latest)
         self._early = []
         chosen = (
             self.selection.choose(self._packets)
@@ -202,10 +222,13 @@ class StreamCursor:
         for packet, effort in chosen:
             if effort is DROP:
                 continue
+            if _is_repeat(packet) and latest is not None and self.stream.type == "video":
+                yield latest, self._seconds(packet.pts if packet.pts is not None else packet.dts) - self.zero
             for frame in self._decode(packet, effort):
                 if self.selection is not None:
                     self.selection.check(frame)
                 yield frame, self._since_zero(frame)
+                latest = frame
         for frame in self._flush():
             yield frame, self._since_zero(frame)
         if self.selection is not None:
@@ -225,37 +248,56 @@ class StreamCursor:
         count, name = 0, self.damage.name
         self._last: tuple[float, float] | None = None  # decoding time of the last packet as it was, and its length
         self._shift = 0.0
-        self._place = -1  # of the last packet, in bytes
-        while True:
+        self._packet_end = self.time
+        self._is_film = self.container.format.name == FILMS
+        self._place = -1  # where the last packet ends, at the earliest, in bytes
+        self._decoded_place = 0  # where the last packet lies of which something was decoded
+        self._ended = False  # what follows belongs to another recording
+        while not self._ended:
             self.damage.check_time()
             try:
                 packet = next(packets, None)
             except av.FFmpegError as error:
-                if not self.missing:  # a truncated file is reported as such, once
+                # A truncated file is reported as such, once; and joined ones break the demuxers of some containers.
+                if not (self._is_joined(self._place) or self.missing):
                     self.damage.add_packet(self.time - self.origin, error.strerror)
-                packet = None
-            if packet is None:
-                self._look_behind()
                 return
-            self._place = packet.pos if packet.pos is not None else self._place
+            if packet is None:
+                if not self._is_film:  # these are counted before
+                    self._is_joined(self._place)
+                return
+            if packet.is_corrupt and self._is_joined(self._place):  # the other recording's header, taken for a packet
+                return
+            if self._is_film and self.damage.unread and packet.size and (packet.pos or 0) < self._place:
+                return  # of the second film, whose fragments say where they lie in a file of their own
+            self._place = packet.pos + packet.size if packet.pos is not None and packet.pos >= 0 else self._place
             if self._breaks.joinable and packet.size:
                 self._mend_stamps(packet, count)
             count += 1
             if self.stream.type == "video":
                 self.damage.limits.check("max_source_frames", count, f"{name} has more than {count - 1} pictures")
+            if self.codec.name == "mjpeg" and packet.size:  # one call of the decoder, which nothing interrupts
+                scans, pixels = bytes(packet).count(START_OF_SCAN), self.codec.width * self.codec.height
+                check_scans(scans, pixels, f"A picture of {name}", self.damage.limits)
             stamp = packet.pts if packet.pts is not None else packet.dts
             if stamp is not None:
                 self.time = self._seconds(stamp)
+                self._packet_end = self.time + float((packet.duration or 0) * self._time_base)
             yield packet
 
-    def _look_behind(self) -> None:
-        """Notes whether another recording follows the last packet, which the demuxer has passed over."""
-        beginning = BEGINNINGS.get(self.container.format.name)
-        if beginning is None or self._place < 0 or not self._breaks.joinable:
-            return
-        self._source.file.seek(self._place)
-        if beginning in self._source.file.read(BEGINNING_WITHIN):
-            self.damage.unread = f"what follows {self.time - self.origin:.2f} s cannot be read"
+    def _is_joined(self, place: int, stop: int | None = None) -> bool:
+        """Whether another recording begins behind `place`, before `stop`, which is noted: no demuxer reads it."""
+        name = self.container.format.name
+        beginning = BEGINNINGS.get(name)
+        if beginning is None or place < 0 or (name in JOINABLE and not self._breaks.joinable):
+            return False
+        size = BEGINNING_WITHIN if stop is None else max(0, min(stop - place, BEGINNING_WITHIN))
+        self._source.file.seek(place)
+        if beginning.search(self._source.file.read(size)) is None:
+            return False
+        end = self._packet_end - self.origin
+        self.damage.unread = self.damage.unread or f"what follows {end:.2f} s cannot be read"
+        return True
 
     def _mend_stamps(self, packet: av.Packet, number: int) -> None:
         """Puts a packet on the clock that goes on where the file's own begins again."""
@@ -279,19 +321,25 @@ class StreamCursor:
         if self.selection is not None:
             self.codec.skip_frame = effort
         stamp = packet.pts if packet.pts is not None else packet.dts
+        if _is_repeat(packet):
+            return []
         try:
-            frames = packet.decode()
+            frames = self.codec.decode(packet if packet.size else None)
         except av.EOFError:
             return []
         except av.FFmpegError as error:
-            self._report(packet, error)
+            if self._is_joined(self._decoded_place + 1, (packet.pos or 0) + packet.size):
+                self._ended = True
+            else:
+                self._report(packet, error)
             return []
         if self._sorted_stamps:
             self._stamps += [] if stamp is None else [stamp]
             self._stamps.sort(reverse=True)
             for frame in frames:
                 frame.pts = self._stamps.pop() if self._stamps else None
-        self._decoded = self._decoded or bool(frames)
+        if frames:
+            self._decoded, self._decoded_place = True, max(self._decoded_place, packet.pos or 0)
         return frames
 
     def _report(self, packet: av.Packet, error: av.FFmpegError) -> None:
@@ -319,3 +367,19 @@ class StreamCursor:
             return self.codec.decode(None)
         except av.FFmpegError:
             return []
+
+
+def _alpha_decoder(stream: Any) -> av.CodecContext | None:
+    """The decoder for pictures of WebM with alpha, of which FFmpeg's own shows what lies beneath; None of others."""
+    codec = ALPHA_DECODERS.get(stream.codec_context.name)
+    if codec is None or stream.metadata.get("alpha_mode") != "1":
+        return None
+    try:
+        return av.CodecContext.create(codec, "r")
+    except av.codec.codec.UnknownCodecError:  # FFmpeg was built without it
+        return None
+
+
+def _is_repeat(packet: av.Packet) -> bool:
+    """Whether a packet is empty because nothing is new, as in Theora and AVI; the last one of a file has no stamp."""
+    return not packet.size and (packet.pts is not None or packet.dts is not None)

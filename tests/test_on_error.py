@@ -1,18 +1,24 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Damaged files: refused by every entry point, and read by every one that is told to take what can be decoded."""
 
+import json
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import av
 import pytest
 
 from favor.cli import main
+from favor.evaluation.baselines import ChatAnswerer, InstructBlipAnswerer, WhisperAnswerer, load_baseline
+from favor.evaluation.sample import EvalSample
+from favor.evaluation.systems import SystemUnderTest
 from favor.modeling_favor import VideoTextToTextPipeline
 from favor.processing import FavorProcessor
 from favor.serving import ChatEngine
 from favor.serving.page.perception import perceive
 from favor.trainers import FavorDataCollator
+from favor.trainers.recipe import read_recipe
 
 QUESTION = "Which sound is heard first?"
 
@@ -35,7 +41,7 @@ def damaged(media_dir, tmp_path_factory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def read(tiny_parts, tiny_model_dir):
+def read(tiny_parts, tiny_model_dir, tmp_path_factory):
     """Entry points, each a function of the kind, the file and `on_error`."""
     model, _ = tiny_parts
 
@@ -67,6 +73,19 @@ def read(tiny_parts, tiny_model_dir):
         if main(command):
             raise ValueError("status 2")
 
+    def evaluate(kind: str, file: str, on_error: str | None) -> None:
+        line = {"id": "1", "question": QUESTION, "references": ["bell"], "media": {kind: Path(file).name}}
+        folder = tmp_path_factory.mktemp("eval")
+        (folder / "own.jsonl").write_text(json.dumps(line) + "\n")
+        option = [] if on_error is None else ["--on-error", on_error]
+        files = ["--annotations", str(folder / "own.jsonl"), "--media-root", str(Path(file).parent)]
+        files += ["--out", str(folder / "out")]
+        command = ["eval", "--model", str(tiny_model_dir), "--generate", "max_new_tokens=1", *files, *option]
+        if main(command):
+            raise ValueError("status 2")
+        stated = json.loads((folder / "out" / "settings.json").read_text())
+        assert stated.get("on_error") == on_error
+
     return {
         "processor": lambda kind, file, on_error: processor_of(None)(
             text=f"<{kind}>", **{{"video": "videos"}.get(kind, kind): file}, **told(on_error)
@@ -81,12 +100,25 @@ def read(tiny_parts, tiny_model_dir):
         "server": serve,
         "page": lambda kind, file, on_error: perceive(processor_of(on_error), Path(file)),
         "favor ask": ask,
+        "favor eval": evaluate,
     }
 
 
 @pytest.mark.parametrize("kind", ["video", "audio"])
 @pytest.mark.parametrize(
-    "entry", ["processor", "chat", "pipeline", "file first", "made so", "trainer", "server", "page", "favor ask"]
+    "entry",
+    [
+        "processor",
+        "chat",
+        "pipeline",
+        "file first",
+        "made so",
+        "trainer",
+        "server",
+        "page",
+        "favor ask",
+        "favor eval",
+    ],
 )
 def test_damage_is_refused_or_warned_about(read, damaged, entry, kind):
     for on_error in (None, "raise"):
@@ -96,3 +128,35 @@ def test_damage_is_refused_or_warned_about(read, damaged, entry, kind):
         warnings.simplefilter("always")
         read[entry](kind, damaged[kind], "warn")
     assert any("truncated" in str(warning.message) for warning in caught)
+
+
+@pytest.mark.parametrize("system", ["whisper", "instructblip", "chat"])
+def test_baselines_read_damaged_files_if_they_are_told_to(damaged, system, monkeypatch):
+    monkeypatch.setattr(WhisperAnswerer, "from_pretrained", lambda model: WhisperAnswerer.__new__(WhisperAnswerer))
+    monkeypatch.setattr(
+        InstructBlipAnswerer, "from_pretrained", lambda model: InstructBlipAnswerer.__new__(InstructBlipAnswerer)
+    )
+    monkeypatch.setattr(ChatAnswerer, "from_pretrained", lambda model: ChatAnswerer.__new__(ChatAnswerer))
+    kind = "audio" if system == "whisper" else "video"
+    sample = EvalSample("1", [{"role": "user", "content": QUESTION}], {kind: damaged[kind]}, ["bell"])
+    answerers = {
+        told: load_baseline(SystemUnderTest(system, "model", on_error=told)) for told in (None, "raise", "warn")
+    }
+    for told, answerer in answerers.items():
+        error = pytest.raises(ValueError, match="truncated") if told != "warn" else pytest.warns(match="truncated")
+        with error, suppress(AttributeError):  # the media are read before the model, which is not there, is asked
+            answerer.answer([sample], {})
+
+
+@pytest.mark.parametrize("system, options", [("text-only", {"model": "m"}), ("constant", {"answer": "a"})])
+def test_what_reads_no_media_refuses_the_option(system, options):
+    with pytest.raises(ValueError, match="--on-error warn has no effect: --system .* reads no media"):
+        SystemUnderTest(system, **options, on_error="warn")
+
+
+def test_a_recipe_is_told_on_the_command_line(tmp_path):
+    (tmp_path / "data.jsonl").write_text("{}")
+    text = f"model: favor-tiny\noutput_dir: {tmp_path}/out\ntrain_data: [{{path: {tmp_path}/data.jsonl}}]\n"
+    (tmp_path / "recipe.yaml").write_text(text)
+    recipe = read_recipe(tmp_path / "recipe.yaml", {"media_options.on_error": "warn"})
+    assert recipe.media_options == {"on_error": "warn"}

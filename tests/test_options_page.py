@@ -85,7 +85,7 @@ def test_refused_options_are_those_of_the_code():
         ("ask", ["--on-error", "--no-audio"]),
         ("serve", ["--on-error", "--media-limit"]),
         ("app", ["--on-error"]),
-        ("eval", ["--fps"]),
+        ("eval", ["--fps", "--on-error"]),
     ],
 )
 def test_commands_have_the_options_that_the_page_names(command, options):

@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     print("Loading the model ...", file=sys.stderr)
     pipe = load_pipeline(arguments.model)
-    set_media_options(pipe, arguments)
+    set_media_options(pipe, arguments.on_error)
     options: dict[str, Any] = {"text": arguments.question, "load_audio_from_video": not arguments.no_audio, **media}
     if arguments.max_new_tokens is not None:
         options["max_new_tokens"] = arguments.max_new_tokens

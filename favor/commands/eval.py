@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from favor.evaluation.systems import CONSTANT, FAVOR, SYSTEMS, SystemUnderTest
 
+from .media_arguments import add_media_arguments, set_media_options
+
 if TYPE_CHECKING:
     from favor.evaluation.answerer import Answerer
     from favor.evaluation.controls import Controls
@@ -46,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--generate", action="append", default=[], metavar="KEY=VALUE", help="change a setting of generation"
     )
     parser.add_argument("--allow-missing", action="store_true", help="leave out samples whose media cannot be read")
+    add_media_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument("--report-only", nargs="+", type=Path, metavar="DIR", help="report on finished runs together")
     controls = parser.add_argument_group("controls: what a system loses without them, it had used")
@@ -109,7 +112,9 @@ def load_answerer(system: SystemUnderTest) -> "Answerer":
         from favor.evaluation.answerer import FavorAnswerer
         from favor.model_loading import load_pipeline
 
-        return FavorAnswerer(load_pipeline(system.model), system.fps)
+        pipe = load_pipeline(system.model)
+        set_media_options(pipe, system.on_error)
+        return FavorAnswerer(pipe, system.fps)
     from favor.evaluation.baselines import load_baseline
 
     return load_baseline(system)
@@ -138,7 +143,7 @@ def _system(arguments: argparse.Namespace) -> SystemUnderTest:
 
         name = BUNDLED_TITLE if is_bundled(model) else model
         model = model_source(model)
-    return SystemUnderTest(kind, model, name, arguments.fps, arguments.answer)
+    return SystemUnderTest(kind, model, name, arguments.fps, arguments.answer, arguments.on_error)
 
 
 def _controls(arguments: argparse.Namespace) -> "Controls":

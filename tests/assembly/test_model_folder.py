@@ -174,8 +174,8 @@ def test_a_tokenizer_without_beginning_of_sequence_prints_none(assembled):
         name: FavorProcessor.from_pretrained(assembled(name)).apply_chat_template(chat, tokenize=False)
         for name in ("vicuna-blip2", "qwen3-siglip")
     }
-    assert rendered["vicuna-blip2"] == "<s>USER: Hi\nASSISTANT:Ho</s>"
-    assert rendered["qwen3-siglip"] == "USER: Hi\nASSISTANT:Ho<|im_end|>"
+    assert rendered["vicuna-blip2"] == "<s>USER: Hi\nASSISTANT: Ho</s>"
+    assert rendered["qwen3-siglip"] == "USER: Hi\nASSISTANT: Ho<|im_end|>"
 
 
 def test_pictures_and_sound_are_prepared_as_the_sources_say(assembled):

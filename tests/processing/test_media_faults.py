@@ -5,7 +5,9 @@ import base64
 import io
 import os
 import struct
+import warnings
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -83,6 +85,81 @@ def test_what_cannot_be_read_of_joined_recordings_is_named(tmp_path, write_media
     data = part(write_media, tmp_path / "a.flv", gray, tone, 90)
     with pytest.warns(UserWarning, match=r"joined of several recordings: what follows 2\.\d+ s cannot be read"):
         assert load_media(data * 2).duration == pytest.approx(3.0, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    "suffix, codec", [("wav", "pcm_s16le"), ("aiff", "pcm_s16be"), ("w64", "pcm_s16le"), ("caf", "pcm_s16le")]
+)
+@pytest.mark.parametrize("seconds", [0.3, 2.0])
+def test_sounds_of_which_only_the_first_can_be_read(tone, suffix, codec, seconds):
+    data = encoded_sound(suffix, codec, tone(seconds), sample_format="s16")
+    alone = load_media(data).audio
+    with pytest.warns(
+        UserWarning, match=rf"joined of several recordings: what follows {seconds:.2f} s cannot be read"
+    ):
+        joined = load_media(data + data)
+    np.testing.assert_array_equal(joined.audio, alone)
+
+
+@pytest.mark.parametrize("channels, seconds", [(1, 0.3), (1, 2.5), (6, 0.3)])
+def test_joined_wavpack(channels, seconds):
+    file = io.BytesIO()
+    layout = {1: "mono", 6: "5.1"}[channels]
+    with av.open(file, "w", format="wv") as container:
+        stream = container.add_stream("wavpack", rate=RATE, layout=layout)
+        count = round(seconds * RATE)
+        samples = (np.sin(np.arange(count) / 9) * 9000).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(samples[None].repeat(channels, 0), "s16p", layout)
+        frame.sample_rate, frame.pts, frame.time_base = RATE, 0, Fraction(1, RATE)
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    data = file.getvalue()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        alone = load_media(data).audio
+    assert len(alone) == round(seconds * RATE)
+    with pytest.warns(UserWarning, match="joined of several recordings"):
+        np.testing.assert_array_equal(load_media(data * 2).audio, alone)
+
+
+@pytest.mark.parametrize("suffix, codec", [("ogv", None), ("asf", "wmv2"), ("ivf", "libvpx")])
+def test_films_of_which_only_the_first_can_be_read(tmp_path, write_media, gray, suffix, codec):
+    """2 s at 25 Hz, first black, then white. PyAV cannot encode Theora, which leaves packets of repeats empty:
+
+    ffmpeg -f lavfi -i "color=black:s=32x32:r=25:d=1" -f lavfi -i "color=white:s=32x32:r=25:d=1" -filter_complex
+        "[0][1]concat=n=2" -c:v libtheora -q:v 5 -g 12 repeated_pictures.ogv
+    """
+    path = Path(__file__).with_name("fixtures") / "repeated_pictures.ogv"
+    if codec is not None:
+        pictures = gray([20] * 25 + [220] * 25)
+        path = write_media(tmp_path / f"a.{suffix}", pictures, np.arange(50) / 25, video_codec=codec)
+    data = path.read_bytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        alone = load_media(data)
+    assert alone.duration == pytest.approx(2.0, abs=0.1)
+    assert (shown(alone) > 120).tolist() == [False, False, True, True]
+    with pytest.warns(UserWarning, match=r"joined of several recordings: what follows [12]\.\d+ s cannot be read"):
+        joined = load_media(data * 2)
+    np.testing.assert_array_equal(joined.frames, alone.frames)
+
+
+@pytest.mark.parametrize("flags", ["frag_keyframe+empty_moov", "frag_keyframe+empty_moov+default_base_moof"])
+def test_joined_fragmented_films(tmp_path, write_media, gray, tone, flags):
+    path = write_media(tmp_path / "a.mp4", gray([200] * 60), np.arange(60) / 30, tone(2.0))
+    file = io.BytesIO()
+    with av.open(str(path)) as whole, av.open(file, "w", format="mp4", options={"movflags": flags}) as copy:
+        streams = {stream.index: copy.add_stream_from_template(stream) for stream in whole.streams}
+        for packet in whole.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                copy.mux(packet)
+    alone = load_media(file.getvalue())
+    with pytest.warns(UserWarning, match="only the first of 2 is read"):
+        joined = load_media(file.getvalue() * 2)
+    assert joined.duration == alone.duration
+    np.testing.assert_array_equal(joined.frames, alone.frames)
+    np.testing.assert_array_equal(joined.audio, alone.audio)
 
 
 def test_a_jump_forward_is_no_time_of_nothing(tmp_path, write_media, gray, tone):
@@ -241,6 +318,19 @@ def test_a_few_bytes_are_no_damage(tone, excess):
     assert load_media(bytes(data)).audio.shape == (RATE,)
 
 
+@pytest.mark.parametrize("size", [1 << 28, (1 << 29) - 36, (1 << 30) - 44])
+def test_sizes_that_are_a_power_of_two_in_a_small_file(tone, size):
+    samples = (tone(1.0) * 32767).astype(np.int16)
+    assert load_media(wav(samples, size=size)).audio.shape == (RATE,)
+
+
+@pytest.mark.parametrize("size", [1_152_000_000, 3 << 29, 2_000_000_000, 3_456_789_012, 999_999_998])
+def test_a_real_cut_of_a_long_recording_is_found(tone, size):
+    samples = (tone(1.0) * 32767).astype(np.int16)
+    with pytest.raises(DamagedMediaError, match=f"{size - 2 * RATE} bytes that it announces are missing"):
+        load_media(wav(samples, size=size))
+
+
 @pytest.mark.parametrize("missing", [200, RATE, 2 * RATE - 10])
 def test_a_real_cut_is_found(tone, missing):
     data = wav((tone(1.0) * 32767).astype(np.int16))
@@ -366,6 +456,7 @@ def test_data_urls_as_browsers_and_mail_write_them(sound_data):
         f'data:video/webm;codecs="vp8, opus";base64,{text}',
         f"DATA:AUDIO/WAV;BASE64,{text}",
         f" data:;base64,{folded}",
+        f'data:audio/wav;name="a;base64,b.wav";base64,{text}',
         f"data:;base64,{safe}",
         f"data:;base64,{escaped}",
     ):

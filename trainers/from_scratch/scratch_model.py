@@ -8,7 +8,6 @@ from typing import cast
 import torch
 from tokenizers import (
     AddedToken,
-    Regex,
     Tokenizer,
     decoders,
     models,
@@ -100,12 +99,8 @@ def part(values: Mapping[str, object], name: str) -> dict[str, object]:
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
-    """Byte-level BPE: any text can be encoded, words of the training text are one token each.
-
-    An answer's first word is the same token as elsewhere in a text, though the chat template puts no space before it.
-    """
+    """Byte-level BPE: any text can be encoded, words of the training text are one token each."""
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.normalizer = normalizers.Replace(Regex(r"ASSISTANT:(?=\w)"), "ASSISTANT: ")
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.train_from_iterator(
@@ -157,4 +152,4 @@ def with_prompt_words(texts: Iterable[str]) -> Iterator[str]:
     """The texts, and the chat template's own words often enough to become tokens."""
     for text in texts:
         yield text
-        yield f"USER: {text}\nASSISTANT:{text}"
+        yield f"USER: {text}\nASSISTANT: {text}"

@@ -20,7 +20,9 @@ from vllm.renderers.params import ChatParams
 from favor.processing.items_favor import ItemSource, item_sources
 from favor.processing.media_names_favor import MEDIA_KINDS
 from favor.processing.prompts_favor import find_items
+from favor.serving.chat_engine import decoding_by
 from favor.serving.chat_items import Chat, check_count, check_size, checked_chat, prompt_ids
+from favor.serving.decoding_workers import DecodingWorkers
 from favor.serving.media_access import MediaAccess
 
 from .clips import ClipReader, FavorItem, PreparedClip
@@ -67,7 +69,9 @@ class FavorRenderer(HfRenderer):
         settings = FavorSettings.of_model(model_config)
         info: FavorProcessingInfo = self.get_mm_processor().info
         self._settings, self._positions = settings, model_config.max_model_len
-        self._reader = ClipReader(info.processor, settings.media_limits, settings.cache_bytes, model_config.dtype)
+        self._decoders = DecodingWorkers(settings.media_workers)  # strangers' files, each in a process of its own
+        processor = decoding_by(info.processor, self._decoders)
+        self._reader = ClipReader(processor, settings.media_limits, settings.cache_bytes, model_config.dtype)
         folder = model_config.allowed_local_media_path
         self._access = MediaAccess(Path(folder) if folder else None)
         self._prompts = ThreadPoolExecutor(PROMPT_WORKERS, "favor-prompts")
@@ -77,6 +81,7 @@ class FavorRenderer(HfRenderer):
         """As inherited."""
         self._prompts.shutdown(wait=False, cancel_futures=True)
         self._media.shutdown(wait=False, cancel_futures=True)
+        self._decoders.close()
         super().shutdown()
 
     @property
