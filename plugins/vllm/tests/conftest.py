@@ -81,7 +81,8 @@ def vllm_serve(model: Path, media: Path, *options: str, log: Path) -> Iterator[s
     command = [str(Path(sys.executable).with_name("vllm")), "serve", str(model), "--served-model-name", "random"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--allowed-local-media-path", str(media), *options]
     command += ["--dtype", "float32", "--enforce-eager", "--max-num-batched-tokens", "32", "--max-num-seqs", "32"]
-    environment = {**os.environ, "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY}/plugins/vllm", "VLLM_ENABLE_V1_MULTIPROCESSING": "1"}
+    path = f"{REPOSITORY}:{REPOSITORY}/plugins/vllm"
+    environment = {**os.environ, "PYTHONPATH": path, "VLLM_ENABLE_V1_MULTIPROCESSING": "1"}
     with log.open("w") as written:
         process = subprocess.Popen(
             command, stdout=written, stderr=subprocess.STDOUT, env=environment, start_new_session=True
