@@ -7,11 +7,14 @@ from transformers.utils import logging
 
 from .configuration_favor import FavorConfig
 from .connector_streams_favor import check_media_rows, length_mask
+from .connectors_favor import build_connector
 from .towers_favor import (
     PICTURES_A_PASS,
     FavorVisualQFormer,
     audio_encoder,
     audio_vectors,
+    build_audio_tower,
+    build_vision_tower,
     check_chunks,
     in_passes,
     picture_states,
@@ -33,6 +36,19 @@ class MediaEncodingMixin:
     vision_tower: PreTrainedModel
     visual_qformer: FavorVisualQFormer | None
     audio_tower: PreTrainedModel
+
+    def add_encoders(self, config: FavorConfig) -> None:
+        """Builds the towers and the connector, part by part, with the names of their weights."""
+        self.vision_tower = build_vision_tower(config.vision_config)
+        self.visual_qformer = (
+            # CODEPATH: towers read without a Q-Former (SigLIP, CLIP); InstructBLIP and BLIP-2
+            None
+            if config.qformer_config is None
+            else FavorVisualQFormer(config.qformer_config, config.num_visual_query_tokens)
+        )
+        self.audio_tower = build_audio_tower(config.audio_config)
+        config.fill_connector_config()  # its parts may have been changed since it was made
+        self.connector = build_connector(config.connector_config)
 
     def encode_media(
         self,
