@@ -222,7 +222,8 @@ class DecodingWorkers:
                 stdout=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
                 env=environment,
-                start_new_session=True,  # Ctrl-C is the server's, which ends it
+                # Ctrl-C is the server's, which ends it. A session of its own would be a share of the processors, too.
+                process_group=0,
             )
         ours.settimeout(START_SECONDS)
         self._control = ours
