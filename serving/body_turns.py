@@ -51,11 +51,11 @@ class BodyTurns:
         waits = self._spent.of(client) >= FREE_SECONDS
         if waits:
             await self._turn(client)
-        started = time.thread_time()
+        started = time.monotonic()
         try:
             yield
         finally:
-            seconds = time.thread_time() - started
+            seconds = time.monotonic() - started
             self._spent.add(client, seconds)
             if waits:
                 rest = rest_after(seconds) if self._others() else 0.0

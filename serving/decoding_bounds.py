@@ -18,7 +18,7 @@ from pathlib import Path
 
 OPEN_FILES = 16
 WORST_CHOICE = "1000"  # for the kernel, when it must end a process for its memory
-LOWER_PRIORITY, LOWEST_PRIORITY = 10, 19  # decoding comes after answering
+LOWER_PRIORITY = 10  # decoding comes after answering
 CLONE_THREAD, CLONE_NEWUSER, CLONE_NEWNET = 0x10000, 0x10000000, 0x40000000
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 1, 38, 22, 2
 ALLOW, KILL, REFUSE = 0x7FFF0000, 0x80000000, 0x00050000  # REFUSE | errno
@@ -111,15 +111,6 @@ def confine(memory_bytes: int) -> None:
 def come_after_others() -> None:
     """Gives this process, and those that it makes, less of the processors than whoever answers."""
     os.nice(LOWER_PRIORITY)
-
-
-def come_last(process: int) -> None:
-    """Lets a process of this user go on only where nobody else wants a processor, as far as the system can."""
-    with contextlib.suppress(OSError):
-        if sys.platform == "linux":
-            os.sched_setscheduler(process, os.SCHED_IDLE, os.sched_param(0))
-        else:
-            os.setpriority(os.PRIO_PROCESS, process, LOWEST_PRIORITY)
 
 
 def bound_processor_time(seconds: float) -> None:

@@ -26,7 +26,6 @@ from favor.processing.media_favor import MediaClip, load_media
 from favor.processing.media_limits_favor import MediaError, MediaLimitError, MediaLimits, to_limits
 from favor.processing.media_sources_favor import MediaSource, open_source
 
-from .decoding_bounds import come_last
 from .decoding_wire import (
     END,
     MAKE,
@@ -42,7 +41,6 @@ from .decoding_wire import (
 MEMORY_BYTES = 1 << 30  # of one process beyond what it begins with
 GRACE_SECONDS = 1.0  # after `max_decode_seconds`, within which a process may say itself that it is late
 WORKERS = min(8, max(4, os.cpu_count() or 1))
-SOON_SECONDS = 0.5  # within which most files are decoded
 SPARES = 2  # processes that wait for a file
 START_SECONDS = 120.0
 COPY_BYTES = 1 << 20
@@ -146,9 +144,8 @@ class DecodingWorkers:
             process = self._asked(request, descriptor)
             try:
                 self._make_spare()
-                deadline = time.monotonic() + limits.max_decode_seconds + GRACE_SECONDS
-                _wait_a_while(process)
-                answer = receive_answer(process.channel, request, deadline)
+                seconds = limits.max_decode_seconds + GRACE_SECONDS
+                answer = receive_answer(process.channel, request, time.monotonic() + seconds)
                 for text in answer.warnings:
                     warnings.warn(text, stacklevel=3)
                 return answer.clip
@@ -225,7 +222,8 @@ class DecodingWorkers:
                 stdout=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
                 env=environment,
-                # Ctrl-C is the server's, which ends it. A session of its own would be a share of the processors, too.
+                # Ctrl-C is the server's, which ends it. Not a session of its own: Linux shares the processors among
+                # sessions first, and its lower priority would mean nothing beside the server.
                 process_group=0,
             )
         ours.settimeout(START_SECONDS)
@@ -275,17 +273,6 @@ class DecodingWorkers:
         if len(data) < REPLY.size:
             raise ConnectionError("the program that makes decoding processes has ended")
         return REPLY.unpack(data)[0]
-
-
-def _wait_a_while(process: _Process) -> None:
-    """Waits for the answer to begin; a file that takes long is decoded in what others leave of the processors."""
-    process.channel.settimeout(SOON_SECONDS)
-    try:
-        process.channel.recv(1, socket.MSG_PEEK)
-    except TimeoutError:
-        come_last(process.pid)
-    except OSError:
-        return  # whoever reads the answer sees it, too
 
 
 @contextmanager
