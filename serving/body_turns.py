@@ -30,8 +30,8 @@ class BodyTurns:
     """
     Lets one piece of a large body be taken at a time, and reads one such body at a time.
 
-    Next is the client on whom the least time was spent lately; one on whom hardly any was spent does not wait. A client
-    who sends slowly holds no turn: a turn is for a piece that has come.
+    Next is the client on whom the least time was spent lately; one on whom hardly any was spent does not wait. Who
+    sends slowly holds no turn: a turn is for a piece that has come.
 
     Args:
         others: whether anybody else waits for an answer; if not, bodies are received and read without a rest.

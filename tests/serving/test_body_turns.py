@@ -122,7 +122,11 @@ def test_reading_hands_on_what_comes_of_it_and_rests():
 
 def test_a_mapping_of_many_keys_is_refused_at_once():
     many = {f"k{number}": 1 for number in range(20_000)}
-    for body in ({"messages": TEXT, **many}, {"messages": [{**TEXT[0], **many}]}, {"messages": TEXT, "metadata": many}):
+    for body in (
+        {"messages": TEXT, **many},
+        {"messages": [{**TEXT[0], **many}]},
+        {"messages": TEXT, "metadata": many},
+    ):
         content = json.dumps(body).encode()
         assert len(content) > LARGE_BODY
         started = time.thread_time()
