@@ -71,13 +71,17 @@ class Got:
 
 @dataclass
 class Watched:
-    """Of the server's process, once a second: slowest health check, memory, open files, memory of its decoders."""
+    """Of the server's process, once a second: slowest health check, memory, open files, memory of its decoders.
+
+    At the end: who used how many of the machine's processors.
+    """
 
     health: float = 0.0
     unhealthy: int = 0
     memory: list[int] = field(default_factory=list)
     files: list[int] = field(default_factory=list)
     decoders: list[int] = field(default_factory=list)
+    processors: dict[str, float] = field(default_factory=dict)
 
 
 @contextmanager
@@ -191,6 +195,22 @@ def descendants(process: int) -> list[int]:
     return found[1:]
 
 
+def processor_seconds(server: int) -> dict[str, float]:
+    """Processor time of the server, of its decoders, those that have ended included, and of this process."""
+
+    def ticks(process: int, fields: slice) -> int:
+        with suppress(OSError):
+            return sum(map(int, Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[fields]))
+        return 0
+
+    tick = os.sysconf("SC_CLK_TCK")
+    return {
+        "server": ticks(server, slice(11, 13)) / tick,
+        "decoders": sum(ticks(process, slice(11, 15)) for process in descendants(server)) / tick,
+        "honest clients": time.process_time(),
+    }
+
+
 def proportional_megabytes(process: int) -> int:
     """Memory of a process; what it shares with others counts in part."""
     with suppress(OSError, IndexError):
@@ -213,18 +233,23 @@ async def run(
     got, watched = Got(), Watched()
     until = time.monotonic() + seconds
     friends = round(HONEST_SHARE * clients)
+    before, started = processor_seconds(process), time.monotonic()
     work = [honest(target, f"127.1.1.{n + 1}", expected, until, got, n) for n in range(friends)]
     with ProcessPoolExecutor(1, get_context("spawn")) as others:
         foes = others.submit(attack_all, target, beside, clients - friends, seconds) if beside else None
         await asyncio.gather(watch(target, process, until, watched), *work)
-        done = Counter[str]() if foes is None else await asyncio.wrap_future(foes)
+        done, hostile_seconds = (Counter[str](), 0.0) if foes is None else await asyncio.wrap_future(foes)
+        after = {**processor_seconds(process), "hostile clients": hostile_seconds}
+        passed = time.monotonic() - started
+        watched.processors = {name: (after[name] - before.get(name, 0.0)) / passed for name in after}
         await settle(process, watched)
         return got, watched, done
 
 
-def attack_all(target: Target, names: list[str], clients: int, seconds: float) -> Counter[str]:
-    """The hostile clients, in a process of their own; how often they did what."""
+def attack_all(target: Target, names: list[str], clients: int, seconds: float) -> tuple[Counter[str], float]:
+    """The hostile clients, in a process of their own; how often they did what, and in what processor time."""
     prepare()
+    started = time.process_time()
     done = Counter[str]()
     until = time.monotonic() + seconds
 
@@ -235,7 +260,7 @@ def attack_all(target: Target, names: list[str], clients: int, seconds: float) -
         await asyncio.gather(*work)
 
     asyncio.run(all_of_them())
-    return done
+    return done, time.process_time() - started
 
 
 async def alone(target: Target, bodies: list[bytes]) -> dict[bytes, str]:
@@ -290,9 +315,12 @@ def main() -> None:
             files = f"{watched.files[0]}, {max(watched.files)}, at the end {watched.files[-1]}"
             memory += f" | {max(watched.decoders)}"
             print(f"| {row} | {watched.health:.2f} | {watched.unhealthy} | {memory} | {files} |")
+        for row, (_, watched, _) in zip(("alone", "beside hostile ones"), results, strict=True):
+            used = ", ".join(f"{name} {share:.2f}" for name, share in watched.processors.items())
+            print(f"\nProcessors used, {row}: {used} of {os.cpu_count()}.", end="")
         same = again == {body: expected[body] for body in again}
         print(
-            f"\nLeft after kill -9: {killed} files, {processes} of {len(decoders)} decoding processes; after the "
+            f"\n\nLeft after kill -9: {killed} files, {processes} of {len(decoders)} decoding processes; after the "
             f"restart: {left_behind(scratch)} files; same answers: {same}."
         )
         print("Attacks:", ", ".join(f"{name} {count}" for name, count in sorted(results[1][2].items())))

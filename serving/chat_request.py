@@ -17,6 +17,7 @@ from .request_errors import RequestError
 MAX_VALUES = 1 << 15  # of a body's JSON, strings that hold a whole file included
 MAX_MESSAGES = 1024
 MAX_BLOCKS = 1024  # of all messages
+MAX_KEYS = 64  # of one mapping
 
 
 class Strict(BaseModel):
@@ -200,7 +201,9 @@ def parse_chat_request(body: bytes) -> ChatRequest:
     """
     try:
         # Not by pydantic alone, which takes the last of two equal keys.
-        request = ChatRequest.model_validate(jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True))
+        values = jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True)
+        _check_keys(values)
+        request = ChatRequest.model_validate(values)
     except ValidationError as error:
         found = error.errors(include_input=False, include_url=False, include_context=False)
         first = found[0]
@@ -213,6 +216,21 @@ def parse_chat_request(body: bytes) -> ChatRequest:
     if blocks > MAX_BLOCKS:
         raise RequestError(400, f"messages: hold {blocks} blocks; the bound is {MAX_BLOCKS}.", param="messages")
     return request
+
+
+def _check_keys(values: Any) -> None:
+    """Refuses a mapping of many keys, before each of them becomes an error of its own.
+
+    Raises `RequestError`.
+    """
+    if isinstance(values, dict):
+        if len(values) > MAX_KEYS:
+            raise RequestError(400, f"body: a mapping has {len(values)} keys; the bound is {MAX_KEYS}.")
+        values = list(values.values())
+    if isinstance(values, list):
+        for value in values:
+            if isinstance(value, (dict, list)):
+                _check_keys(value)
 
 
 def _media(kind: str, source: Path | bytes) -> dict[str, Any]:

@@ -99,7 +99,6 @@ def confine(memory_bytes: int) -> None:
         bound = bound if hard == resource.RLIM_INFINITY else min(bound, hard)
         with contextlib.suppress(ValueError, OSError):  # a system that has no such bound
             resource.setrlimit(kind, (bound, bound))
-    os.nice(LOWER_PRIORITY)
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text(WORST_CHOICE)
@@ -107,6 +106,11 @@ def confine(memory_bytes: int) -> None:
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if not _filter_calls(libc):
             libc.unshare(CLONE_NEWUSER | CLONE_NEWNET)  # no network, where the system lets anybody do without
+
+
+def come_after_others() -> None:
+    """Gives this process, and those that it makes, less of the processors than whoever answers."""
+    os.nice(LOWER_PRIORITY)
 
 
 def bound_processor_time(seconds: float) -> None:

@@ -222,7 +222,9 @@ class DecodingWorkers:
                 stdout=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
                 env=environment,
-                start_new_session=True,  # Ctrl-C is the server's, which ends it
+                # Ctrl-C is the server's, which ends it. Not a session of its own: Linux shares the processors among
+                # sessions first, and its lower priority would mean nothing beside the server.
+                process_group=0,
             )
         ours.settimeout(START_SECONDS)
         self._control = ours

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from starlette.requests import ClientDisconnect
 
 from .answer import Answer
 from .answer_exchange import CLIENT_GONE, AnswerExchange, ClientGone, StreamedAnswer
+from .body_turns import LARGE_BODY, BodyTurns
 from .chat_engine import ChatEngine, EngineStopped, TooManyRequests
 from .chat_items import Chat
 from .chat_request import ChatRequest, parse_chat_request
@@ -34,7 +36,7 @@ from .completions import Completion, model_entry
 from .generation_settings import GenerationSettings
 from .media_access import MediaAccess
 from .metrics import Metrics
-from .request_body import read_json_body
+from .request_body import announced_bytes, read_json_body
 from .request_errors import (
     LONGEST_NAME,
     RequestError,
@@ -51,9 +53,7 @@ from .request_errors import (
 LOG = logging.getLogger("favor.serving")
 LOCAL_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 RETRY_SECONDS = 1
-# Few threads read bodies: each takes the interpreter from the event loop. Large bodies have one of their own.
-READERS = 2
-LARGE_BODY = 1 << 20  # bytes
+READ_AT_ONCE = 1 << 13  # bytes of a body that the event loop reads itself: a thread would take longer
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,7 @@ def build_app(engine: ChatEngine, settings: ServerSettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        await run_in_threadpool(chats.turns.close)
         await run_in_threadpool(engine.close)
 
     app = FastAPI(title="FAVOR", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
@@ -178,7 +179,9 @@ class ChatEndpoint:
         self._deadlines: set[asyncio.Timeout] = set()
         self._answers: set[Answer] = set()
         self._stopping = False
-        self._small, self._large = anyio.CapacityLimiter(READERS), anyio.CapacityLimiter(1)
+        self._readers = anyio.CapacityLimiter(1)  # each takes the interpreter from the event loop
+        self._large = 0  # bodies that are being received or read
+        self.turns = BodyTurns(lambda: self.open_requests.total() > self._large)
 
     def end_all(self) -> None:
         """Tells everybody who still waits that the server is about to end."""
@@ -238,11 +241,7 @@ class ChatEndpoint:
             raise too_many_of_one(most, RETRY_SECONDS)
 
     async def _respond(self, request: Request, client: str, completion: Completion, arrived: float) -> Response:
-        body = [await read_json_body(request, self.settings.max_body_bytes)]
-        if await request.is_disconnected():  # nothing is to be done for who has gone
-            raise ClientGone
-        limiter = self._large if len(body[0]) > LARGE_BODY else self._small
-        asked, settings, chat = await anyio.to_thread.run_sync(self._read, body, limiter=limiter)
+        asked, settings, chat = await self._asked(request, client)
         if await request.is_disconnected():
             raise ClientGone
         answer, events = self._ask(asked, settings, chat, client)
@@ -273,6 +272,25 @@ class ChatEndpoint:
         exchange.close()
         return JSONResponse(completion.whole(answer))
 
+    async def _asked(self, request: Request, client: str) -> tuple[ChatRequest, GenerationSettings, Chat]:
+        """What `_read` makes of the body, which waits for its turn if it is large."""
+        announced = announced_bytes(request, self.settings.max_body_bytes)
+        large = announced > LARGE_BODY or announced == 0  # not announced
+        self._large += large
+        try:
+            turn = partial(self.turns.piece, client)
+            body = [await read_json_body(request, self.settings.max_body_bytes, turn)]
+            if await request.is_disconnected():  # nothing is to be done for who has gone
+                raise ClientGone
+            size = len(body[0])
+            if size <= READ_AT_ONCE:
+                return self._read(body)
+            if size <= LARGE_BODY:
+                return await anyio.to_thread.run_sync(self._read, body, limiter=self._readers)
+            return await self.turns.read(client, partial(self._read, body))
+        finally:
+            self._large -= large
+
     def _read(self, body: list[bytes]) -> tuple[ChatRequest, GenerationSettings, Chat]:
         """What is asked, how to answer, and the chat with the files that it brings; the body is taken out of its list.
 
@@ -289,8 +307,14 @@ class ChatEndpoint:
         loop = asyncio.get_running_loop()
         events: asyncio.Queue = asyncio.Queue()
 
+        first = True
+
         def sink(event: Any) -> None:
-            loop.call_soon_threadsafe(events.put_nowait, event)
+            # Nobody reads the pieces of an answer that is sent whole, and each wakes the event loop.
+            nonlocal first
+            if first or asked.stream or not isinstance(event, str):
+                first = False
+                loop.call_soon_threadsafe(events.put_nowait, event)
 
         try:
             return self.engine.ask(chat, settings, asked.load_audio_from_video, sink, client), events

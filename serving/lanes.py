@@ -34,6 +34,30 @@ class LaneState:
     still_seconds: float
 
 
+class TimeSpent:
+    """Seconds that were spent on each client lately. Not safe for threads by itself."""
+
+    def __init__(self) -> None:
+        self._spent: dict[str, tuple[float, float]] = {}  # seconds by client, and when that was so
+        self._kept = 50  # clients of whom something was left when it was last looked
+
+    def of(self, client: str) -> float:
+        """What is not forgotten of a client's seconds."""
+        now = time.monotonic()
+        seconds, then = self._spent.get(client, (0.0, now))
+        return seconds * 0.5 ** ((now - then) / HALF_LIFE)
+
+    def add(self, client: str, seconds: float) -> None:
+        """Charges a client."""
+        self._spent[client] = self.of(client) + seconds, time.monotonic()
+        if len(self._spent) > 2 * self._kept:
+            self._spent = {one: spent for one, spent in self._spent.items() if self.of(one) > FORGOTTEN}
+            self._kept = max(50, len(self._spent))
+
+    def __len__(self) -> int:
+        return len(self._spent)
+
+
 class Lane:
     """
     Does jobs, each client's in the order they came; first those of the client on whom the least time was spent lately.
@@ -50,7 +74,7 @@ class Lane:
         self.name, self._begin = name, begin
         self._waiting: OrderedDict[str, deque[tuple[object, Job]]] = OrderedDict()  # by client; the first has the turn
         self._working: list[tuple[str, float]] = []  # whose job, and since when
-        self._spent: dict[str, tuple[float, float]] = {}  # seconds by client, and when that was so
+        self._spent = TimeSpent()
         self._moved = time.monotonic()
         self._changed = threading.Condition()
         self._closed = False
@@ -128,12 +152,8 @@ class Lane:
 
     def _had(self, client: str, now: float) -> float:
         """Seconds that a client has had, what is being done included."""
-        seconds, then = self._spent.get(client, (0.0, now))
-        running = sum(now - since for whose, since in self._working if whose == client)
-        return running + seconds * 0.5 ** ((now - then) / HALF_LIFE)
+        return self._spent.of(client) + sum(now - since for whose, since in self._working if whose == client)
 
     def _charge(self, client: str, since: float) -> None:
         now = self._moved = time.monotonic()
-        self._spent[client] = self._had(client, now) + now - since, now
-        if len(self._spent) > 2 * len(self._waiting) + 100:
-            self._spent = {one: spent for one, spent in self._spent.items() if self._had(one, now) > FORGOTTEN}
+        self._spent.add(client, now - since)

@@ -1,0 +1,146 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""Large bodies take turns and a share of the server's time, and keep nobody waiting who sends little."""
+
+import asyncio
+import json
+import os
+import time
+
+import pytest
+
+from favor.serving.body_turns import FREE_SECONDS, LARGE_BODY, SHARE, BodyTurns
+from favor.serving.chat_request import MAX_KEYS, parse_chat_request
+from favor.serving.decoding_bounds import LOWER_PRIORITY
+from favor.serving.decoding_workers import DecodingWorkers
+from favor.serving.request_errors import RequestError
+
+from .test_http_server import TEXT
+
+WORK = 2 * FREE_SECONDS
+
+
+def busy(seconds: float = WORK) -> str:
+    """Uses a processor for so long."""
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
+    return "done"
+
+
+def run(work, others: bool = True):
+    """What `work`, given turns, makes of them."""
+    turns = BodyTurns(lambda: others)
+
+    async def all_of_it():
+        async with asyncio.timeout(30):
+            return await work(turns)
+
+    try:
+        return asyncio.run(all_of_it())
+    finally:
+        turns.close()
+
+
+async def heavy(turns: BodyTurns, client: str, pieces: int) -> float:
+    """Seconds that a client who sends much waits for so many pieces."""
+    started = time.monotonic()
+    for _ in range(pieces):
+        async with turns.piece(client):
+            busy()
+    return time.monotonic() - started
+
+
+def test_pieces_of_large_bodies_get_their_share_of_the_time():
+    async def several(turns):
+        started = time.monotonic()
+        await asyncio.gather(*(heavy(turns, client, 3) for client in "ab"))
+        return time.monotonic() - started
+
+    rest = WORK * (1 / SHARE - 1)
+    assert run(several) >= 3 * rest  # one piece of each is free, and after the last nobody waits
+    assert run(several, others=False) < 3 * rest
+
+
+def test_who_has_sent_little_does_not_wait_for_those_who_rest():
+    async def beside(turns):
+        greedy = [asyncio.create_task(heavy(turns, "greedy", 50)), asyncio.create_task(heavy(turns, "greedy", 50))]
+        await asyncio.sleep(3 * WORK)
+        started = time.monotonic()
+        async with turns.piece("modest"):
+            pass
+        passed = time.monotonic() - started, await turns.read("modest", lambda: "read")
+        for task in greedy:
+            task.cancel()
+        await asyncio.gather(*greedy, return_exceptions=True)
+        return passed
+
+    seconds, read = run(beside)
+    assert read == "read"
+    assert seconds < WORK * (1 / SHARE - 1)
+
+
+def test_turns_go_to_who_had_least_and_pass_over_who_has_gone():
+    async def in_order(turns):
+        order = []
+        for client, seconds in (("much", 3 * WORK), ("little", WORK), ("gone", WORK)):
+            async with turns.piece(client):
+                busy(seconds)
+
+        async def one(client):
+            async with turns.piece(client):
+                order.append(client)
+
+        await turns._turn("somebody")
+        tasks = [asyncio.create_task(one(client)) for client in ("much", "gone", "little")]
+        await asyncio.sleep(0)
+        tasks[1].cancel()
+        await asyncio.sleep(0)
+        turns._pass_on()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await one("much")  # the turn was given back
+        return order
+
+    assert run(in_order) == ["little", "much", "much"]
+
+
+def test_reading_hands_on_what_comes_of_it_and_rests():
+    async def read(turns):
+        with pytest.raises(ZeroDivisionError):
+            await turns.read("client", lambda: 1 // 0)
+        assert await turns.read("client", busy) == "done"
+        await turns.read("client", busy)  # now it waits in the other lane, which rests after it
+        started = time.monotonic()
+        assert await turns.read("other", busy) == "done"
+        other = time.monotonic() - started
+        assert await turns.read("client", lambda: "again") == "again"
+        return other, time.monotonic() - started
+
+    rest = WORK * (1 / SHARE - 1)
+    other, again = run(read)
+    assert other < rest <= again + 2 * WORK
+
+
+def test_a_mapping_of_many_keys_is_refused_at_once():
+    many = {f"k{number}": 1 for number in range(20_000)}
+    for body in (
+        {"messages": TEXT, **many},
+        {"messages": [{**TEXT[0], **many}]},
+        {"messages": TEXT, "metadata": many},
+    ):
+        content = json.dumps(body).encode()
+        assert len(content) > LARGE_BODY
+        started = time.thread_time()
+        with pytest.raises(RequestError, match=f"the bound is {MAX_KEYS}"):
+            parse_chat_request(content)
+        assert time.thread_time() - started < 0.1
+
+
+def test_decoders_share_the_servers_session_and_come_after_it():
+    """Linux shares the processors among sessions first: a priority means nothing beyond one's own."""
+    with DecodingWorkers(1) as workers:
+        workers._make_spare()  # the program has loaded
+        program, process = workers._program.pid, workers._spares[0].pid
+        assert os.getsid(program) == os.getsid(process) == os.getsid(0)
+        assert os.getpgid(program) != os.getpgid(0)
+        least = os.getpriority(os.PRIO_PROCESS, 0) + LOWER_PRIORITY
+        assert os.getpriority(os.PRIO_PROCESS, process) == min(19, least)
