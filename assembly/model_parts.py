@@ -17,16 +17,18 @@ import torch
 from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors.torch import save_file
 from tqdm.auto import tqdm
-from transformers import GenerationConfig, PreTrainedConfig, WhisperFeatureExtractor
+from transformers import GenerationConfig, PreTrainedConfig
 from transformers.modeling_utils import PreTrainedModel
 from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, logging
 
-from favor.modeling_favor.configuration_favor import FavorConfig
+from favor.modeling_favor.configuration_favor import FavorCausalQFormerConfig, FavorConfig
 from favor.modeling_favor.modeling_favor import FavorForConditionalGeneration
-from favor.modeling_favor.towers_favor import audio_encoder, build_vision_tower, picture_states
+from favor.modeling_favor.towers_favor import audio_encoder, picture_shape, picture_width
+from favor.processing.log_mel_favor import frame_frequency
 
 from .checkpoint_files import CheckpointFiles, find_file, shortened
 from .part_sources import PartReport, PartSource, Place
+from .processor_parts import load_feature_extractor
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 TOWERS = {"vision": "vision_tower", "whisper": "audio_tower", "llm": "language_model"}
@@ -283,17 +285,19 @@ def assembled_config(parts: dict[str, PartSource], values: dict[str, Any]) -> Fa
     unknown = sorted(set(values) - known)
     if unknown:
         raise ValueError(f"{', '.join(unknown)}: no value that can be given to an assembled model's config.")
+    given = copy.deepcopy(values.get("connector_config"))
     llm, whisper, vision = (parts[part] for part in ("llm", "whisper", "vision"))
     if values.get("qformer_config", vision.qformer_config) is not None:
         values["qformer_config"] = vision.qformer_config
         values.setdefault("num_visual_query_tokens", vision.config.num_query_tokens)
     else:
         values["qformer_config"] = None
-        values.setdefault("num_visual_query_tokens", vectors_of_picture(vision))
-    # Of its own feature extractor: 16000 / 160 / 2 = 50 Hz for all that OpenAI published.
-    values.setdefault("audio_encoder_rate", encoder_rate(whisper, audio_encoder(whisper.config).stride))
+        values.setdefault("num_visual_query_tokens", vectors_of_picture(vision, values))
+    # Of its own feature extractor: 16000 / 160 / 2 = 50 Hz for all Whispers that OpenAI published.
+    values.setdefault("audio_encoder_rate", encoder_rate(whisper))
     values.setdefault("video_token_id", llm.config.vocab_size)  # the first id that is no token of the model
     head = llm.model.get_output_embeddings()
+    values["connector_config"] = with_fitting_heads(values, picture_vectors_width(vision, values))
     config = FavorConfig(
         **{
             "vision_config": copy.deepcopy(vision.vision_config),
@@ -308,7 +312,7 @@ def assembled_config(parts: dict[str, PartSource], values: dict[str, Any]) -> Fa
     for name in config.sub_configs:
         if getattr(config, name, None) is not None:
             getattr(config, name).name_or_path = ""  # where the part was on this machine
-    check_connector(config.connector_config, values.get("connector_config"))
+    check_connector(config.connector_config, given)
     return config
 
 
@@ -337,31 +341,53 @@ def check_connector(connector: PreTrainedConfig, given: dict | PreTrainedConfig 
         connector.max_position_embeddings = needed
 
 
-def vectors_of_picture(vision: PartSource) -> int:
-    """How many vectors the tower gives for one picture of its own size; computed without memory."""
-    config = copy.deepcopy(vision.vision_config)
-    size = config.image_size
-    height, width = (size, size) if isinstance(size, int) else size
-    with torch.device("meta"), torch.no_grad():
-        tower = build_vision_tower(config)
-        # One picture through the tower on the meta device: nothing is computed but the shape.
-        picture = torch.empty(1, getattr(config, "num_channels", 3), height, width, dtype=tower.dtype)
-        try:
-            return picture_states(tower, picture).shape[1]
-        except (TypeError, ValueError, RuntimeError, AttributeError) as error:
-            reason = str(error).partition("\n")[0]
-            raise ValueError(
-                f"{vision}: its vision tower ({type(tower).__name__}) does not read a picture by itself: {reason}"
-            ) from error
+def vectors_of_picture(vision: PartSource, values: dict[str, Any]) -> int:
+    """How many vectors the tower gives for one picture of its own size; computed without memory.
 
-
-def encoder_rate(whisper: PartSource, stride: int) -> float:
-    """Audio encoder outputs per second, one for every `stride` mel frames."""
+    Raises `ValueError` if the tower does not read a picture by itself, or its vectors are not as wide as its config
+    says.
+    """
+    layer, pool_size = values.get("vision_feature_layer"), values.get("vision_pool_size", 1)
     try:
-        extractor = WhisperFeatureExtractor.from_pretrained(whisper.source)
-    except OSError as error:
-        raise ValueError(f"{whisper} has no preprocessor_config.json, which says how it hears.") from error
-    return extractor.sampling_rate / extractor.hop_length / stride
+        count, width = picture_shape(vision.vision_config, layer, pool_size)
+    except ValueError as error:
+        raise ValueError(f"{vision}: {error}") from error
+    if width != picture_width(vision.vision_config, layer):
+        raise ValueError(
+            f"{vision}: its vectors are {width} wide, but its config says "
+            f"{picture_width(vision.vision_config, layer)}: give another tower."
+        )
+    return count
+
+
+def picture_vectors_width(vision: PartSource, values: dict[str, Any]) -> int:
+    """Width of what the connector reads of a picture."""
+    if values["qformer_config"] is not None:
+        return picture_width(values["qformer_config"])
+    return picture_width(vision.vision_config, values.get("vision_feature_layer"))
+
+
+def with_fitting_heads(values: dict[str, Any], visual_width: int) -> Any:
+    """The connector's values, with a number of heads that fits the tower's width where none was given.
+
+    The paper's 12 heads share out 768 and twice InstructBLIP's 768, but not twice a CLIP-L's 1,024.
+    """
+    connector = values.get("connector_config")
+    section = {} if connector is None else connector
+    if not isinstance(section, dict) or "num_attention_heads" in section:
+        return connector
+    if section.get("model_type", FavorCausalQFormerConfig.model_type) != FavorCausalQFormerConfig.model_type:
+        return connector
+    known = {item.name for item in fields(FavorCausalQFormerConfig)}
+    sizes = FavorCausalQFormerConfig(**{name: value for name, value in section.items() if name in known})
+    sizes.visual_hidden_size = visual_width
+    return {**section, "num_attention_heads": sizes.fitting_heads()}
+
+
+def encoder_rate(audio: PartSource) -> float:
+    """Audio encoder outputs per second, by the encoder's own feature extractor."""
+    frames = frame_frequency(load_feature_extractor(audio.source))
+    return frames / audio_encoder(audio.config).frames_per_vector(audio.config)
 
 
 def new_connector_state(model: PreTrainedModel, seed: int) -> dict[str, torch.Tensor]:

@@ -17,9 +17,10 @@ from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import WeightConverter, WeightRenaming, apply_renamings, rename_source_key
 from transformers.modeling_utils import PreTrainedModel
 
-from favor.modeling_favor.towers_favor import AUDIO_ENCODERS, VISION_TOWERS
+from favor.modeling_favor.towers_favor import AUDIO_ENCODERS, VISION_TOWERS, picture_size, vision_class
 
 from .checkpoint_files import CheckpointFiles, find_file, shortened
+from .processor_parts import preprocessed_size
 
 # Buffers that older versions of transformers saved and that are computed today.
 COMPUTED_BUFFERS = re.compile(r"(^|\.)(position_ids|inv_freq|masked_bias)$")
@@ -32,6 +33,7 @@ SAME_MODULES = {
 TOWER_CLASSES = {
     tower.__name__: tower
     for tower in (*VISION_TOWERS.values(), *(encoder.encoder_class for encoder in AUDIO_ENCODERS.values()))
+    if tower is not None
 }
 
 
@@ -91,18 +93,34 @@ class PartSource:
         with torch.device("meta"):
             if self.part == "llm":
                 return self.build_language_model(config)
-            if self.part == "whisper" and config.model_type != "whisper":
-                raise ValueError(f"{self} is of type {config.model_type!r}: give a Whisper checkpoint there.")
-            if self.part == "vision" and not hasattr(getattr(config, "vision_config", config), "image_size"):
+            if self.part == "whisper" and config.model_type not in AUDIO_ENCODERS:
                 raise ValueError(
-                    f"{self} is of type {config.model_type!r}, which has no vision tower: give an InstructBLIP, "
-                    "BLIP-2, SigLIP, CLIP, DINOv2 or other vision checkpoint there."
+                    f"{self} is of type {config.model_type!r}: give a Whisper checkpoint there, or one of "
+                    f"{', '.join(AUDIO_ENCODERS)}."
                 )
+            if self.part == "vision":
+                self.check_vision_tower()
             name = (config.architectures or [""])[0]
             named = TOWER_CLASSES.get(name) or getattr(transformers, name, None)
             if named is not None and isinstance(config, getattr(named, "config_class", None) or ()):
                 return named._from_config(config)
             return AutoModel.from_config(config)
+
+    def check_vision_tower(self) -> None:
+        """Raises `ValueError` if the checkpoint has no vision tower, or does not say what pictures it reads.
+
+        A size that stands in preprocessor_config.json alone (ResNet's) goes into the tower's config.
+        """
+        config = getattr(self.config, "vision_config", self.config)
+        try:
+            vision_class(known_config(config))
+        except ValueError as error:
+            raise ValueError(
+                f"{self} is of type {self.config.model_type!r}, which has no vision tower: give an InstructBLIP, "
+                "BLIP-2, SigLIP, CLIP, DINOv2, ConvNeXt or other vision checkpoint there."
+            ) from error
+        if picture_size(config) is None:
+            config.image_size = preprocessed_size(self.source)
 
     def build_language_model(self, config: PreTrainedConfig) -> PreTrainedModel:
         """The causal language model: a base model that `AutoModel` finds too, an output head, and nothing else."""

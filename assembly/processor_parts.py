@@ -3,13 +3,15 @@
 
 import os
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, WhisperFeatureExtractor
+from transformers import AutoFeatureExtractor, AutoTokenizer, FeatureExtractionMixin, PreTrainedTokenizerBase
 from transformers.image_processing_base import ImageProcessingMixin
 
+from favor.processing.log_mel_favor import reads_samples
 from favor.processing.media_names_favor import PLACEHOLDERS
 from favor.processing.processing_favor import QFORMER_TOKENIZER, FavorProcessor
 from favor.processing.video_processing_favor import FavorVideoProcessor
 
+CHUNK_SECONDS = 30  # of sound that an encoder without a table of positions reads at once, as long as Whisper's
 FEWEST_TOKENS = 100  # a tokenizer class whose files are missing comes out with a handful of special tokens
 PROBE = "What does she say when the door opens?"
 
@@ -18,10 +20,10 @@ def assemble_processor(
     llm: str | os.PathLike,
     whisper: str | os.PathLike,
     vision: str | os.PathLike,
-    image_size: int | list[int] | tuple[int, int],
+    image_size: tuple[int, int],
+    channels: int,
+    chunk_frames: int | None,
     reads_instruction: bool = False,
-    num_mel_bins: int | None = None,
-    chunk_frames: int | None = None,
     chat_template: str | None = None,
     **counts,
 ) -> FavorProcessor:
@@ -34,14 +36,15 @@ def assemble_processor(
             processor_config.json) and, in a sub-folder, the visual Q-Former's tokenizer.
         image_size: height and width of the pictures that the vision tower reads, in pixels.
         reads_instruction: whether the visual Q-Former reads the instruction, as InstructBLIP's does.
-        num_mel_bins, chunk_frames: what the audio encoder reads, mel bins and mel frames per chunk; checked.
+        channels, chunk_frames: what the audio encoder reads, mel bins (1: samples) and frames per chunk (None: any
+            number); checked.
         chat_template: Vicuna v1 by default.
         counts: the other arguments of [`FavorProcessor`], as the model config's `processor_values()` gives them.
 
     Raises `ValueError` if a source lacks a file, or its numbers do not fit the audio encoder.
     """
     feature_extractor = load_feature_extractor(whisper)
-    check_feature_extractor(feature_extractor, whisper, num_mel_bins, chunk_frames)
+    check_feature_extractor(feature_extractor, whisper, channels, chunk_frames)
     return FavorProcessor(
         video_processor=FavorVideoProcessor(**picture_values(vision, image_size)),
         feature_extractor=feature_extractor,
@@ -87,25 +90,25 @@ def prepare_tokenizer(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizer
     return tokenizer
 
 
-def load_feature_extractor(source: str | os.PathLike) -> WhisperFeatureExtractor:
-    """Whisper's, with the mask of real mel frames."""
+def load_feature_extractor(source: str | os.PathLike) -> FeatureExtractionMixin:
+    """Whisper's, with the mask of real mel frames, or one of samples, with the length of its chunks."""
     try:
-        return WhisperFeatureExtractor.from_pretrained(source, return_attention_mask=True)
-    except OSError as error:
+        extractor = AutoFeatureExtractor.from_pretrained(source, trust_remote_code=False, return_attention_mask=True)
+    except (OSError, ValueError) as error:
         raise ValueError(f"whisper {source} has no preprocessor_config.json, which says how it hears.") from error
+    if reads_samples(extractor) and getattr(extractor, "chunk_length", None) is None:
+        extractor.chunk_length = CHUNK_SECONDS
+    return extractor
 
 
 def check_feature_extractor(
-    extractor: WhisperFeatureExtractor,
-    source: str | os.PathLike,
-    num_mel_bins: int | None,
-    chunk_frames: int | None,
+    extractor: FeatureExtractionMixin, source: str | os.PathLike, channels: int, chunk_frames: int | None
 ) -> None:
     """Raises `ValueError` if the audio encoder reads other mel bins or chunks than the extractor makes."""
-    if num_mel_bins is not None and extractor.feature_size != num_mel_bins:
+    if extractor.feature_size != channels:
         raise ValueError(
             f"whisper {source}: its preprocessor_config.json makes {extractor.feature_size} mel bins, its encoder "
-            f"reads {num_mel_bins}."
+            f"reads {channels}."
         )
     if chunk_frames is not None and extractor.nb_max_frames != chunk_frames:
         raise ValueError(
@@ -114,7 +117,32 @@ def check_feature_extractor(
         )
 
 
-def picture_values(source: str | os.PathLike, image_size: int | list[int] | tuple[int, int]) -> dict:
+def preprocessed_size(source: str | os.PathLike) -> list[int]:
+    """Height and width in pixels of the pictures that preprocessor_config.json makes.
+
+    Raises `ValueError` if it does not say.
+    """
+    try:
+        values, _ = ImageProcessingMixin.get_image_processor_dict(source)
+    except OSError as error:
+        raise ValueError(
+            f"vision {source} has no preprocessor_config.json, which says how large pictures are."
+        ) from error
+    # What is cut out of a picture counts, where one is cut out.
+    size = values.get("crop_size") if values.get("do_center_crop", False) else None
+    size = values.get("size") if size is None else size
+    if isinstance(size, dict):
+        size = [size.get("height", size.get("shortest_edge")), size.get("width", size.get("shortest_edge"))]
+    sides = [size, size] if isinstance(size, int) else list(size or ())
+    if len(sides) != 2 or not all(isinstance(side, int) for side in sides):
+        raise ValueError(
+            f"vision {source}: neither its config.json (image_size) nor its preprocessor_config.json (size) says how "
+            "large pictures are."
+        )
+    return sides
+
+
+def picture_values(source: str | os.PathLike, image_size: tuple[int, int]) -> dict:
     """Size, mean and standard deviation of the pictures, for [`FavorVideoProcessor`]."""
     where = f"vision {source}"
     try:
@@ -126,7 +154,7 @@ def picture_values(source: str | os.PathLike, image_size: int | list[int] | tupl
     missing = [name for name in ("image_mean", "image_std") if values.get(name) is None]
     if missing:
         raise ValueError(f"{where}: its preprocessor_config.json has no {' and no '.join(missing)}.")
-    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+    height, width = image_size
     return {
         "size": {"height": height, "width": width},
         "image_mean": values["image_mean"],

@@ -36,6 +36,8 @@ MAX_PENDING = 256
 MAX_REQUESTS = 500  # of one client
 RETRIES = 3  # after 429, as OpenAI's client does
 PATIENCE = 60.0  # seconds that an honest client waits
+SETTLING = 15.0  # seconds
+SPARE_FILES = 8  # sockets of decoding processes that wait for a file, and of their files
 THINKING = 1.0  # seconds between its questions, on average
 QUESTIONS = (
     "Which sound is heard first?",
@@ -69,12 +71,13 @@ class Got:
 
 @dataclass
 class Watched:
-    """Of the server's process, once a second: slowest health check, memory, open files."""
+    """Of the server's process, once a second: slowest health check, memory, open files, memory of its decoders."""
 
     health: float = 0.0
     unhealthy: int = 0
     memory: list[int] = field(default_factory=list)
     files: list[int] = field(default_factory=list)
+    decoders: list[int] = field(default_factory=list)
 
 
 @contextmanager
@@ -158,8 +161,49 @@ async def watch(target: Target, process: int, until: float, watched: Watched) ->
         watched.health = max(watched.health, time.monotonic() - started)
         status_file = Path(f"/proc/{process}/status").read_text()
         watched.memory.append(int(status_file.partition("VmRSS:")[2].split()[0]) >> 10)
-        watched.files.append(len(os.listdir(f"/proc/{process}/fd")))
+        watched.files.append(open_files(process))
+        watched.decoders.append(sum(map(proportional_megabytes, descendants(process))))
         await asyncio.sleep(1.0)
+
+
+async def settle(process: int, watched: Watched) -> None:
+    """Waits until the server has closed what its clients have left, and notes the files that are open then."""
+    until = time.monotonic() + SETTLING
+    while open_files(process) > watched.files[0] + SPARE_FILES and time.monotonic() < until:
+        await asyncio.sleep(0.5)
+    watched.files.append(open_files(process))
+
+
+def open_files(process: int) -> int:
+    return len(os.listdir(f"/proc/{process}/fd"))
+
+
+def descendants(process: int) -> list[int]:
+    """The processes that a process has made, and those that these have made."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    found, last = [process], 0
+    while last < len(found):
+        found += [pid for pid, parent in parents.items() if parent == found[last]]
+        last += 1
+    return found[1:]
+
+
+def proportional_megabytes(process: int) -> int:
+    """Memory of a process; what it shares with others counts in part."""
+    with suppress(OSError, IndexError):
+        return int(Path(f"/proc/{process}/smaps_rollup").read_text().partition("\nPss:")[2].split()[0]) >> 10
+    return 0
+
+
+def still_there(processes: list[int]) -> int:
+    """Of so many processes those that have not ended after a while."""
+    until = time.monotonic() + SETTLING
+    while any(Path(f"/proc/{process}").exists() for process in processes) and time.monotonic() < until:
+        time.sleep(0.1)
+    return sum(Path(f"/proc/{process}").exists() for process in processes)
 
 
 async def run(
@@ -173,7 +217,9 @@ async def run(
     with ProcessPoolExecutor(1, get_context("spawn")) as others:
         foes = others.submit(attack_all, target, beside, clients - friends, seconds) if beside else None
         await asyncio.gather(watch(target, process, until, watched), *work)
-        return got, watched, Counter() if foes is None else foes.result()
+        done = Counter[str]() if foes is None else await asyncio.wrap_future(foes)
+        await settle(process, watched)
+        return got, watched, done
 
 
 def attack_all(target: Target, names: list[str], clients: int, seconds: float) -> Counter[str]:
@@ -230,20 +276,24 @@ def main() -> None:
                     asyncio.run(run(target, process.pid, expected, arguments.clients, arguments.seconds, beside))
                 )
                 print(results[-1][0].line("beside hostile ones" if beside else "alone"), flush=True)
+            decoders = descendants(process.pid)
             process.send_signal(signal.SIGKILL)
             process.wait()
+        processes = still_there(decoders)
         killed = left_behind(scratch)
         with serving(folder / "media", scratch, arguments.model) as (target, process):
             again = asyncio.run(alone(target, bodies[:4]))
-        print("\n| server | slowest health check, s | failed ones | memory at first, at most, MB | open files |")
-        print("|---|---|---|---|---|")
+        print("\n| server | slowest health check, s | failed ones | MB at first, at most | of decoders | open files |")
+        print("|---|---|---|---|---|---|")
         for row, (_, watched, _) in zip(("alone", "beside hostile ones"), results, strict=True):
             memory = f"{watched.memory[0]}, {max(watched.memory)}"
             files = f"{watched.files[0]}, {max(watched.files)}, at the end {watched.files[-1]}"
+            memory += f" | {max(watched.decoders)}"
             print(f"| {row} | {watched.health:.2f} | {watched.unhealthy} | {memory} | {files} |")
         same = again == {body: expected[body] for body in again}
         print(
-            f"\nFiles left after kill -9: {killed}; after the restart: {left_behind(scratch)}; same answers: {same}."
+            f"\nLeft after kill -9: {killed} files, {processes} of {len(decoders)} decoding processes; after the "
+            f"restart: {left_behind(scratch)} files; same answers: {same}."
         )
         print("Attacks:", ", ".join(f"{name} {count}" for name, count in sorted(results[1][2].items())))
 

@@ -258,11 +258,9 @@ ATTACKS = (
     Attack("foreign host", foreign_host),
     going_away("gone while generating", lambda number: chat(text="Count.", stream=True, max_tokens=200)),
     going_away("gone while decoding", lambda number: chat("audio_url", data_url(sound(number)), "What?")),
-    sending("many values", lambda number: b'{"messages":[' + b"1," * (1 << 21) + b"1]}", 2.0),
-    sending("many blocks", lambda number: blocks_of_pictures(16_000), 1.0),
-    sending(
-        "many messages", lambda number: json.dumps({"messages": [{"role": "user", "content": ""}] * 80_000}).encode()
-    ),
+    sending("many values", lambda number: many_values(), 2.0),
+    sending("many blocks", lambda number: blocks_of_pictures(), 1.0),
+    sending("many messages", lambda number: many_messages()),
     sending("numbers that are none", lambda number: chat("audio_url", data_url(nan_sound()), temperature=1.0)),
     sending("scans", lambda number: chat("image_url", another(jpeg_of_scans(), number))),
     sending("hidden pixels", lambda number: chat("image_url", another(tiff_of_hidden_pixels(), number))),

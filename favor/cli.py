@@ -24,7 +24,7 @@ COMMANDS = {
     "grpo": "train a model on rewards of its own answers, by a recipe",
     "eval": "score a model on the AVEB benchmark or on your own questions, and write the report",
     "serve": "answer chat completions over HTTP, as OpenAI's API does",
-    "synth": "render AVEB-mini, the bundled training and test clips",
+    "synth": "render training and test clips with known answers: AVEB-mini, or the world of real things",
     "assemble": "make a model folder of public checkpoints: a language model, a Whisper and a vision tower",
     "convert": "put a released FAVOR checkpoint on top of the public checkpoints it was trained with",
     "export": "write a model folder in the layout of the Hub, code included",

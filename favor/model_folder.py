@@ -3,14 +3,16 @@
 
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from favor.assembly.model_parts import AssemblyReport, ModelAssembly
+from favor.assembly.package_parts import package_part, part_facts
 from favor.assembly.processor_parts import assemble_processor
 from favor.assembly.released_weights import ReleasedWeights, read_released
 from favor.hub_upload.export import check_replaceable, complete_folder, written_at_once
-from favor.modeling_favor.towers_favor import audio_encoder
+from favor.modeling_favor.towers_favor import audio_encoder, picture_size
 from favor.processing import FavorProcessor
 
 PROVENANCE = "assembly.json"
@@ -19,9 +21,9 @@ PART_ROLES = {"llm": "language_model", "whisper": "audio_tower", "vision": "visi
 
 
 def assemble_folder(
-    llm: str | os.PathLike,
-    whisper: str | os.PathLike,
-    vision: str | os.PathLike,
+    llm: str | os.PathLike | None,
+    whisper: str | os.PathLike | None,
+    vision: str | os.PathLike | None,
     out_dir: str | os.PathLike,
     dtype: str = "auto",
     max_shard_size: int | str = "1GB",
@@ -31,6 +33,7 @@ def assemble_folder(
     preset: str | None = None,
     overwrite: bool = False,
     progress: bool = False,
+    parts_from: str = "hub",
     **config_values: Any,
 ) -> AssemblyReport:
     """
@@ -43,6 +46,8 @@ def assemble_folder(
         media_options: the processor's own defaults for reading files, such as `{"num_frames": 100}`.
         preset: the name of the preset that the values come from, kept in `assembly.json` with the parts' names.
         overwrite: replace `out_dir` if it already holds a model.
+        parts_from: "hub", or "packages": `llm`, `whisper` and `vision` are then names of `PACKAGE_PARTS`, or folders,
+            and None is the first part of its kind.
         The others: see `modeling_favor.assemble_model`.
 
     Raises:
@@ -52,7 +57,7 @@ def assemble_folder(
     """
     out_dir = Path(out_dir)
     check_replaceable(out_dir, overwrite)
-    assembly = ModelAssembly(llm, whisper, vision, **config_values)
+    assembly = ModelAssembly(*_sources(parts_from, llm=llm, whisper=whisper, vision=vision), **config_values)
     processor = _processor(assembly, chat_template, media_options)
     with written_at_once(out_dir) as folder:
         report = assembly.write(folder, dtype, max_shard_size, seed, progress)
@@ -116,20 +121,35 @@ def convert_released(
     return report
 
 
+def _sources(parts_from: str, **parts: str | os.PathLike | None) -> list[str | os.PathLike]:
+    """Folder or Hub id of each part."""
+    if parts_from == "packages":
+        return [package_part(role, None if name is None else os.fspath(name)) for role, name in parts.items()]
+    if parts_from != "hub":
+        raise ValueError(f"parts_from must be hub or packages; got {parts_from!r}.")
+    missing = [role for role, name in parts.items() if name is None]
+    if missing:
+        raise ValueError(f"{' and '.join(missing)} must name a folder or a Hub id.")
+    return [name for name in parts.values() if name is not None]
+
+
 def _processor(
     assembly: ModelAssembly, chat_template: str | None, media_options: dict[str, Any] | None = None
 ) -> FavorProcessor:
     """The processor that fits the config; the config learns the placeholder's id from it."""
     config = assembly.config
-    qformer = config.qformer_config
+    qformer, encoder = config.qformer_config, audio_encoder(config.audio_config)
+    size = picture_size(config.vision_config)
+    if size is None:
+        raise ValueError(f"{assembly.parts['vision']}: its config does not say how large pictures are (image_size).")
     processor = assemble_processor(
         llm=assembly.parts["llm"].source,
         whisper=assembly.parts["whisper"].source,
         vision=assembly.parts["vision"].source,
-        image_size=config.vision_config.image_size,
+        image_size=size,
         reads_instruction=qformer is not None and qformer.model_type == "instructblip_qformer",
-        num_mel_bins=config.audio_config.num_mel_bins,
-        chunk_frames=audio_encoder(config.audio_config).chunk_frames(config.audio_config),
+        channels=encoder.channels(config.audio_config),
+        chunk_frames=encoder.chunk_frames(config.audio_config),
         chat_template=chat_template,
         media_options=media_options,
         **config.processor_values(),
@@ -149,6 +169,12 @@ def _lora_note(released: ReleasedWeights, lora: str) -> str:
     }[lora]
 
 
+def _package_facts(source: str) -> dict[str, Any]:
+    """Licence, origin and precision of a part that a package brought."""
+    facts = part_facts(source)
+    return {} if facts is None else asdict(facts)
+
+
 def _write_provenance(folder: Path, report: AssemblyReport, preset: str | None) -> None:
     """Which checkpoints the folder is made of, without paths of this machine."""
     parts = {
@@ -156,6 +182,7 @@ def _write_provenance(folder: Path, report: AssemblyReport, preset: str | None) 
             "source": Path(part.source).name if os.path.isdir(part.source) else part.source,
             "model_type": part.kind,
             "tensors": part.tensors,
+            **_package_facts(part.source),
         }
         for part in report.parts
     }

@@ -15,7 +15,7 @@ from .json_values import Json, JsonObject, text, texts
 from .model_parts import model_parts
 from .outgoing_files import Outgoing, read_json, write_changed
 from .requirements import model_requirements
-from .run_facts import Row, part_facts, training_facts, weights_facts
+from .run_facts import Row, origin_facts, part_facts, training_facts, weights_facts
 
 RELATIONS = ("finetune", "adapter", "merge", "quantized")
 TAGS = ["favor", "audio-visual", "video", "audio"]
@@ -205,7 +205,7 @@ def _rendered(
         requirements=shlex.join(model_requirements(*(["peft"] if adapter else []))),
         base_models=bases,
         overview=_overview(weights, data, adapter),
-        parts=part_facts(parts) if parts else [],
+        parts=[*part_facts(parts), *origin_facts(folder)] if parts else [],
         frame_rate=f"{parts.frame_rate:g}" if parts else "",
         datasets=_links(texts(data.get("datasets"))) or _links(texts(dict(training).get("train_data"))),
         training=training,

@@ -10,12 +10,13 @@ import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 
-from .json_values import Json, JsonObject
+from .json_values import Json, JsonObject, section, texts
 from .model_parts import ModelParts
 from .outgoing_files import read_json
 
 Row = tuple[str, str]
 RECORD = "training_record.json"
+ASSEMBLY = "assembly.json"
 RECIPE_SECTIONS = ("train_data", "seed", "tower_pretraining", "connector_pretraining", "lora", "sft")
 NOT_SHOWN = {"output_dir", "logging_dir", "report_to", "run_name", "hub_token", "hub_model_id", "push_to_hub"}
 
@@ -49,6 +50,20 @@ def part_facts(parts: ModelParts) -> list[Row]:
         ("connector", _connector(parts)),
         ("language model", f"{parts.text.described}{tokens}"),
     ]
+
+
+def origin_facts(folder: Path) -> list[Row]:
+    """Where parts come from that packages brought, by what `favor assemble` wrote: origin, licence, precision."""
+    if not (folder / ASSEMBLY).is_file():
+        return []
+    rows = []
+    for name, part in section(read_json(folder / ASSEMBLY), "parts").items():
+        if not isinstance(part, dict) or not part.get("origin"):
+            continue
+        packages = ", ".join(f"`{package}`" for package in texts(part.get("packages")))
+        what = f"{part['origin']}. Licence: {part.get('licence')}. Precision: {part.get('precision')}."
+        rows.append((f"origin of the {name.replace('_', ' ')}", f"{what} From {packages}"))
+    return rows
 
 
 def training_facts(folder: Path, recipe: Path | None) -> list[Row]:

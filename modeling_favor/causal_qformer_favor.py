@@ -163,6 +163,7 @@ class FavorCausalQFormer(FavorBlockCausalModel):
 
     def __init__(self, config: FavorCausalQFormerConfig):
         super().__init__(config)
+        config.check_widths()
         self.feature_norm = nn.LayerNorm(config.feature_size)
         self.position_embedding = nn.Embedding(config.max_position_embeddings, config.feature_size)
         self.query_tokens = nn.Parameter(torch.empty(1, config.num_query_tokens, config.hidden_size))

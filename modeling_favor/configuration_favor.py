@@ -38,10 +38,15 @@ class FavorConfig(PreTrainedConfig):
     Configuration of [`FavorModel`] and [`FavorForConditionalGeneration`]; the defaults are the paper's 13B system.
 
     Parts:
-        vision_config: any vision tower of transformers; InstructBLIP's ViT-g by default.
+        vision_config: any vision tower of transformers, a ViT or convolutions; InstructBLIP's ViT-g by default.
+        vision_feature_layer (`int` or `None`, defaults to `None`): which of the tower's `hidden_states` are read, such
+            as -2; `None`: its last state. Of a convolutional tower each place of the map is a vector.
+        vision_pool_size (`int`, defaults to 1): of a convolutional tower's map, so many times so many neighbours are
+            averaged to one vector.
         qformer_config: the instruction-aware visual Q-Former that reads the tower; `None`: the tower's patch states
             are used as they are.
-        audio_config: a `WhisperConfig`, of which the encoder is used.
+        audio_config: a `WhisperConfig`, of which the encoder is used, or a `Wav2Vec2Config`, `HubertConfig`,
+            `WavLMConfig`, ...: see `AUDIO_ENCODERS`.
         connector_config: [`FavorCausalQFormerConfig`], or with `"model_type": "favor_projector"`
             [`FavorProjectorConfig`].
         text_config: any causal language model of transformers; Vicuna-13B's Llama by default.
@@ -82,6 +87,8 @@ class FavorConfig(PreTrainedConfig):
     frame_rate: float | int = 2.0
     audio_encoder_rate: float | int = 50.0
     num_visual_query_tokens: int = 32
+    vision_feature_layer: int | None = None
+    vision_pool_size: int = 1
     video_token_id: int = 32000
     diversity_loss_weight: float | int = 0.01
     initializer_range: float = 0.02
@@ -93,7 +100,7 @@ class FavorConfig(PreTrainedConfig):
             self.connector_config = connector_config(self.connector_config)
         super().__post_init__(**kwargs)
         if self.qformer_config is not None:
-            self.qformer_config.encoder_hidden_size = picture_width(self.vision_config)
+            self.qformer_config.encoder_hidden_size = picture_width(self.vision_config, self.vision_feature_layer)
         self.fill_connector_config()
 
     @classmethod
@@ -105,9 +112,9 @@ class FavorConfig(PreTrainedConfig):
         """Hands the connector what follows from the parts around it: widths, and vectors per frame."""
         connector: Any = self.connector_config
         around = {
-            "visual_hidden_size": picture_width(
-                self.vision_config if self.qformer_config is None else self.qformer_config
-            ),
+            "visual_hidden_size": picture_width(self.vision_config, self.vision_feature_layer)
+            if self.qformer_config is None
+            else picture_width(self.qformer_config),
             "audio_hidden_size": audio_encoder(self.audio_config).width(self.audio_config),
             "text_hidden_size": self.text_config.hidden_size,
             "visual_vectors_per_frame": self.num_visual_query_tokens,
@@ -115,6 +122,7 @@ class FavorConfig(PreTrainedConfig):
         }
         for name in {item.name for item in fields(type(connector))} & set(around):
             setattr(connector, name, around[name])
+        connector.check_widths()
 
     @property
     def image_token_id(self) -> int:
@@ -146,6 +154,15 @@ class FavorConfig(PreTrainedConfig):
                 f"for items of every kind: set video_token_id alone."
             )
 
+    def check_frame_rate(self, processor: Any) -> None:
+        """Raises `ValueError` if a processor counts time in steps of another length: numbers of tokens may agree."""
+        if processor.shares_steps and processor.frame_rate != self.frame_rate:
+            raise ValueError(
+                f"The processor's frame_rate is {processor.frame_rate:g} Hz, the model's {self.frame_rate:g} Hz: "
+                "pictures and sound would be taken for others in time. Set processor.frame_rate to the model's, or "
+                "change both sides (model.config.frame_rate, and model.config.fill_connector_config() after it)."
+            )
+
     def processor_values(self) -> dict[str, Any]:
         """The keyword arguments of `FavorProcessor` that must agree with this config, to count placeholders alike."""
         connector = self.connector_config
@@ -159,8 +176,8 @@ class FavorConfig(PreTrainedConfig):
 
     @property
     def audio_stride(self) -> int:
-        """Mel frames for each output of the audio encoder."""
-        return audio_encoder(self.audio_config).stride
+        """Frames (of log-mel; samples, for an encoder that reads these) for each output of the audio encoder."""
+        return audio_encoder(self.audio_config).frames_per_vector(self.audio_config)
 
     @property
     def audio_vectors_per_frame(self) -> int:

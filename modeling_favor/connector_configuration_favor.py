@@ -1,6 +1,7 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Configurations of the connectors; `connectors_favor.py` is the table of them."""
 
+import math
 from typing import Literal
 
 from huggingface_hub.dataclasses import strict
@@ -73,13 +74,31 @@ class FavorCausalQFormerConfig(PreTrainedConfig):
 
     def __post_init__(self, **kwargs):
         super().__post_init__(**kwargs)
-        for name in ("hidden_size", "feature_size"):
-            if getattr(self, name) % self.num_attention_heads:
-                raise ValueError(
-                    f"{name} {getattr(self, name)} is no multiple of num_attention_heads {self.num_attention_heads}."
-                )
+        self._check_shared_out("hidden_size")
         if self.window_frames is not None and self.window_frames < 1:
             raise ValueError(f"window_frames must be at least 1, or None for one window; got {self.window_frames}.")
+
+    def check_widths(self) -> None:
+        """Raises `ValueError` unless both widths can be shared out among the heads.
+
+        Asked when the widths around the connector are known: by [`FavorConfig`], and when a Q-Former is built.
+        """
+        self._check_shared_out("hidden_size")
+        self._check_shared_out("feature_size")
+
+    def _check_shared_out(self, name: str) -> None:
+        width = getattr(self, name)
+        if width % self.num_attention_heads:
+            raise ValueError(
+                f"{name} {width} is no multiple of num_attention_heads {self.num_attention_heads}: set "
+                f"connector_config.num_attention_heads={self.fitting_heads()}."
+            )
+
+    def fitting_heads(self) -> int:
+        """The number of heads nearest to the present one among which both widths can be shared out."""
+        common = math.gcd(self.hidden_size, self.feature_size)
+        fitting = [heads for heads in range(1, common + 1) if common % heads == 0]
+        return min(fitting, key=lambda heads: (abs(heads - self.num_attention_heads), -heads))
 
     @property
     def feature_size(self) -> int:
@@ -133,6 +152,9 @@ class FavorProjectorConfig(PreTrainedConfig):
         super().__post_init__(**kwargs)
         if self.audio_pool_size < 1:
             raise ValueError(f"audio_pool_size must be at least 1 (no pooling); got {self.audio_pool_size}.")
+
+    def check_widths(self) -> None:
+        """Two layers take any width."""
 
 
 __all__ = ["FavorCausalQFormerConfig", "FavorProjectorConfig"]

@@ -5,6 +5,7 @@ Axes: B items, T synchronised frames, p vectors per frame, S audio vectors, W wi
 width.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -96,9 +97,34 @@ def check_media_rows(
                 f"{first} has {rows[first]} items, but {name} has {number}. Row i of every media tensor is item i: "
                 "give the processor's output unchanged."
             )
-    if pixel_values_videos is None or video_frame_indices is None or not video_frame_indices.numel():
+    if input_features is not None and input_features_mask is not None:
+        chunks = (*input_features.shape[:-2], input_features.shape[-1])  # without the mel bins
+        _check_shape("input_features_mask", input_features_mask, chunks, "input_features")
+    if qformer_input_ids is not None and qformer_attention_mask is not None:
+        _check_shape("qformer_attention_mask", qformer_attention_mask, qformer_input_ids.shape, "qformer_input_ids")
+    if video_frame_indices is not None:
+        _check_frame_indices(video_frame_indices, pixel_values_videos)
+
+
+def _check_shape(name: str, tensor: torch.Tensor, shape: Sequence[int], other: str) -> None:
+    if tuple(tensor.shape) != tuple(shape):
+        raise ValueError(
+            f"{name} has the shape {tuple(tensor.shape)}, but {other} asks for {tuple(shape)}. Give the processor's "
+            "output unchanged."
+        )
+
+
+def _check_frame_indices(video_frame_indices: torch.Tensor, pixel_values_videos: torch.Tensor | None) -> None:
+    if pixel_values_videos is None:
+        raise ValueError("video_frame_indices is given without pixel_values_videos, whose pictures it names.")
+    if video_frame_indices.is_floating_point():
+        raise ValueError(f"video_frame_indices must be whole numbers, but its dtype is {video_frame_indices.dtype}.")
+    if not video_frame_indices.numel():
         return
     pictures, highest = pixel_values_videos.shape[1], int(video_frame_indices.max())
+    lowest = int(video_frame_indices.min())
+    if lowest < -1:
+        raise ValueError(f"video_frame_indices names picture {lowest}; -1 is no picture, and the first one is 0.")
     if highest >= pictures:
         raise ValueError(
             f"video_frame_indices names picture {highest}, but pixel_values_videos has {pictures} an item, 0 to "

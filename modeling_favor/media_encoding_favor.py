@@ -7,9 +7,9 @@ from transformers.modeling_utils import PreTrainedModel
 from .configuration_favor import FavorConfig
 from .connector_streams_favor import check_media_rows, length_mask
 from .towers_favor import (
-    CHUNKS_A_PASS,
     PICTURES_A_PASS,
     FavorVisualQFormer,
+    audio_encoder,
     audio_vectors,
     in_passes,
     picture_states,
@@ -46,7 +46,7 @@ class MediaEncodingMixin:
             video_frame_indices: (items, T) int64, the picture shown in each synchronised frame, -1: none. Default:
                 every row once.
             input_features: (items, chunks, mel, mel frames) log-mel of 30 s chunks; (items, mel, mel frames) is one
-                chunk each.
+                chunk each. An encoder that reads samples has (items, chunks, 1, samples).
             input_features_mask: (items, chunks, mel frames), 1 where real; default: all.
             qformer_input_ids, qformer_attention_mask: (items, Q) the instruction for the visual Q-Former.
 
@@ -124,7 +124,8 @@ class MediaEncodingMixin:
         tower = self.vision_tower
 
         def encode(pictures: torch.Tensor) -> torch.Tensor:
-            states = picture_states(tower, to_module(pictures, tower.device).to(tower.dtype))
+            pictures = to_module(pictures, tower.device).to(tower.dtype)
+            states = picture_states(tower, pictures, self.config.vision_feature_layer, self.config.vision_pool_size)
             return states if kept_on is None else states.to(kept_on)
 
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains_visual_encoder):
@@ -159,15 +160,22 @@ class MediaEncodingMixin:
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains_visual_encoder):
             return in_passes(encode, PICTURES_A_PASS, patches, *instruction)
 
-    def chunk_states(self, input_features: torch.Tensor) -> torch.Tensor:
-        """(chunks, mel, mel frames) through the audio tower, a bounded number at a time: (chunks, vectors, A)."""
+    def chunk_states(
+        self, input_features: torch.Tensor, input_features_mask: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Chunks through the audio tower, a bounded number at a time.
 
-        def encode(chunks: torch.Tensor) -> torch.Tensor:
-            tower = self.audio_tower
-            return tower(to_module(chunks, tower.device).to(tower.dtype)).last_hidden_state
+        Args:
+            input_features: (chunks, mel, mel frames), or (chunks, 1, samples) for an encoder that reads samples.
+            input_features_mask: (chunks, frames), 1 where real; default: all.
 
+        Returns (chunks, vectors, A).
+        """
+        tower = self.audio_tower
+        num_frames = None if input_features_mask is None else input_features_mask.sum(-1)
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.trains_audio_encoder):
-            return in_passes(encode, CHUNKS_A_PASS, input_features)
+            chunks = to_module(input_features, tower.device).to(tower.dtype)
+            return audio_encoder(tower.config).states(tower, chunks, num_frames)
 
     def audio_vector_counts(self, input_features_mask: torch.Tensor) -> torch.Tensor:
         """(items,) audio encoder outputs that are real, for a mask of mel frames (items, chunks, mel frames)."""
@@ -186,7 +194,7 @@ class MediaEncodingMixin:
         if input_features_mask is None:
             input_features_mask = torch.ones_like(input_features[:, :, 0], dtype=torch.long)
         filled = input_features_mask.any(-1)  # (items, chunks)
-        states = self.chunk_states(input_features[filled]).to(filled.device)
+        states = self.chunk_states(input_features[filled], input_features_mask[filled]).to(filled.device)
         vectors = states.new_zeros(*filled.shape, *states.shape[1:])
         vectors[filled] = states
         num_vectors = self.audio_vector_counts(input_features_mask)

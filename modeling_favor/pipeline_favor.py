@@ -143,6 +143,7 @@ class VideoTextToTextPipeline(Pipeline):
 
     def preprocess(self, chats: list[Chat], load_audio_from_video=True, processor_kwargs=None) -> BatchFeature:
         """Left-padded tensors of chats that all wait for an answer, or that all break off within one."""
+        self.model.config.check_frame_rate(self.processor)
         continues = ends_with_assistant(chats[0])
         model_inputs = self.processor.apply_chat_template(
             chats,

@@ -9,8 +9,9 @@ import av
 from PIL import Image
 
 from .media_limits_favor import DamageReport, MediaError
+from .picture_bounds_favor import check_pixels
 from .picture_track_favor import TimeGrid
-from .pictures_favor import check_pixels, image_to_array
+from .pictures_favor import FORMATS, image_to_array
 
 SHORTEST = 0.01  # seconds; pictures that last no longer are shown for
 SHORTEST_SHOWN = 0.1  # seconds, as browsers and FFmpeg (for GIF) do
@@ -66,7 +67,7 @@ class AnimationCursor:
         """Each picture and how many seconds it lasts; the image is the same object each time."""
         name, limits, time = self.damage.name, self.damage.limits, 0.0
         self._file.seek(0)
-        with Image.open(self._file) as image:
+        with Image.open(self._file, formats=FORMATS) as image:
             first = int(getattr(image, "default_image", False))  # a PNG's still for those who show no animation
             for number in range(first, getattr(image, "n_frames", 1)):
                 self.damage.check_time()

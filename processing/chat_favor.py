@@ -7,11 +7,12 @@ from typing import Any
 
 from .media_names_favor import MEDIA_KINDS, RATE_KEYS, SOURCE_KEYS
 from .media_options_favor import MEDIA_OPTIONS
-from .media_sources_favor import MediaError, is_media_source
+from .media_sources_favor import MediaError, check_one_source, is_media_source
 from .prompts_favor import ChatInstructions, clean_instruction
 
 # What other processors read in a block, and this one as arguments of the call.
 BLOCK_KEYS = (*SOURCE_KEYS, "base64")
+BLOCK_TYPES = ("text", *MEDIA_KINDS, "image_url")
 CALL_OPTIONS = ("fps", *MEDIA_OPTIONS, "video_start", "video_end", "load_audio_from_video")
 
 
@@ -50,6 +51,12 @@ def check_conversation(conversation: Any, drop_empty_audio: bool = False) -> lis
                 f"Message {number} (role user) is empty. Write a question, or add a video, image or sound."
             )
         kinds = [block.get("type") for block in blocks_of({"content": content})]
+        unknown = [kind for kind in kinds if kind not in BLOCK_TYPES and (role == "user" or _names_media(kind))]
+        if unknown:
+            raise MediaError(
+                f"Content blocks must be of type text, video, image or audio, not {unknown[0]} (message {number}, "
+                f"role {role}). A file or data: URL is a block's path or url."
+            )
         if role != "user" and any(kind in (*MEDIA_KINDS, "image_url") for kind in kinds):
             raise ValueError(
                 f"Message {number} (role {role}) holds media ({', '.join(map(str, kinds))}). Only user messages can: "
@@ -57,6 +64,11 @@ def check_conversation(conversation: Any, drop_empty_audio: bool = False) -> lis
             )
         messages.append({**message, "content": content})
     return messages
+
+
+def _names_media(kind: Any) -> bool:
+    """Whether a block's type, of which nothing is known, names media: such as "video_url"."""
+    return any(word in str(kind).lower() for word in MEDIA_KINDS)
 
 
 def _as_dict(value: Any) -> dict[str, Any]:
@@ -152,6 +164,7 @@ def _block_source(block: dict, kind: str) -> Any:
     if address is not None:
         return address.get("url") if isinstance(address, Mapping) else address
     _refuse_unknown(block, kind)
+    check_one_source(block, kind)
     for key in ("array", kind, "path", "url"):
         if block.get(key) is not None and not is_media_source(block[key]):
             return _array_source(block, kind, key)
@@ -174,6 +187,9 @@ def _array_source(block: dict, kind: str, key: str) -> Any:
     _refuse_options(block, kind, [option for option in CALL_OPTIONS if option != name])
     rate = block.get(name) if name else None
     value = block[key]
+    inner = value.get(name) if isinstance(value, Mapping) else value[1] if isinstance(value, tuple) else None
+    if rate is not None and inner is not None:
+        raise MediaError(f'A block of type "{kind}" holds {name} beside media that tell theirs. Keep one.')
     if kind == "audio" and isinstance(value, tuple):  # (array, rate)
         return value
     if rate is None and not (kind == "video" and isinstance(value, (list, tuple))):

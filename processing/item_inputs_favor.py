@@ -6,7 +6,7 @@ the serving engine and the page.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from .chat_favor import chat_instructions, check_conversation, collect_media, without_sources
 from .items_favor import IS_VALUE, ItemSource, MediaItem, MediaReading, check_sampling, item_sources, load_item
-from .log_mel_favor import log_mel_chunks
-from .media_favor import media_kind
+from .log_mel_favor import frame_frequency, sound_chunks
+from .media_favor import MediaClip, load_media, media_kind
 from .media_limits_favor import MediaError
 from .media_options_favor import (
     MEDIA_OPTIONS,
@@ -58,7 +58,14 @@ class PromptTokens:
 
 
 class ItemInputsMixin:
-    """What `FavorProcessor` does for items, one by one or all of a batch."""
+    """What `FavorProcessor` does for items, one by one or all of a batch.
+
+    Attributes:
+        media_loader (callable): decodes the files of a call: `load_media`, or what takes the same arguments and
+            returns the same, as one that decodes in other processes. It is not saved.
+    """
+
+    media_loader: Callable[..., MediaClip] = staticmethod(load_media)
 
     # Length arithmetic: the same in the model (docs/architecture.md).
 
@@ -88,13 +95,12 @@ class ItemInputsMixin:
         Raises:
             ValueError: if it is not a whole number.
         """
-        extractor = self.feature_extractor
-        encoder_rate = extractor.sampling_rate / extractor.hop_length / self.audio_stride
+        encoder_rate = frame_frequency(self.feature_extractor) / self.audio_stride
         return audio_vectors_per_frame(encoder_rate, self.frame_rate if frame_rate is None else frame_rate)
 
-    def audio_vector_count(self: Any, mel_frames: int) -> int:
-        """Audio encoder outputs of one chunk with so many real mel frames."""
-        return audio_vectors(mel_frames, self.audio_stride)
+    def audio_vector_count(self: Any, frames: int) -> int:
+        """Audio encoder outputs of one chunk with so many real frames (of log-mel, or samples)."""
+        return audio_vectors(frames, self.audio_stride)
 
     def query_token_count(self: Any, visual_frames: int, audio_vectors: int, frame_rate: float | None = None) -> int:
         """Language model tokens of one item.
@@ -136,12 +142,13 @@ class ItemInputsMixin:
         """Whether a value is one medium of a kind ("video", "image" or "audio"), and not a list of them."""
         return IS_VALUE[kind](value)
 
-    def media_kind(self: Any, source: Any, on_error: str | None = None) -> str:
+    def media_kind(self: Any, source: Any, on_error: str | None = None, media_limits: Any = None) -> str:
         """What a file, or a PIL picture, holds: "video", "image" or "audio".
 
         Args:
             source: the file.
             on_error (`"raise"` or `"warn"`, *optional*): of a damaged one, see `load_media`.
+            media_limits (`MediaLimits` or `dict`, *optional*): bounds on what the file may cost.
 
         Raises:
             FileNotFoundError: if a file does not exist.
@@ -151,7 +158,9 @@ class ItemInputsMixin:
             return "image"
         if not is_media_source(source):
             raise MediaError(f"A {type(source).__name__} alone does not tell its kind: say video=, image= or audio=.")
-        return media_kind(source, self.media_options.get("on_error", "raise") if on_error is None else on_error)
+        on_error = self.media_options.get("on_error", "raise") if on_error is None else on_error
+        media_limits = self.media_options.get("media_limits") if media_limits is None else media_limits
+        return media_kind(source, on_error, media_limits, self.media_loader)
 
     def media_reading(
         self: Any, frame_rate: float | None = None, videos_kwargs: Mapping[str, Any] | None = None
@@ -162,7 +171,7 @@ class ItemInputsMixin:
         size = self.video_processor.checked_size(given.get("size")) if resized else None
         rate = self.frame_rate if frame_rate is None else frame_rate
         options = merge_media_options(self.media_options, given, uniform_sampling=not self.shares_steps)
-        return MediaReading(rate, self.feature_extractor.sampling_rate, size, options)
+        return MediaReading(rate, self.feature_extractor.sampling_rate, size, options, self.media_loader)
 
     def load_item(self: Any, source: ItemSource, **options: Any) -> MediaItem:
         """Reads one item as a call does.
@@ -240,7 +249,7 @@ class ItemInputsMixin:
         would cut the sound.
         """
         if item.log_mel is None and item.audio is not None and len(item.audio):
-            return log_mel_chunks(item.audio, self.feature_extractor)
+            return sound_chunks(item.audio, self.feature_extractor)
         return item.log_mel
 
     def _audio_inputs(self, items: Sequence[MediaItem]) -> tuple[dict[str, torch.Tensor], list[int]]:
@@ -388,8 +397,8 @@ class ItemInputsMixin:
         if "input_features_mask" in media:
             mask = torch.as_tensor(media["input_features_mask"])
             vectors = self._audio_vector_counts(mask)
-            mel_rate = self.feature_extractor.sampling_rate / self.feature_extractor.hop_length
-            seconds = [count / mel_rate for count in mask.sum(dim=(-1, -2)).tolist()]
+            frequency = frame_frequency(self.feature_extractor)
+            seconds = [count / frequency for count in mask.sum(dim=(-1, -2)).tolist()]
         items = max(len(frames), len(vectors))
         frames, seconds, vectors = (column or [0] * items for column in (frames, seconds, vectors))
         queries = [self.query_token_count(*pair, fps) for pair in zip(frames, vectors, strict=True)]

@@ -6,7 +6,7 @@ from typing import Any
 
 from transformers.processing_utils import MultiModalData
 
-from .log_mel_favor import chunk_mel_frames
+from .log_mel_favor import chunk_frames
 
 
 def count_by_size(
@@ -38,7 +38,7 @@ def count_by_size(
 
 def _audio_vectors(samples: int, processor: Any) -> int:
     """Audio encoder outputs of a sound."""
-    return sum(map(processor.audio_vector_count, chunk_mel_frames(samples, processor.feature_extractor)))
+    return sum(map(processor.audio_vector_count, chunk_frames(samples, processor.feature_extractor)))
 
 
 __all__ = ["count_by_size"]

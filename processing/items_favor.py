@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from .media_favor import load_media
+from .media_favor import MediaClip, load_media
 from .media_limits_favor import to_limits
 from .media_names_favor import MEDIA_ARGUMENTS, MEDIA_KINDS, PLACEHOLDERS, RATE_KEYS, SOURCE_KEYS
 from .media_options_favor import refuse_for_arrays, sound_options
-from .media_sources_favor import MediaError, is_media_source, resample_audio
+from .media_sources_favor import MediaError, check_one_source, is_media_source, resample_audio
 from .picture_track_favor import kept_steps
 from .prompts_favor import PromptItem
 from .sound_track_favor import check_samples
@@ -53,12 +53,14 @@ class MediaReading:
         sampling_rate (`int`): of the sound, in Hz.
         size (`dict`, *optional*): height and width that files' pictures get; None: as they are.
         options (`dict`): further arguments of `load_media`.
+        load (callable): decodes a file: `load_media`, or what takes the same arguments.
     """
 
     frame_rate: float
     sampling_rate: int
     size: dict[str, int] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    load: Callable[..., MediaClip] = load_media
 
 
 @dataclass
@@ -95,7 +97,7 @@ def load_item(source: ItemSource, reading: MediaReading) -> MediaItem:
     if source.kind == "audio":
         return MediaItem(audio=load_sound(source.media, source.sound_rate, reading, options))
     if source.kind == "image":
-        item = load_image_item(source.media, reading.size, options)
+        item = load_image_item(source.media, reading, options)
     elif source.kind == "video":
         with_audio = source.own_sound and source.sound is None
         item = load_video_item(source.media, reading, with_audio, source.metadata, options)
@@ -297,7 +299,7 @@ def _per_sample(values: Sequence, counts: Sequence[int], is_value, placeholder: 
     return flat
 
 
-def load_image_item(value: Any, size: dict[str, int] | None, options: Mapping[str, Any] | None = None) -> MediaItem:
+def load_image_item(value: Any, reading: MediaReading, options: Mapping[str, Any] | None = None) -> MediaItem:
     """Reads one image; of `options`, arguments of `load_media`, those that concern pictures without time.
 
     Raises:
@@ -307,7 +309,7 @@ def load_image_item(value: Any, size: dict[str, int] | None, options: Mapping[st
     if not is_media_source(value):
         return MediaItem(picture_to_array(value)[None], [0], still=True)
     seen = {name: (options or {})[name] for name in ("media_limits", "on_error") if name in (options or {})}
-    clip = load_media(value, size=size, with_audio=False, **seen)
+    clip = reading.load(value, size=reading.size, with_audio=False, **seen)
     if not clip.still:
         raise MediaError("A video was given as an image. Use <video> in the text and the `videos` argument for it.")
     return MediaItem(clip.frames, [0], still=True)
@@ -326,7 +328,7 @@ def load_video_item(
     metadata = _told_rate(value, metadata)
     value = _from_dict(value, "video")
     if is_media_source(value):
-        clip = load_media(
+        clip = reading.load(
             value,
             reading.frame_rate,
             size=reading.size,
@@ -353,7 +355,7 @@ def _pictures_in_memory(value: Any, reading: MediaReading, metadata: Any, option
     limits = to_limits(options.get("media_limits"), options.get("max_frames"))
     if isinstance(value, (list, tuple)):
         limits.check("max_frames", len(value), f"A video of {len(value)} pictures was given")
-        value = [_picture(picture, reading.size, options) for picture in value]
+        value = [_picture(picture, reading, options) for picture in value]
     frames = video_to_array(value) if len(value) else np.zeros((0, 0, 0, 3), np.uint8)
     if len(frames) == 0:
         raise MediaError(f"A video must have at least one picture, but the array's shape is {frames.shape}.")
@@ -367,11 +369,11 @@ def _pictures_in_memory(value: Any, reading: MediaReading, metadata: Any, option
     return frames[steps]
 
 
-def _picture(value: Any, size: dict[str, int] | None, options: Mapping[str, Any]) -> Any:
+def _picture(value: Any, reading: MediaReading, options: Mapping[str, Any]) -> Any:
     """One picture of a list that is a video: a file is read, at the size of files."""
     if not is_media_source(value) and not isinstance(value, dict):
         return value
-    frames = load_image_item(value, size, options).frames
+    frames = load_image_item(value, reading, options).frames
     assert frames is not None
     return frames[0]
 
@@ -398,7 +400,7 @@ def load_sound(
     value = _from_dict(value, "audio")
     if is_media_source(value):
         heard = sound_options(options or {})
-        audio = load_media(value, reading.frame_rate, with_frames=False, sampling_rate=sampling_rate, **heard).audio
+        audio = reading.load(value, reading.frame_rate, with_frames=False, sampling_rate=sampling_rate, **heard).audio
         return np.zeros(0, dtype=np.float32) if audio is None else audio
     refuse_for_arrays(options or {}, "A sound in memory", ("start", "end", "audio_track"))
     pair = rate_pair(value)
@@ -413,7 +415,7 @@ def load_sound(
 
 def _told_rate(value: Any, metadata: Any) -> Any:
     """What tells the rate of pictures: the `fps` beside them, else a call's `video_metadata`; None if nothing does."""
-    return value if isinstance(value, dict) and value.get("fps") else metadata
+    return value if isinstance(value, dict) and value.get("fps") is not None else metadata
 
 
 def _from_dict(value: Any, kind: str) -> Any:
@@ -431,6 +433,7 @@ def _from_dict(value: Any, kind: str) -> Any:
             f"A dict for {kind} holds {', '.join(unknown)}, which is not read: it may hold {', '.join(sources)}"
             f"{'' if rate is None else f' and, of what is in memory, {rate}'}. Options are arguments of the call."
         )
+    check_one_source(value, kind)
     found = next((value[key] for key in sources if value.get(key) is not None), None)
     if found is None:
         raise MediaError(

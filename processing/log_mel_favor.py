@@ -1,6 +1,8 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""Log-mel features as `WhisperFeatureExtractor` computes them, where there is sound; its padding is filled in.
+"""What audio encoders read, of sound of any length: log-mel chunks as Whisper's, or chunks of samples as Wav2Vec2's.
 
+A chunk is (channels, frames): mel bins and mel frames, or one channel and samples. Log-mel is computed as
+`WhisperFeatureExtractor` does where there is sound, and its padding is filled in.
 Whisper pads sound with zeros to 30 s. The spectrum of those zeros is known without a Fourier transform: the floor of
 the logarithm, limited and scaled as the chunk's other values are.
 """
@@ -14,6 +16,63 @@ from transformers import WhisperFeatureExtractor
 
 LOWEST_POWER = 1e-10  # the floor of the mel energies, and
 RANGE = 8.0  # the decades below a chunk's loudest value that are kept; both as in Whisper
+
+
+def reads_samples(extractor: Any) -> bool:
+    """Whether a feature extractor makes samples of sound (Wav2Vec2's), not log-mel (Whisper's)."""
+    return extractor.model_input_names[0] == "input_values"
+
+
+def frame_samples(extractor: Any) -> int:
+    """Samples of sound for each frame of a chunk; 1 where these are samples themselves."""
+    return 1 if reads_samples(extractor) else extractor.hop_length
+
+
+def frame_frequency(extractor: Any) -> float:
+    """Frames per second."""
+    return extractor.sampling_rate / frame_samples(extractor)
+
+
+def chunk_samples(extractor: Any) -> int:
+    """Samples of a whole chunk.
+
+    Raises:
+        ValueError: if an extractor of samples has no `chunk_length`, the seconds of a chunk.
+    """
+    if not reads_samples(extractor):
+        return extractor.n_samples
+    seconds = getattr(extractor, "chunk_length", None)
+    if not seconds:
+        raise ValueError(
+            f"{type(extractor).__name__} has no chunk_length, the seconds of sound that the encoder reads at "
+            "once: set feature_extractor.chunk_length = 30."
+        )
+    return int(seconds * extractor.sampling_rate)
+
+
+def sound_chunks(audio: np.ndarray, extractor: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sound of any length as whole chunks of the feature extractor.
+
+    Args:
+        audio (`np.ndarray` of shape (S,), float32): mono, at the extractor's sampling rate; S > 0.
+        extractor: a `WhisperFeatureExtractor`, or one that makes `input_values`, such as Wav2Vec2's.
+
+    Returns:
+        Chunks (C, channels, frames) float32 and their mask (C, frames) int64, 1 where sound is.
+    """
+    if not reads_samples(extractor):
+        return log_mel_chunks(audio, extractor)
+    length = chunk_samples(extractor)
+    starts = range(0, len(audio), length)
+    chunks = torch.zeros(len(starts), 1, length)
+    mask = torch.zeros(len(starts), length, dtype=torch.int64)
+    for place, start in enumerate(starts):
+        # One by one and without padding: the extractor normalises over all that it is given.
+        made = extractor(audio[start : start + length], sampling_rate=extractor.sampling_rate, return_tensors="pt")
+        samples = made["input_values"][0]
+        chunks[place, 0, : len(samples)] = samples
+        mask[place, : len(samples)] = 1
+    return chunks, mask
 
 
 def log_mel_chunks(audio: np.ndarray, extractor: Any) -> tuple[torch.Tensor, torch.Tensor]:
@@ -43,18 +102,18 @@ def log_mel_chunks(audio: np.ndarray, extractor: Any) -> tuple[torch.Tensor, tor
     mask = torch.zeros(len(chunks), frames, dtype=torch.int64)
     for place, chunk in enumerate(chunks):
         _fill_log_mel(features[place], chunk, extractor, filters)
-        mask[place, : _mel_frames(len(chunk), extractor)] = 1
+        mask[place, : _frames(len(chunk), extractor)] = 1
     return features, mask
 
 
-def chunk_mel_frames(samples: int, extractor: Any) -> list[int]:
-    """Real mel frames of each chunk that `samples` of sound, at the extractor's rate, are cut into."""
-    length = extractor.n_samples
-    return [_mel_frames(min(length, samples - start), extractor) for start in range(0, samples, length)]
+def chunk_frames(samples: int, extractor: Any) -> list[int]:
+    """Real frames of each chunk that `samples` of sound, at the extractor's rate, are cut into."""
+    length = chunk_samples(extractor)
+    return [_frames(min(length, samples - start), extractor) for start in range(0, samples, length)]
 
 
-def _mel_frames(samples: int, extractor: Any) -> int:
-    return math.ceil(samples / extractor.hop_length)
+def _frames(samples: int, extractor: Any) -> int:
+    return math.ceil(samples / frame_samples(extractor))
 
 
 def _is_plain_whisper(extractor: Any) -> bool:

@@ -8,7 +8,7 @@ and the first sound. `iterate_media` hands a clip out in pieces of bounded memor
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Literal
 
@@ -189,10 +189,16 @@ def load_media(
     return _join(pieces, request)
 
 
-def media_kind(source: MediaSource, on_error: str = "raise") -> Literal["video", "image", "audio"]:
+def media_kind(
+    source: MediaSource,
+    on_error: str = "raise",
+    media_limits: MediaLimits | Mapping[str, Any] | None = None,
+    load: Callable[..., MediaClip] = load_media,
+) -> Literal["video", "image", "audio"]:
     """What a file holds, by the content of its first second; a video may have sound.
 
-    With `on_error="warn"` a damaged file is judged by what can be decoded; reading it warns.
+    With `on_error="warn"` a damaged file is judged by what can be decoded; reading it warns. `media_limits` are those
+    of `load_media`; `load` decodes: `load_media`, or what takes the same arguments.
 
     Raises:
         MediaError: if the file is no media, damaged, or beyond a bound.
@@ -200,7 +206,7 @@ def media_kind(source: MediaSource, on_error: str = "raise") -> Literal["video",
     with warnings.catch_warnings():
         if on_error == "warn":  # whoever reads the file warns of the same
             warnings.simplefilter("ignore")
-        clip = load_media(source, end=PROBE_SECONDS, size=(16, 16), on_error=on_error)
+        clip = load(source, end=PROBE_SECONDS, size=(16, 16), on_error=on_error, media_limits=media_limits)
     if clip.still:
         return "image"
     return "audio" if clip.frames is None else "video"

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 
@@ -51,7 +52,7 @@ class MediaLimits:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if not isinstance(value, (int, float)) or not value > 0:
+            if not isinstance(value, Real) or isinstance(value, bool) or not float(value) > 0:
                 raise MediaError(f"media_limits: {name} must be a positive number, but {value!r} was given.")
 
     def check(self, bound: str, value: float, what: str, remedy: str = "") -> None:

@@ -2,9 +2,12 @@
 """What a processor call takes beside media and text, and which of it goes to `load_media`."""
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import torch
 from transformers.processing_utils import ProcessingKwargs, VideosKwargs
 
 from .media_limits_favor import MediaError, to_limits
@@ -104,13 +107,17 @@ def picture_options(images_kwargs: Mapping[str, Any], videos_kwargs: Mapping[str
 
 
 def plain_numbers(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options whose numbers are Python's: numpy's scalars become them, and 10.0 a whole number where one belongs."""
+    """Options whose numbers are Python's: scalars of numpy and torch, fractions and decimals become them, and 10.0 a
+    whole number where one belongs.
+    """
     plain = {}
     for name, value in options.items():
         if isinstance(value, Mapping):
             value = plain_numbers(value)
-        elif isinstance(value, np.generic):
+        elif isinstance(value, (np.generic, np.ndarray, torch.Tensor)) and value.ndim == 0:
             value = value.item()
+        elif isinstance(value, (Fraction, Decimal)):
+            value = float(value)
         if name in WHOLE_NUMBERS and isinstance(value, float) and value.is_integer():
             value = int(value)
         plain[name] = value

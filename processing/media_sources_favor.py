@@ -4,13 +4,12 @@
 Nothing here opens a network connection: `http(s)` addresses are refused, so that no prompt makes a server fetch them.
 """
 
-import base64
 import binascii
 import io
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from numbers import Real
 from pathlib import Path
@@ -27,12 +26,38 @@ from .media_limits_favor import MediaError, MediaLimits
 SHOWN_CHARACTERS = 100  # of a source in messages
 LONGEST_NAME = 1024  # characters; what is longer, and is not there, was not meant as a path
 HIGHEST_RATE = 10_000_000  # Hz; no sound has more samples a second
+BASE64_MARK = re.compile(r";\s*base64\s*,", re.IGNORECASE)
+LONGEST_HEAD = 4096  # characters of a data: URL before its data
+BASE64_SLICE = 1 << 18  # characters; no other thread runs while one is decoded
+URL_SAFE = bytes.maketrans(b"-_", b"+/")
+WHITE_SPACE = b" \t\n\r\f\v"
 MediaSource = str | os.PathLike | bytes | bytearray | memoryview | BinaryIO
 
 
 def is_media_source(value: Any) -> bool:
     """Tells whether `value` is something that `open_source` opens: a path, bytes or a binary file object."""
     return isinstance(value, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(value, "read")
+
+
+def check_one_source(held: Mapping[str, Any], kind: str) -> None:
+    """Refuses a block or dict that names several sources, of which one would be dropped.
+
+    A path beside bytes or an array is where they came from, as the library `datasets` has it.
+
+    Args:
+        held (`dict`): the block or dict.
+        kind (`str`): "video", "image" or "audio", which may name the source, too.
+
+    Raises:
+        MediaError: if another pair is named.
+    """
+    named = [name for name in (kind, "array", "bytes", "base64", "path", "url") if held.get(name) is not None]
+    if len(named) > 1 and not (len(named) == 2 and named[1] == "path" and not _is_address(held[named[0]])):
+        raise MediaError(f"Several sources are named for one {kind}: {', '.join(named)}. Keep one.")
+
+
+def _is_address(value: Any) -> bool:
+    return isinstance(value, (str, os.PathLike))
 
 
 @contextmanager
@@ -106,21 +131,51 @@ def is_data_url(text: str) -> bool:
     return text[:100].lstrip()[:5].lower() == "data:"
 
 
-def _decode_data_url(url: str) -> bytes:
-    """The bytes of a base64 `data:` URL, as browsers, mail and scripts write them.
+def base64_start(url: str) -> int | None:
+    """Where the base64 of a `data:` URL begins; None if it holds none. The media type before it may hold commas."""
+    # The last mark: the alphabet has no semicolon, but a quoted parameter of the media type may.
+    ends = [mark.end() for mark in BASE64_MARK.finditer(url, 0, LONGEST_HEAD)]
+    return ends[-1] if ends else None
 
-    The media type may hold commas; the payload white space, either alphabet, no padding, or percent escapes.
+
+def base64_bytes(text: str, start: int = 0) -> bytes:
+    """What base64 text stands for, from its character `start` on, as browsers, mail and scripts write it.
+
+    It may hold white space, either alphabet, no padding, or percent escapes. It is decoded in slices: no copy of all
+    of it is needed, and other threads run in between.
+
+    Raises:
+        MediaError: if it is not base64.
     """
-    mark = re.search(r";\s*base64\s*,", url, re.IGNORECASE)
-    if mark is None:
+    found, rest, padded = bytearray(), b"", False
+    begin = start
+    while begin < len(text):
+        end = min(begin + BASE64_SLICE, len(text))
+        cut = text.rfind("%", max(begin, end - 2), end)
+        end = cut if begin < cut and end < len(text) else end  # an escape stays whole
+        part, begin = text[begin:end], end
+        try:
+            plain = (unquote(part) if "%" in part else part).encode("ascii")
+            plain = rest + plain.translate(URL_SAFE, WHITE_SPACE)
+            if padded and plain.strip(b"="):
+                raise binascii.Error("data after padding")
+            data = plain.rstrip(b"=")
+            padded = padded or len(data) < len(plain)
+            whole = len(data) if padded or begin >= len(text) else len(data) - len(data) % 4
+            if b"=" in data:
+                raise binascii.Error("padding within data")
+            found += binascii.a2b_base64(data[:whole] + b"=" * (-whole % 4), strict_mode=True)
+            rest = data[whole:]
+        except (binascii.Error, ValueError) as error:
+            raise MediaError(f"Media are not valid base64: {error}.") from None
+    return bytes(found)
+
+
+def _decode_data_url(url: str) -> bytes:
+    start = base64_start(url)
+    if start is None:
         raise MediaError(f"Only base64 data: URLs are read; this one starts with {url[:40]!r}.")
-    payload = url[mark.end() :]
-    payload = "".join((unquote(payload) if "%" in payload else payload).split()).rstrip("=")
-    payload = payload.translate({ord("-"): "+", ord("_"): "/"})
-    try:
-        return base64.b64decode(payload + "=" * (-len(payload) % 4), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise MediaError(f"The data: URL that starts with {url[:40]!r} is not valid base64: {error}.") from error
+    return base64_bytes(url, start)
 
 
 def _path_text(source: str | os.PathLike) -> str:
@@ -216,11 +271,11 @@ def resample_audio(audio: Any, rate: Any, target_rate: int) -> np.ndarray:
     """
     rate = checked_rate(rate)
     audio = _scaled(as_array(audio))
-    if audio.ndim == 2:
+    if audio.ndim == 2 and audio.size:
         audio = audio.mean(axis=0 if audio.shape[0] <= audio.shape[1] else 1)
-    if audio.ndim != 1:
+    if audio.ndim != 1 and audio.size:
         raise MediaError(f"Sound must be (samples,) or (channels, samples), but its shape is {audio.shape}.")
-    audio = np.ascontiguousarray(audio, dtype=np.float32)
+    audio = np.ascontiguousarray(audio if audio.size else audio.reshape(-1), dtype=np.float32)
     if rate == target_rate or audio.size == 0:
         return audio
     resampler = av.AudioResampler(format="flt", layout="mono", rate=target_rate)

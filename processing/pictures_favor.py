@@ -8,13 +8,14 @@ import zlib
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from .heif_favor import is_avif, is_heif, load_heif
 from .media_limits_favor import MediaError, MediaLimits
+from .picture_bounds_favor import MAX_PAGES, PNG_SIGNATURE, check_parts, check_work, pages_of
 
 SIGNATURES = (
-    b"\x89PNG\r\n\x1a\n",
+    PNG_SIGNATURE,
     b"\xff\xd8\xff",
     b"GIF87a",
     b"GIF89a",
@@ -24,6 +25,7 @@ SIGNATURES = (
     b"II+\x00",
     b"MM\x00+",
 )
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "AVIF")  # of Pillow's; no other parser sees a file
 ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")  # several pages of a TIFF, or views of an MPO, are no animation
 ORIENTATION = 0x0112  # the EXIF tag
 TURNS = {
@@ -54,11 +56,13 @@ def animation_format(file: BinaryIO, name: str, limits: MediaLimits) -> str | No
     """Pillow's name of the format if a picture file has several pictures in time, else None.
 
     Raises:
-        MediaLimitError: if it has too many pixels.
+        MediaError: if it has parts beyond number.
+        MediaLimitError: if it has too many pixels, or decoding them is too much work.
     """
     try:
-        with Image.open(file) as image:
-            check_pixels(image, name, limits)
+        check_parts(file, name)
+        with Image.open(file, formats=FORMATS) as image:
+            check_work(image, file, name, limits)
             if image.format not in ANIMATED or not getattr(image, "is_animated", False):
                 return None
             return None if _is_hidden_still(image) else image.format
@@ -84,10 +88,11 @@ def load_image(file: BinaryIO, name: str, limits: MediaLimits) -> np.ndarray:
         if is_heif(file):
             return load_heif(file, name, limits)
         with _opened(file) as image:
-            check_pixels(image, name, limits)
-            pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+            check_work(image, file, name, limits)
+            pages = pages_of(image) if image.format == "TIFF" else 1
             if pages > 1:
-                warnings.warn(f"{name} has {pages} pages; the first one is read.", stacklevel=2)
+                counted = f"more than {MAX_PAGES}" if pages > MAX_PAGES else pages
+                warnings.warn(f"{name} has {counted} pages; the first one is read.", stacklevel=2)
             if _is_hidden_still(image):
                 image.seek(1)
             return image_to_array(image)
@@ -95,6 +100,8 @@ def load_image(file: BinaryIO, name: str, limits: MediaLimits) -> np.ndarray:
         raise
     except Image.DecompressionBombError as error:
         raise too_large(name, limits) from error
+    except UnidentifiedImageError as error:  # whose text names an object of Python
+        raise MediaError(f"{name} begins as a picture does, but holds none that is whole.") from error
     except Exception as error:  # Pillow's decoders raise whatever their parsing meets
         raise MediaError(f"{name} looks like a picture but cannot be read: {error}. Save it again as PNG.") from error
 
@@ -107,20 +114,20 @@ def _is_hidden_still(image: Image.Image) -> bool:
 def _opened(file: BinaryIO) -> Image.Image:
     """Opens a picture; a PNG whose metadata cannot be read, without them."""
     try:
-        return Image.open(file)
+        return Image.open(file, formats=FORMATS)
     except Image.DecompressionBombError:
         raise
     except Exception:  # whatever Pillow's parser met
         file.seek(0)
         data = file.read(MAX_MENDED_BYTES + 1)
-        if not data.startswith(SIGNATURES[0]) or len(data) > MAX_MENDED_BYTES:
+        if not data.startswith(PNG_SIGNATURE) or len(data) > MAX_MENDED_BYTES:
             raise
-        return Image.open(io.BytesIO(_essential_chunks(data)))
+        return Image.open(io.BytesIO(_essential_chunks(data)), formats=FORMATS)
 
 
 def _essential_chunks(png: bytes) -> bytes:
     """A PNG without the chunks that tell nothing about its pixels, or (transparency) are broken."""
-    place, kept = len(SIGNATURES[0]), [SIGNATURES[0]]
+    place, kept = len(PNG_SIGNATURE), [PNG_SIGNATURE]
     while place + 12 <= len(png):
         end = place + 12 + int.from_bytes(png[place : place + 4], "big")
         kind, chunk = png[place + 4 : place + 8], png[place:end]
@@ -129,12 +136,6 @@ def _essential_chunks(png: bytes) -> bytes:
             kept.append(chunk)
         place = end
     return b"".join(kept)
-
-
-def check_pixels(image: Image.Image, name: str, limits: MediaLimits) -> None:
-    """Raises `MediaLimitError` if a picture is larger than `max_pixels`; nothing is decoded for it."""
-    pixels = image.width * image.height
-    limits.check("max_pixels", pixels, f"{name} is {image.width} x {image.height} = {pixels} pixels")
 
 
 def too_large(name: str, limits: MediaLimits) -> MediaError:
@@ -156,6 +157,7 @@ def image_to_array(image: Image.Image) -> np.ndarray:
     """
     if image.width == 0 or image.height == 0:
         raise MediaError(f"A picture of {image.width} x {image.height} pixels is empty. Give one that has some.")
+    image.load()  # a TIFF is turned by Pillow as it is decoded, and then tells no orientation any more
     turn = TURNS.get(_orientation(image))
     try:
         pixels = _to_rgb(image)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from huggingface_hub.errors import StrictDataclassFieldValidationError
 from transformers import AutoFeatureExtractor, AutoTokenizer, PreTrainedConfig
 from transformers.feature_extraction_utils import BatchFeature
 from transformers.processing_utils import MultiModalData, ProcessorMixin, Unpack, VideosKwargs
@@ -21,6 +22,7 @@ from .chat_favor import chat_instructions, check_conversation, collect_media
 from .item_inputs_favor import ItemInputsMixin
 from .item_sizes_favor import count_by_size
 from .items_favor import check_sampling, item_sources, load_item
+from .media_limits_favor import MediaError
 from .media_names_favor import PLACEHOLDERS
 from .media_options_favor import (
     FavorProcessorKwargs,
@@ -44,7 +46,8 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
 
     Args:
         video_processor (`FavorVideoProcessor`): pictures to pixel values.
-        feature_extractor (`WhisperFeatureExtractor`): sound to log-mel chunks of `chunk_length` seconds.
+        feature_extractor (`WhisperFeatureExtractor`, or one of samples such as `Wav2Vec2FeatureExtractor`): sound to
+            chunks of its `chunk_length` seconds.
         tokenizer: the language model's, with `<video>`, `<image>` and `<audio>` as special tokens.
         qformer_tokenizer (*optional*): the visual Q-Former's, for its copy of the instruction.
         chat_template (`str`, *optional*): Vicuna v1 by default.
@@ -57,7 +60,8 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
         visual_vectors_per_frame (`int`, *optional*): patches of a picture.
         visual_pooling (`str`, defaults to `"space_and_time"`): tokens per frame and per patch; or `"space"`, `"time"`.
         audio_pool_size (`int`, defaults to 1): audio encoder outputs per token.
-        audio_stride (`int`, defaults to 2): mel frames for each output of the audio encoder, Whisper's by default.
+        audio_stride (`int`, defaults to 2): frames (of log-mel, or samples) for each output of the audio encoder,
+            Whisper's by default.
         connector_values (`dict`, *optional*): what else the count of the connector's tokens depends on.
         media_options (`dict`, *optional*): defaults of a call's `start`, `end`, `max_frames`, `long_video`,
             `num_frames`, `on_error`, `media_limits`, `video_track`, `audio_track` and `decode_threads`.
@@ -196,7 +200,10 @@ class FavorProcessor(RunningVideoMixin, ItemInputsMixin, ProcessorMixin):
         """
         texts = self._check_text(text)
         check_call_options(kwargs, self.valid_processor_kwargs)
-        merged = self._merge_kwargs(tokenizer_init_kwargs=self.tokenizer.init_kwargs, **plain_numbers(kwargs))
+        try:
+            merged = self._merge_kwargs(tokenizer_init_kwargs=self.tokenizer.init_kwargs, **plain_numbers(kwargs))
+        except StrictDataclassFieldValidationError as error:  # transformers' check of types, which is no ValueError
+            raise MediaError(" ".join(str(error.__cause__ or error).split()) + " See docs/options.md.") from error
         videos_kwargs = picture_options(merged["images_kwargs"], merged["videos_kwargs"])
         frame_rate = self.checked_frame_rate(videos_kwargs.get("fps"))
         prompts = [find_items(text) for text in texts]

@@ -13,6 +13,7 @@ import numpy as np
 from transformers.feature_extraction_utils import BatchFeature
 
 from .items_favor import MediaItem, distinct_pictures
+from .log_mel_favor import chunk_samples
 from .media_favor import MediaClip, iterate_media
 from .media_limits_favor import MediaError
 from .media_sources_favor import MediaSource
@@ -70,7 +71,7 @@ class RunningVideoMixin:
         return self._window_inputs(pieces, self.instruction_inputs([instruction]))
 
     def _window_inputs(self: Any, pieces: Iterator[MediaClip], instructions: dict) -> Iterator[VideoWindow]:
-        chunk = self.feature_extractor.n_samples
+        chunk = chunk_samples(self.feature_extractor)
         sound = np.zeros(0, dtype=np.float32)  # of the chunk that is still open
         for piece in pieces:
             item = MediaItem(still=piece.still)

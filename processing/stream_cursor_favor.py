@@ -19,6 +19,7 @@ from .media_container_favor import open_container, pick_stream, unknown_codec
 from .media_limits_favor import DamageReport
 from .media_truncation_favor import is_one_segment
 from .packet_selection_favor import DECODE, DROP, PacketSelection
+from .picture_bounds_favor import START_OF_SCAN, check_scans
 from .picture_track_favor import ROUNDING, TimeGrid
 
 SEEK_MARGIN = 2.0  # seconds decoded before `start`, so that the sound decoder has settled
@@ -49,6 +50,7 @@ BEGINNINGS = {
     }.items()
 }
 BEGINNING_WITHIN = 1 << 20  # bytes after a stream's last packet in which it is looked for
+ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 RESYNCHRONISING = (*FRAME_STARTS, "flac", "amr")
 
 
@@ -125,7 +127,7 @@ class StreamCursor:
         self.frame_seconds = float(1 / rate) if rate else 0.0
         self._breaks: Any = source.breaks
         self._time_base: Fraction = self.stream.time_base
-        self.codec = self.stream.codec_context
+        self.codec = _alpha_decoder(self.stream) or self.stream.codec_context
         self.codec.thread_count = threads
         if threads > 1:
             self.codec.thread_type = "FRAME"
@@ -274,6 +276,9 @@ class StreamCursor:
             count += 1
             if self.stream.type == "video":
                 self.damage.limits.check("max_source_frames", count, f"{name} has more than {count - 1} pictures")
+            if self.codec.name == "mjpeg" and packet.size:  # one call of the decoder, which nothing interrupts
+                scans, pixels = bytes(packet).count(START_OF_SCAN), self.codec.width * self.codec.height
+                check_scans(scans, pixels, f"A picture of {name}", self.damage.limits)
             stamp = packet.pts if packet.pts is not None else packet.dts
             if stamp is not None:
                 self.time = self._seconds(stamp)
@@ -319,7 +324,7 @@ class StreamCursor:
         if _is_repeat(packet):
             return []
         try:
-            frames = packet.decode()
+            frames = self.codec.decode(packet if packet.size else None)
         except av.EOFError:
             return []
         except av.FFmpegError as error:
@@ -362,6 +367,17 @@ class StreamCursor:
             return self.codec.decode(None)
         except av.FFmpegError:
             return []
+
+
+def _alpha_decoder(stream: Any) -> av.CodecContext | None:
+    """The decoder for pictures of WebM with alpha, of which FFmpeg's own shows what lies beneath; None of others."""
+    codec = ALPHA_DECODERS.get(stream.codec_context.name)
+    if codec is None or stream.metadata.get("alpha_mode") != "1":
+        return None
+    try:
+        return av.CodecContext.create(codec, "r")
+    except av.codec.codec.UnknownCodecError:  # FFmpeg was built without it
+        return None
 
 
 def _is_repeat(packet: av.Packet) -> bool:

@@ -73,10 +73,14 @@ class FavorVideoProcessor(VideoProcessorMixin):
             ValueError: if it names anything else, such as a shortest edge: a vision tower reads pictures of one size.
         """
         own = self.size if size is None else size
-        height, width = (own, own) if isinstance(own, int) else (own.get("height"), own.get("width"))
+        if isinstance(own, (list, tuple)) and len(own) == 2:
+            own = dict(zip(("height", "width"), own, strict=True))
+        sides = (own.get("height"), own.get("width")) if hasattr(own, "get") else (own, own)
+        height, width = (side if isinstance(side, int) and side > 0 else None for side in sides)
         if height is None or width is None:
             known = "" if size is None else f" The vision tower's pictures are {dict(self.size)}."
-            raise ValueError(f"size must hold height and width, but it is {dict(own)}.{known}")
+            shown = dict(own) if hasattr(own, "get") else repr(own)
+            raise ValueError(f"size must hold height and width, but it is {shown}.{known}")
         return {"height": height, "width": width}
 
     def sample_frames(self, metadata: VideoMetadata, **kwargs: Any) -> np.ndarray:
@@ -157,7 +161,13 @@ def is_video(value: Any) -> bool:
 def picture_to_array(picture: Any) -> np.ndarray:
     """Turns a PIL picture, or an (H, W), (H, W, C) or (C, H, W) array or tensor, into (H, W, 3) uint8."""
     if isinstance(picture, Image.Image):
-        return image_to_array(picture)
+        try:
+            return image_to_array(picture)
+        except MediaError:
+            raise
+        except Exception as error:  # whatever Pillow's decoders raise, of a picture that was opened only
+            remedy = "Give a whole one, and leave its file open."
+            raise MediaError(f"A PIL picture cannot be read ({error}). {remedy}") from error
     pixels = as_array(picture)
     return _channels_last(np.stack([pixels] * 3, axis=-1) if pixels.ndim == 2 else pixels)
 
@@ -191,6 +201,8 @@ def _channels_last(pixels: np.ndarray) -> np.ndarray:
             f"Pictures must have 1, 3 or 4 channels in the last dimension, but the shape is {pixels.shape}. "
             f"Layouts that are read are {LAYOUTS}."
         )
+    if 0 in pixels.shape[-3:-1]:
+        raise MediaError(f"Pictures must have some pixels, but the shape is {pixels.shape}.")
     if pixels.dtype != np.uint8:
         raise MediaError(
             f"Pictures must be uint8, 0 to 255, but the dtype is {pixels.dtype}. Scale and convert them first."

@@ -43,6 +43,8 @@ class Question:
         begun: it was in a call.
         suspect: a call with it has failed; it goes on without newcomers.
         random_states: of its own chance, where the call before was broken off; one a device.
+        had: seconds of the model's time so far; what a call takes is shared by its questions.
+        since: when it was ready, by `time.monotonic`.
     """
 
     input_ids: list[int]
@@ -55,6 +57,8 @@ class Question:
     begun: bool = False
     suspect: bool = False
     random_states: list[torch.Tensor] = field(default_factory=list)
+    had: float = 0.0
+    since: float = field(default_factory=time.monotonic)
 
     @property
     def tokens(self) -> int:
@@ -86,14 +90,17 @@ class BatchGenerator:
         self.moved = time.monotonic()
 
     def __call__(
-        self, questions: Sequence[Question], ended: Callable[[Question], None], wanted: Callable[[], bool]
+        self,
+        questions: Sequence[Question],
+        ended: Callable[[Question], None],
+        wanted: Callable[[Sequence[Question], float], bool],
     ) -> list[list[Question]]:
         """Generates until every answer has ended, or somebody wants the model.
 
         Args:
             questions: whose settings are ones that share a batch.
             ended: called for each as soon as its row is free.
-            wanted: whether somebody waits.
+            wanted: whether somebody is due before these questions, which have been running for so many seconds.
 
         Returns the batches that are to go on: one if the call was broken off, two halves if it failed. A question that
         fails alone ends with [`GenerationFailed`].
@@ -105,8 +112,9 @@ class BatchGenerator:
         moved()
         # Other devices' chance cannot be taken up again.
         goes_on = questions[0].settings.seed is None or self.model.device.type in ("cpu", "cuda")
-        wanted = wanted if self.can_be_broken_off and goes_on else lambda: False
+        wanted = wanted if self.can_be_broken_off and goes_on else lambda _, __: False
         watch = _RowWatch(questions, self.end_ids, ended, wanted, moved)
+        begun = self.moved
         try:
             with _chance_of(questions[0], self.model.device):
                 self.model.generate(
@@ -122,6 +130,9 @@ class BatchGenerator:
                 )
         except Exception as error:
             return watch.after_failure(error)
+        finally:
+            for question in questions:
+                question.had += (time.monotonic() - begun) / len(questions)
         left_over = watch.left_over()
         return [left_over] if left_over else []
 
@@ -147,7 +158,7 @@ class _RowWatch(BaseStreamer):
         questions: Sequence[Question],
         end_ids: set[int],
         ended: Callable[[Question], None],
-        wanted: Callable[[], bool],
+        wanted: Callable[[Sequence[Question], float], bool],
         moved: Callable[[], None],
     ):
         self.questions, self.end_ids, self.ended, self.wanted, self.moved = questions, end_ids, ended, wanted, moved
@@ -169,7 +180,9 @@ class _RowWatch(BaseStreamer):
         seconds = time.monotonic() - self._started
         # Breaking a call off costs another prefill; its length is known with the first tokens.
         self._prefill = self._prefill or seconds
-        self.broken_off = seconds >= JOIN_FACTOR * self._prefill and self.wanted()
+        running = [question for question, done in zip(self.questions, self.done, strict=True) if not done]
+        enough = bool(running) and seconds >= JOIN_FACTOR * self._prefill
+        self.broken_off = enough and self.wanted(running, seconds * len(running) / len(self.questions))
 
     def rows_to_end(self) -> list[bool]:
         """The rows that no further token is wanted of."""

@@ -7,10 +7,9 @@ turn. So nobody who asks about text or a known clip waits for the decoding of ot
 """
 
 import copy
-import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -22,6 +21,7 @@ from .answer import Answer, Event
 from .answer_text import AnswerText
 from .batch_generation import BatchGenerator, Question
 from .chat_items import Chat, checked_chat, prompt_ids, text_length
+from .decoding_workers import WORKERS, DecodingWorkers
 from .encoded_clips import EncodedClip, EncodedClips
 from .generation_settings import GenerationSettings
 from .lanes import Lane, LaneState
@@ -52,6 +52,22 @@ class _Asked:
     client: str
 
 
+def decoding_by(processor: Any, decoders: DecodingWorkers | None) -> Any:
+    """A copy of a processor that decodes files in these processes, or here if there are none.
+
+    Raises `ValueError` for a processor whose code, a model folder's own, knows no other way than its own.
+    """
+    processor = copy.deepcopy(processor)
+    if decoders is not None:
+        if not hasattr(processor, "media_loader"):
+            raise ValueError(
+                "The model's own processor cannot decode in other processes: its code is older than this. Export the "
+                "model again, or have its files decoded in the server's own process."
+            )
+        processor.media_loader = decoders.load_media
+    return processor
+
+
 class ChatEngine:
     """
     A model that answers, shared by all users of a process.
@@ -71,8 +87,9 @@ class ChatEngine:
         max_batch_tokens: of their prompts and longest answers, padding included: bounds the key-value cache. A
             question that is longer is answered alone.
         max_pending: answers that may wait or be in the making.
-        media_workers: threads that read media; by default one per core, at least 4 and at most 8.
+        media_workers: threads that read media; by default as many as `decoders` has, else one per core, 4 to 8.
         batch_wait: seconds that the first question of a batch waits for others whose media are being read.
+        decoders: processes in which files are decoded, as those of strangers should be; this one by default.
 
     Attributes:
         clips: the [`EncodedClips`].
@@ -89,11 +106,13 @@ class ChatEngine:
         max_pending: int = 256,
         media_workers: int | None = None,
         batch_wait: float = 0.01,
+        decoders: DecodingWorkers | None = None,
     ):
         self.model, self.max_pending, self.batch_wait = pipe.model, max_pending, batch_wait
         options = {} if media_limits is None else {"media_limits": dict(media_limits)}
         self.clips = EncodedClips(pipe.model, cache_bytes, options)
-        self._processor = copy.deepcopy(pipe.processor)
+        self.decoders = decoders
+        self._processor = decoding_by(pipe.processor, decoders)
         # A placeholder in an answer would be read as an item without media by the next step.
         never = (self._processor.video_token_id, self._processor.image_token_id, self._processor.audio_token_id)
         self._positions = getattr(pipe.model.config.text_config, "max_position_embeddings", None) or 1 << 40
@@ -106,7 +125,7 @@ class ChatEngine:
         self._changed = threading.Condition()
         self._closed = False
         self._own = threading.local()
-        workers = media_workers or min(8, max(4, os.cpu_count() or 1))
+        workers = media_workers or (WORKERS if decoders is None else decoders.workers)
         self._prompts = Lane("prompts", PROMPT_WORKERS, self._take_own_processor)
         self._media = Lane("media", workers, self._take_own_processor)
         self._thread = threading.Thread(target=self._run, name="favor-generate", daemon=True)
@@ -325,7 +344,7 @@ class ChatEngine:
         try:
             while batch := self._next_batch():
                 self.batches += 1
-                for left_over in self._generate(batch, self._ended, self._does_somebody_wait):
+                for left_over in self._generate(batch, self._ended, self._is_somebody_due):
                     self._set_aside(left_over)
         finally:  # whatever happened, nobody is to wait for what does not come
             with self._changed:
@@ -359,8 +378,9 @@ class ChatEngine:
                 question.begun = True
             return batch
 
-    def _does_somebody_wait(self) -> bool:
-        return bool(self._turns)
+    def _is_somebody_due(self, running: Sequence[Question], seconds: float) -> bool:
+        with self._changed:
+            return self._turns.are_due(running, seconds)
 
     def _set_aside(self, batch: list[Question]) -> None:
         with self._changed:

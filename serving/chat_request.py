@@ -11,7 +11,7 @@ import jiter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .generation_settings import LOWEST_TEMPERATURE, GenerationSettings
-from .media_access import MediaAccess, base64_bytes
+from .media_access import MediaAccess, sent_bytes
 from .request_errors import RequestError
 
 MAX_VALUES = 1 << 15  # of a body's JSON, strings that hold a whole file included
@@ -91,7 +91,7 @@ class InputAudioPart(Strict):
 
     def block(self, access: MediaAccess) -> dict[str, Any]:
         """The sound."""
-        return _media("audio", base64_bytes(self.input_audio.data))
+        return _media("audio", sent_bytes(self.input_audio.data))
 
 
 Part = Annotated[TextPart | ImagePart | VideoPart | AudioPart | InputAudioPart, Field(discriminator="type")]

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
@@ -28,8 +29,10 @@ from .answer import Answer
 from .answer_exchange import CLIENT_GONE, AnswerExchange, ClientGone, StreamedAnswer
 from .body_values import ValueCounter
 from .chat_engine import ChatEngine, EngineStopped, TooManyRequests
+from .chat_items import Chat
 from .chat_request import MAX_VALUES, ChatRequest, parse_chat_request
 from .completions import Completion, model_entry
+from .generation_settings import GenerationSettings
 from .media_access import MediaAccess
 from .metrics import Metrics
 from .request_errors import (
@@ -50,6 +53,9 @@ from .request_errors import (
 LOG = logging.getLogger("favor.serving")
 LOCAL_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 RETRY_SECONDS = 1
+# Few threads read bodies: each takes the interpreter from the event loop. Large bodies have one of their own.
+READERS = 2
+LARGE_BODY = 1 << 20  # bytes
 
 
 @dataclass(frozen=True)
@@ -174,6 +180,7 @@ class ChatEndpoint:
         self._deadlines: set[asyncio.Timeout] = set()
         self._answers: set[Answer] = set()
         self._stopping = False
+        self._small, self._large = anyio.CapacityLimiter(READERS), anyio.CapacityLimiter(1)
 
     def end_all(self) -> None:
         """Tells everybody who still waits that the server is about to end."""
@@ -234,10 +241,14 @@ class ChatEndpoint:
 
     async def _respond(self, request: Request, client: str, completion: Completion, arrived: float) -> Response:
         body = [await self._body(request)]
-        # The thread takes it out: idle threads keep their last arguments.
-        asked = await run_in_threadpool(lambda: parse_chat_request(body.pop()))
-        check_model(asked.model, self.settings.model_name)
-        answer, events = await self._ask(asked, client)
+        if await request.is_disconnected():  # nothing is to be done for who has gone
+            raise ClientGone
+        limiter = self._large if len(body[0]) > LARGE_BODY else self._small
+        asked, settings, chat = await anyio.to_thread.run_sync(self._read, body, limiter=limiter)
+        if await request.is_disconnected():
+            raise ClientGone
+        answer, events = self._ask(asked, settings, chat, client)
+        del chat  # the engine has the files
         self._answers.add(answer)
         exchange = AnswerExchange(request, answer, events)
         try:
@@ -264,9 +275,19 @@ class ChatEndpoint:
         exchange.close()
         return JSONResponse(completion.whole(answer))
 
-    async def _ask(self, asked: ChatRequest, client: str) -> tuple[Answer, asyncio.Queue]:
+    def _read(self, body: list[bytes]) -> tuple[ChatRequest, GenerationSettings, Chat]:
+        """What is asked, how to answer, and the chat with the files that it brings; the body is taken out of its list.
+
+        Else it would be held beside what was made of it, and idle threads keep their last arguments.
+        """
+        asked = parse_chat_request(body.pop())
+        check_model(asked.model, self.settings.model_name)
         settings = asked.settings(self.settings.max_tokens, self.engine.default_new_tokens)
-        chat = await run_in_threadpool(asked.chat, self.access)
+        return asked, settings, asked.chat(self.access)
+
+    def _ask(
+        self, asked: ChatRequest, settings: GenerationSettings, chat: Chat, client: str
+    ) -> tuple[Answer, asyncio.Queue]:
         loop = asyncio.get_running_loop()
         events: asyncio.Queue = asyncio.Queue()
 

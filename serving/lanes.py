@@ -1,8 +1,8 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""Lanes: threads that do one kind of work for all clients, whose jobs are taken in turn, one of each client.
+"""Lanes: threads that do one kind of work for all clients; next is whoever has had the least of their time.
 
-A lane does not know what a job does. Jobs that must be bounded from outside can be handed to processes: each of the
-lane's threads then begins with one of its own (`begin`), and waits for it.
+A lane does not know what a job does. What must be bounded from outside, such as decoding, a job hands to a process
+(`DecodingWorkers`) and waits for it.
 """
 
 import logging
@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 LOG = logging.getLogger("favor.serving")
 Job = Callable[[], None]
+HALF_LIFE = 30.0  # seconds after which half of what a client has had is forgotten
+FORGOTTEN = 1e-3  # seconds of work
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,9 @@ class LaneState:
 
 class Lane:
     """
-    Does jobs, each client's in the order they came, the clients in turn.
+    Does jobs, each client's in the order they came; first those of the client on whom the least time was spent lately.
+
+    So a client whose files take long waits for all whose files do not, and clients alike take turns.
 
     Args:
         name: of the lane and its threads.
@@ -45,7 +49,8 @@ class Lane:
     def __init__(self, name: str, workers: int, begin: Job):
         self.name, self._begin = name, begin
         self._waiting: OrderedDict[str, deque[tuple[object, Job]]] = OrderedDict()  # by client; the first has the turn
-        self._working = 0
+        self._working: list[tuple[str, float]] = []  # whose job, and since when
+        self._spent: dict[str, tuple[float, float]] = {}  # seconds by client, and when that was so
         self._moved = time.monotonic()
         self._changed = threading.Condition()
         self._closed = False
@@ -58,14 +63,16 @@ class Lane:
         """Whether and how long jobs wait."""
         with self._changed:
             waiting = sum(map(len, self._waiting.values()))
-            return LaneState(self.name, waiting, self._working, time.monotonic() - self._moved if waiting else 0.0)
+            return LaneState(
+                self.name, waiting, len(self._working), time.monotonic() - self._moved if waiting else 0.0
+            )
 
     def submit(self, client: str, ticket: object, job: Job) -> None:
         """Takes a job; `ticket` is what it can be withdrawn by. A job handles its own errors."""
         with self._changed:
             if self._closed:
                 return
-            if not self._waiting and self._working < len(self._threads):
+            if not self._waiting and len(self._working) < len(self._threads):
                 self._moved = time.monotonic()
             self._waiting.setdefault(client, deque()).append((ticket, job))
             self._changed.notify()
@@ -91,27 +98,42 @@ class Lane:
 
     def _work(self) -> None:
         self._begin()
-        while (job := self._next()) is not None:
+        while (begun := self._next()) is not None:
+            job, work = begun
             try:
                 job()
             except Exception as error:  # the lane goes on
                 LOG.error("A job of the lane %s failed: %s", self.name, type(error).__name__)
-            del job  # what it held, such as a file's bytes
+            del job, begun  # what it held, such as a file's bytes
             with self._changed:
-                self._working -= 1
-                self._moved = time.monotonic()
+                self._working.remove(work)
+                self._charge(*work)
 
-    def _next(self) -> Job | None:
-        """The next job; None when the lane is closed."""
+    def _next(self) -> tuple[Job, tuple[str, float]] | None:
+        """The next job, whose it is and when it began; None when the lane is closed."""
         with self._changed:
             while not self._waiting and not self._closed:
                 self._changed.wait()
             if self._closed:
                 return None
-            client, jobs = self._waiting.popitem(last=False)
+            now = self._moved = time.monotonic()
+            client = min(self._waiting, key=lambda one: self._had(one, now))  # of equals who has waited longest
+            jobs = self._waiting.pop(client)
             _, job = jobs.popleft()
             if jobs:
                 self._waiting[client] = jobs  # behind the others
-            self._working += 1
-            self._moved = time.monotonic()
-            return job
+            work = client, now
+            self._working.append(work)
+            return job, work
+
+    def _had(self, client: str, now: float) -> float:
+        """Seconds that a client has had, what is being done included."""
+        seconds, then = self._spent.get(client, (0.0, now))
+        running = sum(now - since for whose, since in self._working if whose == client)
+        return running + seconds * 0.5 ** ((now - then) / HALF_LIFE)
+
+    def _charge(self, client: str, since: float) -> None:
+        now = self._moved = time.monotonic()
+        self._spent[client] = self._had(client, now) + now - since, now
+        if len(self._spent) > 2 * len(self._waiting) + 100:
+            self._spent = {one: spent for one, spent in self._spent.items() if self._had(one, now) > FORGOTTEN}

@@ -1,17 +1,15 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Which media a request may name: `data:` URLs, and files of one folder. Nothing is ever fetched from a network."""
 
-import binascii
-import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from favor.processing import MediaError
+from favor.processing.media_sources_favor import base64_bytes, base64_start, is_data_url
+
 from .request_errors import RequestError, shortened
 
-BASE64_MARK = re.compile(r";\s*base64\s*,", re.IGNORECASE)
-LONGEST_HEAD = 4096  # characters of a data: URL before its data
 SHOWN = 80  # characters of an address in messages
-SLICE = 1 << 22  # characters of base64 decoded in one go: others may run in between, and no copy of all is needed
 
 
 class MediaAccess:
@@ -34,7 +32,7 @@ class MediaAccess:
 
         Raises `RequestError` for one that is refused; a file outside the folder is not told from a missing one.
         """
-        if address[:5].lower() == "data:":
+        if is_data_url(address):
             return _data(address)
         try:
             scheme = urlsplit(address).scheme.lower() if "://" in address[:SHOWN] else ""
@@ -77,28 +75,21 @@ class MediaAccess:
 
 
 def _data(address: str) -> bytes:
-    # Parameters may hold commas, as in "data:video/webm;codecs=vp8,opus;base64,...": the mark ends them, not a comma.
-    mark = BASE64_MARK.search(address, 0, LONGEST_HEAD)
-    if mark is None:
+    start = base64_start(address)
+    if start is None:
         raise _refused(f"{_shown(address)} is refused: only base64 data: URLs are read.", "invalid_data_url")
-    return base64_bytes(address, mark.end())
+    return sent_bytes(address, start)
 
 
-def base64_bytes(text: str, start: int = 0) -> bytes:
+def sent_bytes(text: str, start: int = 0) -> bytes:
     """The bytes that base64 text stands for, from its character `start` on.
 
     Raises `RequestError`.
     """
-    found = bytearray()
     try:
-        for begin in range(start, len(text), SLICE):
-            part = text[begin : begin + SLICE]
-            if part.endswith("=") and begin + SLICE < len(text):
-                raise binascii.Error("Excess data after padding")
-            found += binascii.a2b_base64(part, strict_mode=True)
-    except (binascii.Error, ValueError) as error:
-        raise _refused(f"Media are not valid base64: {error}.", "invalid_base64") from None
-    return bytes(found)
+        return base64_bytes(text, start)
+    except MediaError as error:
+        raise _refused(str(error), "invalid_base64") from None
 
 
 def _shown(address: str) -> str:

@@ -58,6 +58,15 @@ class Metrics:
             for lane in engine.lanes:
                 lanes.add_metric([lane.name], getattr(lane, attribute))
             yield lanes
+        if engine.decoders is not None:
+            ended = CounterMetricFamily(
+                "favor_decoders_ended", "Decoding processes that were ended or died, by reason.", labels=["reason"]
+            )
+            for reason, count in engine.decoders.ended.items():
+                ended.add_metric([reason], count)
+            yield ended
+            about = "Restarts of the program that makes decoding processes."
+            yield CounterMetricFamily("favor_decoder_restarts", about, engine.decoders.restarts)
         for name, value, about in (
             ("favor_prompt_tokens", engine.prompt_tokens, "Tokens of prompts, query tokens included."),
             ("favor_completion_tokens", engine.completion_tokens, "Tokens generated."),

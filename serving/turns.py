@@ -1,15 +1,26 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Who is answered next: questions that go together share a batch, and batches share the time.
 
-A batch runs for a while, and is set aside if others wait: a long answer, or one that needs a batch of its own, keeps
-nobody waiting for its end. Newcomers that can share a batch have every other turn, so that none of them waits for more
-than one of those that cannot.
+A batch runs for a while, and is set aside if others are due: a long answer, or one that needs a batch of its own,
+keeps nobody waiting for its end. Due is who has had the smallest share of the model's time since it came. What a batch
+takes is shared by its questions, so that many who are answered together come before one who is answered alone.
+Newcomers that can share a batch have every other turn at least, however many came before them who cannot.
 """
 
+import time
 from collections import deque
+from collections.abc import Sequence
 
 from .answer import Answer
 from .batch_generation import Question
+
+FIRST_SHARE = 0.01  # seconds of the model that a newcomer is taken to have had; else one of this moment came first
+
+
+def share(questions: Sequence[Question], seconds: float = 0.0) -> float:
+    """The smallest share of the model's time since they came, among questions that have just run for `seconds`."""
+    now, each = time.monotonic(), seconds / max(1, len(questions))
+    return min((FIRST_SHARE + one.had + each) / max(now - one.since, 1e-6) for one in questions)
 
 
 class Turns:
@@ -46,11 +57,21 @@ class Turns:
         """A batch that goes on later."""
         self._aside.append(batch)
 
+    def are_due(self, running: Sequence[Question], seconds: float) -> bool:
+        """Whether somebody is due before the questions that have been running for `seconds`."""
+        own = share(running, seconds)
+        return any(share(waiting) < own for waiting in (*([[self._new[0]]] if self._new else []), *self._aside))
+
     def next(self) -> list[Question]:
-        """The batch whose turn it is; newcomers have joined one that was begun if they can."""
-        newcomers = bool(self._new) and (self._newcomers_turn or not self._aside)
+        """The batch that is due; newcomers have joined one that was begun if they can."""
+        due = min(self._aside, key=share, default=None)
+        newcomers = bool(self._new) and (due is None or self._newcomers_turn or share([self._new[0]]) <= share(due))
         self._newcomers_turn = not newcomers
-        batch = self._joined_by(self._new[0]) if newcomers else self._aside.popleft()
+        if newcomers or due is None:
+            batch = self._joined_by(self._new[0])
+        else:
+            batch = due
+            self._aside = deque(one for one in self._aside if one is not due)
         passed_over: deque[Question] = deque()
         while self._new:
             question = self._new.popleft()

@@ -28,5 +28,6 @@ def test_the_page_runs(tmp_path, monkeypatch, capsys):
     clip = names["clip"]
     assert clip.frames.shape == (60, 224, 224, 3)
     assert (len(clip.frame_times), len(clip.audio), clip.duration) == (60, 480000, 30.0)
-    assert len(blocks) == 2
+    np.testing.assert_array_equal(names["same"].frames, clip.frames)
+    assert len(blocks) == 3
     assert capsys.readouterr().out.strip()

@@ -320,7 +320,9 @@ class ClipEncoder:
         """(S, A) states of the clip's chunks; (0, A) of a file without sound."""
         if "input_features" not in media:
             return torch.zeros(0, self.audio_width, dtype=self.dtype)
-        states = self.backbone.chunk_states(media["input_features"][0])  # (chunks, vectors, A)
+        states = self.backbone.chunk_states(
+            media["input_features"][0], media["input_features_mask"][0]
+        )  # (chunks, vectors, A)
         vectors = int(self.backbone.audio_vector_counts(media["input_features_mask"])[0])
         return states.flatten(0, 1)[:vectors].to(self.dtype)
 

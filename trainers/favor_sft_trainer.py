@@ -77,6 +77,8 @@ class FavorSFTTrainer(FavorTrainerMixin, SFTTrainer):
                 bad_sample_log=Path(args.output_dir) / BAD_SAMPLES if args.on_bad_sample == "skip" else None,
                 spares=spares,
             )
+        if processing_class is not None:
+            model.config.check_frame_rate(processing_class)
         prepare_model(model, args, kwargs.get("peft_config"))
         self.start_diversity(model, args.diversity_loss_weight)
         super().__init__(

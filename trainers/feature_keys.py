@@ -57,6 +57,7 @@ class FeatureKeys:
             *media,
             used_settings(processor.video_processor.to_dict()),
             used_settings(config.vision_config.to_dict()),
+            [config.vision_feature_layer, config.vision_pool_size],
             used_settings(config.qformer_config.to_dict()) if config.qformer_config is not None else None,
             weights_fingerprint(backbone.vision_tower),
             weights_fingerprint(backbone.visual_qformer),

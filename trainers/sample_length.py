@@ -11,6 +11,7 @@ from datasets import Dataset
 from tqdm import tqdm
 
 from favor.processing import load_media
+from favor.processing.log_mel_favor import frame_frequency
 
 from .media_turns import media_blocks, media_source
 from .sample_tokens import tokenize_sample
@@ -60,9 +61,8 @@ def query_tokens(sample: Mapping[str, Any], processor: Any, known: dict) -> int:
     if sample.get("audio") is not None:
         heard = durations(sample["audio"], "audio", known)[1]
     frames = math.ceil(seen * processor.frame_rate - 1e-6)
-    extractor = processor.feature_extractor
-    mel_frames = math.ceil(heard * extractor.sampling_rate / extractor.hop_length)
-    audio_vectors = processor.audio_vector_count(mel_frames)
+    frames_heard = math.ceil(heard * frame_frequency(processor.feature_extractor))
+    audio_vectors = processor.audio_vector_count(frames_heard)
     if still:
         frames = max(1, math.ceil(audio_vectors / processor.audio_vectors_per_frame()))
     return processor.query_token_count(frames, audio_vectors)

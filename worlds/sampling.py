@@ -14,6 +14,12 @@ def hashed_seed(key: str) -> int:
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:6], "big")
 
 
+def shown_and_heard(rng: random.Random, variants: Sequence[Choice], matches: bool) -> tuple[Choice, Choice]:
+    """Which of two variants is shown, and which is heard: if it `matches`, the same; either as often as the other."""
+    shown, heard = rng.sample(list(variants), 2)
+    return shown, shown if matches else heard
+
+
 def balanced(key: str, index: int, options: Sequence[Choice]) -> Choice:
     """The option of item `index`: each option once in every block of as many items, in an order drawn from `key`."""
     block, place = divmod(index, len(options))

@@ -14,7 +14,6 @@ from .question import Prompts, Question
 from .video_file import write_picture, write_sound, write_video
 
 SAMPLING_RATE = 16000  # of all sounds, in Hz
-_SUFFIXES = {"video": ".mp4", "image": ".png", "audio": ".wav"}
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,7 @@ class Scene(ABC):
 
     task: ClassVar[str]
     frame_rate: ClassVar[int]
+    suffixes: ClassVar[dict[str, str]] = {"video": ".mp4", "image": ".png", "audio": ".wav"}
 
     split: str
     index: int
@@ -84,7 +84,7 @@ class Scene(ABC):
     @property
     def media_paths(self) -> dict[str, str]:
         """The files, relative to the split's folder, by kind."""
-        return {kind: f"media/{self.name}{_SUFFIXES[kind]}" for kind in self.media}
+        return {kind: f"media/{self.name}{self.suffixes[kind]}" for kind in self.media}
 
     def with_lesson(self, benchmark: list[Question], lessons: list[Question], every: bool) -> list[Question]:
         """The benchmark's questions, and all `lessons` or one of them."""

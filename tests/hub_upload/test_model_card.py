@@ -171,6 +171,16 @@ def test_the_newest_checkpoint_tells_of_the_run(model_dir):
     assert "| optimisation steps | 10 |" in card(model_dir)
 
 
+def test_parts_that_packages_brought_are_named_with_origin_licence_and_precision(model_dir):
+    facts = {"licence": "MIT", "origin": "openai/whisper-base, converted", "precision": "float16"}
+    parts = {"audio_tower": {**facts, "packages": ["a-part1 1.0", "a-part2 1.0"]}, "vision_tower": {"source": "mine"}}
+    (model_dir / "assembly.json").write_text(json.dumps({"parts": parts}))
+    text = card(model_dir)
+    row = "| origin of the audio tower | openai/whisper-base, converted. Licence: MIT. Precision: float16. "
+    assert f"{row}From `a-part1 1.0`, `a-part2 1.0` |" in text
+    assert "origin of the vision tower" not in text
+
+
 def test_a_card_written_by_hand_stays(model_dir):
     mine = "---\nlicense: mit\n---\n# Mine\n\nBy hand.\n"
     (model_dir / "README.md").write_text(mine)

@@ -9,7 +9,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from favor.modeling_favor import FavorCausalQFormerConfig, FavorConnector, connector_favor, towers_favor
+from favor.modeling_favor import FavorCausalQFormerConfig, FavorConnector, connector_favor, encoder_passes_favor
 from favor.modeling_favor.connector_favor import FavorConnectorOutput, diversity_loss
 
 from .tiny_models import randomized
@@ -304,9 +304,9 @@ def test_with_zero3_encoders_read_all_at_once(monkeypatch):
         calls.append(len(rows))
         return 2 * rows
 
-    assert towers_favor.in_passes(encode, 2, torch.arange(5)).tolist() == [0, 2, 4, 6, 8]
-    monkeypatch.setattr(towers_favor, "is_deepspeed_zero3_enabled", lambda: True)
-    assert towers_favor.in_passes(encode, 2, torch.arange(5)).tolist() == [0, 2, 4, 6, 8]
+    assert encoder_passes_favor.in_passes(encode, 2, torch.arange(5)).tolist() == [0, 2, 4, 6, 8]
+    monkeypatch.setattr(encoder_passes_favor, "is_deepspeed_zero3_enabled", lambda: True)
+    assert encoder_passes_favor.in_passes(encode, 2, torch.arange(5)).tolist() == [0, 2, 4, 6, 8]
     assert calls == [2, 2, 1, 5]
 
 

@@ -270,6 +270,12 @@ def test_encoders_take_a_bounded_number_of_pictures_and_chunks_at_a_time(monkeyp
             "pixel_values_videos has 2 items, but qformer_input_ids has 4",
         ),
         ("video_frame_indices", lambda t: t + 7, r"names picture 9, but pixel_values_videos has 3 an item, 0 to 2"),
+        ("video_frame_indices", lambda t: t - 3, r"names picture -\d+; -1 is no picture, and the first one is 0"),
+        ("video_frame_indices", lambda t: t.float(), "must be whole numbers, but its dtype is torch.float32"),
+        ("pixel_values_videos", lambda t: None, "video_frame_indices is given without pixel_values_videos"),
+        ("input_features_mask", lambda t: t.repeat(1, 2, 1), r"has the shape .*, but input_features asks for"),
+        ("input_features_mask", lambda t: t[..., :-1], r"has the shape .*, but input_features asks for"),
+        ("qformer_attention_mask", lambda t: t[:, :-1], r"has the shape .*, but qformer_input_ids asks for"),
     ],
 )
 def test_media_that_do_not_belong_together_are_refused_with_both_numbers(model, name, change, message):

@@ -1,12 +1,21 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Forms of calls that people use: files first, data sets and columns, plurals; and arguments of the caller's."""
 
+import copy
+
 import datasets
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import GenerationConfig, StoppingCriteria, TextStreamer, pipeline
+from transformers import (
+    BitsAndBytesConfig,
+    GenerationConfig,
+    StoppingCriteria,
+    TextStreamer,
+    pipeline,
+)
+from transformers.dynamic_module_utils import get_class_from_dynamic_module
 from transformers.pipelines.pt_utils import KeyDataset
 
 from favor.modeling_favor import VideoTextToTextPipeline
@@ -149,6 +158,58 @@ def test_a_model_in_hand_is_enough(tiny_parts, clip, answer):
     adapted = get_peft_model(same, LoraConfig(target_modules=["q_proj"]))
     made = pipeline("video-text-to-text", model=adapted.eval(), processor=processor, device="cpu")
     assert made(video=clip, text=QUESTION, max_new_tokens=3) == answer  # a fresh adapter changes nothing
+
+
+def test_a_model_in_hand_of_remote_code_with_adapter_or_few_bits_is_enough(tiny_model_dir, clip):
+    from peft import LoraConfig, get_peft_model
+
+    # What `AutoModel` takes in a process that has not imported `favor`.
+    names = ("modeling_favor.FavorForConditionalGeneration", "processing_favor.FavorProcessor")
+    model_class, processor_class = (get_class_from_dynamic_module(name, str(tiny_model_dir)) for name in names)
+    processor = processor_class.from_pretrained(tiny_model_dir)
+
+    def loaded(**options):
+        return model_class.from_pretrained(tiny_model_dir, **options).eval()
+
+    def answered(model):
+        made = pipeline("video-text-to-text", model=model, processor=processor)
+        return made(video=clip, text=QUESTION, max_new_tokens=3)
+
+    plain = answered(loaded())
+    assert plain[0]["media"]["visual_frames"] == 6
+    lora = LoraConfig(target_modules=["q_proj"])
+    assert answered(get_peft_model(loaded(), lora).eval()) == plain
+    eight_bits = {"quantization_config": BitsAndBytesConfig(load_in_8bit=True), "dtype": torch.bfloat16}
+    few = answered(loaded(**eight_bits))
+    assert few[0]["media"] == plain[0]["media"]
+    assert answered(get_peft_model(loaded(**eight_bits), lora).eval()) == few
+
+
+def test_a_processor_of_another_frame_rate_is_refused(tiny_parts, clip):
+    model, processor = tiny_parts
+    processor = copy.deepcopy(processor)
+    pipe = VideoTextToTextPipeline(model=model, processor=processor, device="cpu", max_new_tokens=1)
+    for rate in (4.0, 1.0):
+        processor.frame_rate = rate
+        for media in ({"video": clip}, {"video": clip, "end": 0.9}):
+            with pytest.raises(ValueError, match=f"The processor's frame_rate is {rate:g} Hz, the model's 2 Hz"):
+                pipe(**media, text=QUESTION)
+
+
+@pytest.mark.parametrize("kind", ["video", "image"])
+def test_pictures_of_another_size_than_the_towers_are_refused(pipe, media_dir, kind):
+    file = {"video": "clip.mp4", "image": "photo.png"}[kind]
+    tower = pipe.model.config.vision_config.image_size
+    for options in ({"size": {"height": tower, "width": tower // 2}}, {"size": {"height": 2 * tower, "width": tower}}):
+        with pytest.raises(ValueError, match=f"the vision tower reads {tower} x {tower}: let the processor resize"):
+            pipe(**{kind: str(media_dir / file)}, text=QUESTION, processor_kwargs=options)
+    small = np.zeros((tower // 2, tower, 3), np.uint8)
+    value = small if kind == "image" else small[None].repeat(3, 0)
+    with pytest.raises(ValueError, match="the vision tower reads"):
+        pipe(**{kind: value}, text=QUESTION, processor_kwargs={"do_resize": False})
+    for size in ({"shortest_edge": tower}, "large", {"height": 0, "width": tower}, (tower, tower, 3)):
+        with pytest.raises(ValueError, match="size must hold height and width|Field 'size'"):
+            pipe(**{kind: str(media_dir / file)}, text=QUESTION, processor_kwargs={"images_kwargs": {"size": size}})
 
 
 def test_what_cannot_be_is_refused_by_name(pipe, clip):

@@ -284,3 +284,48 @@ def test_the_instruction_is_the_text_of_the_items_message(make_processor, clip_p
     assert processor.qformer_tokenizer.decode(direct["qformer_input_ids"][0]).startswith(
         "<|im_start|>system Be brief."
     )
+
+
+CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{% for block in message['content'] %}"
+    "{% if block['type'] == 'text' %}{{ block['text'] }}{% elif block['type'] in ('video', 'image', 'audio') %}"
+    "<{{ block['type'] }}>{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
+)
+
+
+@pytest.mark.parametrize("template", [None, CHATML])
+@pytest.mark.parametrize("kind", ["video_url", "audio_url", "input_audio", "Video", None, "smell"])
+def test_blocks_that_a_template_would_drop_are_refused(processor, clip_path, template, kind):
+    block = {"type": kind, "video_url": {"url": clip_path}}
+    for tokenize in (False, True):
+        with pytest.raises(ValueError, match=f"must be of type text, video, image or audio, not {kind}"):
+            processor.apply_chat_template([user(block, "What?")], template, tokenize=tokenize)
+    with pytest.raises(ValueError, match="must be of type|holds media"):
+        chat = [user("hi"), {"role": "assistant", "content": [{"type": "image_file" if kind == "smell" else "image"}]}]
+        processor.apply_chat_template(chat, template)
+
+
+@pytest.mark.parametrize("role", ["assistant", "system"])
+def test_the_template_itself_drops_no_media(processor, role):
+    chat = [user("hi"), {"role": role, "content": [{"type": "image"}, {"type": "text", "text": "x"}]}]
+    with pytest.raises(Exception, match=f"Only user messages can hold media, not one of role {role}"):
+        processor.tokenizer.apply_chat_template(chat, chat_template=processor.chat_template, tokenize=False)
+
+
+def test_of_two_sources_or_rates_none_is_dropped(processor, clip_path, silent_path, wav_path, tone):
+    x = tone(1.0)
+    for block in (
+        {"type": "video", "path": clip_path, "url": silent_path},
+        {"type": "video", "video": clip_path, "path": silent_path},
+        {"type": "audio", "audio": x, "array": x},
+        {"type": "audio", "base64": "AAAA", "path": wav_path},
+        {"type": "audio", "audio": {"array": x, "url": wav_path}},
+    ):
+        with pytest.raises(ValueError, match="Several sources are named for one"):
+            processor.apply_chat_template([user(block, "What?")], tokenize=True)
+    for media in ({"array": x, "sampling_rate": 8000}, (x, 8000)):
+        block = {"type": "audio", "audio": media, "sampling_rate": 16000}
+        with pytest.raises(ValueError, match="holds sampling_rate beside media that tell theirs"):
+            processor.apply_chat_template([user(block, "What?")], tokenize=True)
+    known = {"type": "audio", "array": x, "path": "where/it/came/from.wav", "sampling_rate": 16000}
+    assert processor.apply_chat_template([user(known, "What?")], tokenize=True)

@@ -242,7 +242,7 @@ def test_sources_that_cannot_be_used(tmp_path, clip_path, silent_path, wav_path)
         (b"", "is empty"),
         (b"no media at all" * 99, "cannot be read as media"),
         (whole[: len(whole) // 2], "cannot be read as media"),
-        (b"\x89PNG\r\n\x1a\n but no picture", "looks like a picture"),
+        (b"\x89PNG\r\n\x1a\n but no picture", "begins as a picture does"),
         (3.14, "not float"),
     ]:
         with pytest.raises(ValueError, match=message):

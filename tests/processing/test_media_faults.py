@@ -456,6 +456,7 @@ def test_data_urls_as_browsers_and_mail_write_them(sound_data):
         f'data:video/webm;codecs="vp8, opus";base64,{text}',
         f"DATA:AUDIO/WAV;BASE64,{text}",
         f" data:;base64,{folded}",
+        f'data:audio/wav;name="a;base64,b.wav";base64,{text}',
         f"data:;base64,{safe}",
         f"data:;base64,{escaped}",
     ):

@@ -277,7 +277,11 @@ def test_all_orientations(orientation):
     pixels[:10, :20], pixels[:10, 20:] = 250, 100
     exif = Image.Exif()
     exif[0x0112] = orientation
-    frame = load_media(saved(pixels, exif=exif)).frames[0]
+    frames = [
+        load_media(saved(pixels, exif=exif)).frames[0],
+        load_media(saved(pixels, "TIFF", exif=exif)).frames[0],  # which Pillow turns by itself
+        image_to_array(Image.open(io.BytesIO(saved(pixels, "TIFF", exif=exif)))),
+    ]
     upright = [
         pixels,
         pixels[:, ::-1],
@@ -288,4 +292,36 @@ def test_all_orientations(orientation):
         pixels.transpose(1, 0, 2)[::-1, ::-1],
         np.rot90(pixels),
     ][orientation - 1]
-    np.testing.assert_array_equal(frame, upright)
+    for frame in frames:
+        np.testing.assert_array_equal(frame, upright)
+
+
+@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
+@pytest.mark.parametrize("suffix", ["webm", "mkv"])
+def test_transparent_video_of_browsers_lies_on_white(codec, suffix):
+    """Its alpha is a second picture beside each packet."""
+    pixels = np.zeros((48, 64, 4), np.uint8)
+    pixels[:, 32:, 3] = 255
+    file = io.BytesIO()
+    with av.open(file, "w", format={"webm": "webm", "mkv": "matroska"}[suffix]) as container:
+        stream = container.add_stream(codec, rate=10, options={"auto-alt-ref": "0"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuva420p"
+        for _ in range(20):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgba").reformat(format="yuva420p")))
+        container.mux(stream.encode())
+    for clip in (load_media(file.getvalue()), load_media(file.getvalue(), start=1.0)):
+        assert len(clip.frames) == round(2 * clip.duration) and clip.frames[:, :, :30].min() > 250
+        assert clip.frames[:, :, 34:].max() < 5
+
+
+def test_pictures_of_pillow_that_cannot_be_decoded():
+    data = saved(np.random.default_rng(0).integers(0, 255, (60, 60, 3), dtype=np.uint8))
+    closed = Image.open(io.BytesIO(data))
+    closed.close()
+    for picture in (Image.open(io.BytesIO(data[: len(data) // 2])), closed):
+        with pytest.raises(MediaError, match="A PIL picture cannot be read"):
+            picture_to_array(picture)
+    with pytest.raises(MediaError, match="begins as a picture does, but holds none that is whole"):
+        load_media(data[:8])
+    with pytest.raises(MediaError, match=r"must have some pixels, but the shape is \(0, 4, 3\)"):
+        picture_to_array(np.zeros((0, 4, 3), np.uint8))

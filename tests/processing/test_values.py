@@ -2,6 +2,8 @@
 """Media in memory and lists of files: rates, layouts, tensors, numbers; what is named is read or refused."""
 
 import io
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from favor.processing import load_media
 from favor.processing.items_favor import MediaReading, load_sound, load_video_item
 from favor.processing.media_options_favor import MEDIA_OPTIONS, REFUSED_OPTIONS
 from favor.processing.video_processing_favor import picture_to_array, video_to_array
@@ -117,6 +120,13 @@ def test_numbers_are_numbers(processor, clip_path):
     for one, two, five in ((1, 2, 5), (np.float32(1), np.int64(2), np.int16(5)), (np.array(1.0)[()], 2, 5.0)):
         again = processor(text="<video>", videos=clip_path, start=one, end=two, max_frames=five)
         assert torch.equal(again["pixel_values_videos"], expected["pixel_values_videos"])
+    for one, two in ((torch.tensor(1.0), torch.tensor(2)), (Fraction(1), Decimal("2"))):
+        again = processor(text="<video>", videos=clip_path, start=one, end=two, max_frames=5)
+        assert torch.equal(again["pixel_values_videos"], expected["pixel_values_videos"])
+    assert load_media(clip_path, max_frames=np.int16(99), media_limits={"max_pixels": np.int64(10**7)}).duration == 5.0
+    for options in ({"start": "1"}, {"start": True}, {"max_frames": 7.5}, {"long_video": True}):
+        with pytest.raises(ValueError, match=next(iter(options))):
+            processor(text="<video>", videos=clip_path, **options)
     assert processor(text="<video>", videos=clip_path, start=0)["input_ids"]
     assert type(processor)(
         processor.video_processor,

@@ -59,19 +59,50 @@ def test_who_goes_away_while_files_wait_frees_the_place_at_once(pipe, media_dir,
         held.free.set()
 
 
-def test_clients_take_turns_in_a_lane():
+def test_next_in_a_lane_is_who_has_had_the_least():
     lane, free, done = Lane("test", 1, lambda: None), threading.Event(), []
     lane.submit("greedy", None, lambda: free.wait(30) and None)
     wait_until(lambda: lane.state.working == 1)
     for number in range(5):
         lane.submit("greedy", number, lambda number=number: done.append(f"greedy {number}"))
-    lane.submit("modest", None, lambda: done.append("modest"))
+    for number in range(3):  # a thousand times less than what the greedy one has had
+        lane.submit("modest", None, lambda number=number: done.append(f"modest {number}"))
     lane.withdraw(1)
     lane.submit("broken", None, lambda: 1 // 0)
+    time.sleep(0.5)
     free.set()
     wait_until(lambda: lane.state.waiting == lane.state.working == 0)
     lane.close()
-    assert done == ["greedy 0", "modest", "greedy 2", "greedy 3", "greedy 4"]
+    assert done == ["modest 0", "modest 1", "modest 2", "greedy 0", "greedy 2", "greedy 3", "greedy 4"]
+
+
+def test_clients_alike_take_turns_in_a_lane():
+    lane, free, done = Lane("test", 1, lambda: None), threading.Event(), []
+    lane.submit("somebody", None, lambda: free.wait(30) and None)
+    wait_until(lambda: lane.state.working == 1)
+    for client in "ab":
+        for number in range(3):
+            lane.submit(client, None, lambda name=f"{client}{number}": time.sleep(0.02) or done.append(name))
+    free.set()
+    wait_until(lambda: lane.state.waiting == lane.state.working == 0)
+    lane.close()
+    assert sorted(done[:2]) == ["a0", "b0"] and sorted(done[2:4]) == ["a1", "b1"]
+
+
+def test_what_a_client_has_had_is_forgotten(monkeypatch):
+    monkeypatch.setattr("favor.serving.lanes.HALF_LIFE", 0.02)
+    lane = Lane("test", 1, lambda: None)
+    for number in range(300):
+        lane.submit(f"client {number}", None, lambda: None)
+    wait_until(lambda: lane.state.waiting == lane.state.working == 0)
+    lane.submit("long", None, lambda: time.sleep(0.3))
+    wait_until(lambda: lane.state.working == 1)
+    wait_until(lambda: lane.state.working == 0)
+    assert lane._had("long", time.monotonic()) > 0.1
+    time.sleep(0.3)
+    assert lane._had("long", time.monotonic()) < 0.001
+    assert len(lane._spent) <= 101
+    lane.close()
 
 
 def test_one_questions_numbers_fail_only_its_own_answer(pipe, monkeypatch):

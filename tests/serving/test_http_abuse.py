@@ -159,11 +159,11 @@ def test_what_a_failure_says_is_not_logged(pipe, monkeypatch, caplog):
 
 
 def test_base64_in_slices(monkeypatch):
-    monkeypatch.setattr("favor.serving.media_access.SLICE", 8)
+    monkeypatch.setattr("favor.processing.media_sources_favor.BASE64_SLICE", 8)
     access = MediaAccess()
     content = bytes(range(25))
     assert access.source(data_url(content)) == content
-    for wrong in ("AAAAAAA=AAAA", "AAAA*AAA", "AAA", "AAAAAAAAé"):
+    for wrong in ("AAAAAAA=AAAA", "AAAA*AAA", "AAAAA", "AAAAAAAAé"):
         with pytest.raises(RequestError, match="base64"):
             access.source(f"data:x;base64,{wrong}")
 

@@ -3,12 +3,13 @@
 
 import base64
 import os
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from favor.serving.media_access import MediaAccess
+from favor.serving.media_access import MediaAccess, sent_bytes
 from favor.serving.request_errors import RequestError
 
 
@@ -102,3 +103,21 @@ def test_the_folder_must_be_one(folder):
 def test_parameters_of_a_data_url_may_hold_commas(head):
     """As browsers' recorders and mail programs write them."""
     assert MediaAccess().source(f"data:{head},{base64.b64encode(b'clip').decode()}") == b"clip"
+
+
+@given(content=st.binary(max_size=60), size=st.integers(4, 30), data=st.data())
+def test_base64_as_browsers_and_mail_write_it(content, size, data):
+    """Folded, url-safe, without padding, escaped; in slices of any size, as the processor reads it."""
+    safe = data.draw(st.booleans())
+    text = (base64.urlsafe_b64encode if safe else base64.b64encode)(content).decode()
+    text = text.rstrip("=") if data.draw(st.booleans()) else text
+    folded = "\r\n ".join(text[place : place + 7] for place in range(0, len(text), 7))
+    escaped = quote(folded, safe="") if data.draw(st.booleans()) else folded
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("favor.processing.media_sources_favor.BASE64_SLICE", size)
+        assert MediaAccess().source(f" DATA:video/webm;base64,{escaped}") == content
+        assert sent_bytes(text) == content
+        for broken in (f"{text}*", f"=={text}A" if text else "A", f"{text}=A", f"{text}\u00e9"):
+            with pytest.raises(RequestError, match="not valid base64") as refused:
+                MediaAccess().source(f"data:;base64,{broken}")
+            assert refused.value.error["code"] == "invalid_base64"

@@ -7,11 +7,12 @@ same one ("Yes"), or one each ("No"). So each stream by itself looks the same in
 
 import random
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from typing import Self
 
 import numpy as np
 
 from ..question import Prompts, Question, lesson, single
+from ..sampling import shown_and_heard
 from ..timeline import STEP
 from .grid_still import CELLS, Piece, ask_cells, cell_labels, draw_still, place_pieces, sample_look, sample_looks
 from .lamps import STEPS, Lamp, ask_timelines, draw_lamps, lamp_labels, odd_colours, place_lamp, sounds_when
@@ -29,7 +30,6 @@ _CELLS_OF = {  # of the first and the second shape, by what is said between them
 _KINDS = (("image", True), ("image", False), ("video", True), ("video", False))
 _LEAST_LIT = 3  # half seconds in which the object is lit, and in which it is not
 
-Variant = TypeVar("Variant")
 Description = tuple[tuple[Look, ...], str]  # one or two looks, and what is said between two
 
 
@@ -57,7 +57,7 @@ class AvmScene(Sounding, MiniScene):
     @classmethod
     def _sample_still(cls, draw: Draw, matches: bool) -> Self:
         rng, level = draw.rng, draw.level
-        shown, said = _pair(rng, *_two_descriptions(rng, draw.split, rng.randint(*level.described)), matches)
+        shown, said = shown_and_heard(rng, _two_descriptions(rng, draw.split, rng.randint(*level.described)), matches)
         looks, relation = shown
         cells = rng.choice(_CELLS_OF[relation]) if relation else (rng.choice(CELLS),)
         events = utterance(rng, _words(said), level.tempo)
@@ -69,7 +69,7 @@ class AvmScene(Sounding, MiniScene):
     def _sample_video(cls, draw: Draw, matches: bool) -> Self:
         rng, level = draw.rng, draw.level
         kind, steps = rng.choice(KINDS), rng.randint(*STEPS)
-        lit, sounding = _pair(rng, *_two_patterns(rng, steps, level.differing_steps), matches)
+        lit, sounding = shown_and_heard(rng, _two_patterns(rng, steps, level.differing_steps), matches)
         seek = draw.split == "compositional" and rng.random() < 0.6
         while True:
             look = sample_look(rng, draw.split)
@@ -109,12 +109,6 @@ class AvmScene(Sounding, MiniScene):
             lessons = ask_timelines(self.task, (self.lamp,), kind, self.sounding, odd_sound)
         asked = [single(f"avm_{self.medium}", "both", question, answer, extra=extra, held_out=odd)]
         return self.with_lesson(asked, lessons, every)
-
-
-def _pair(rng: random.Random, one: Variant, other: Variant, matches: bool) -> tuple[Variant, Variant]:
-    """What is shown and what is heard."""
-    shown, heard = rng.sample((one, other), 2)
-    return shown, shown if matches else heard
 
 
 def _two_descriptions(rng: random.Random, split: str, count: int) -> tuple[Description, Description]:

@@ -1,0 +1,1 @@
+../../modeling_favor/audio_towers_favor.py

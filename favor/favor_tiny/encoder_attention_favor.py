@@ -1,0 +1,1 @@
+../../modeling_favor/encoder_attention_favor.py

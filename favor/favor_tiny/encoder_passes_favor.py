@@ -1,0 +1,1 @@
+../../modeling_favor/encoder_passes_favor.py

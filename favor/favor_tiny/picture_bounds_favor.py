@@ -1,0 +1,1 @@
+../../processing/picture_bounds_favor.py

@@ -1,0 +1,1 @@
+../../modeling_favor/vision_towers_favor.py

@@ -1,0 +1,1 @@
+../../modeling_favor/visual_qformer_favor.py
