@@ -51,9 +51,9 @@ class FavorPreferenceCollator:
             batch = self.samples.join(texts)
         else:
             batch = pad_text(texts, self.processor.tokenizer.pad_token_id)
-            seen = [cast(EncodedRow, row) for row in rows if row["visual_states"] or row["audio_states"]]
+            seen = self.states.connector_inputs([cast(EncodedRow, row) for row in rows])
             if seen:
-                batch["encoder_states"] = self.states.connector_inputs(seen)
+                batch["encoder_states"] = seen
         batch["completion_mask"] = (batch.pop("labels") != IGNORED_LABEL).long()
         return batch
 

@@ -16,12 +16,12 @@ from trl import GRPOTrainer
 from trl.models import unwrap_model_for_generation
 from trl.trainer.utils import RepeatSampler, add_fused_lm_head, pad
 
-from .encoder_cache import EncodedCollator, EncodedRow, join_states
+from .encoder_cache import EncodedCollator, EncodedRow, ItemStates, join_states
 from .favor_grpo_config import FavorGRPOConfig
 from .favor_trainer_mixin import FavorTrainerMixin, prepare_model
 from .muon import check_muon
 from .preference_rows import check_row, check_rows, origin_of, prompt_chat
-from .prompt_media import ItemStates, item_states, plain_prompt, read_media
+from .prompt_media import item_states, plain_prompt, read_media
 from .reference_model import copy_for_reference, switch_dropout_off
 from .same_rows import same_row
 from .training_checks import check_encoders_frozen, check_launch
@@ -182,10 +182,7 @@ class FavorGRPOTrainer(FavorTrainerMixin, GRPOTrainer):
                     f"{origin_of(row)} is a row of encode_prompts: give what it returned beside the rows as "
                     "encoder_states."
                 )
-            found = bool(row["visual_states"] or row["audio_states"])
-            return send_to_device(
-                [self.encoder_states.states(cast(EncodedRow, row))] if found else [], self.accelerator.device
-            )
+            return send_to_device(self.encoder_states.states(cast(EncodedRow, row)), self.accelerator.device)
         if not inputs:
             return []
         self.check_whole_encoders()
