@@ -56,10 +56,11 @@ class FavorDataCollator:
     """
     Collates samples through the processor; with loader workers, files are decoded there.
 
-    Accepts rows with `messages` (contents are strings or lists of text blocks) and any of `video`, `image` and `audio`
-    (a path, bytes, or `{"path", "bytes"}`), `use_own_audio` (False: the video's sound is left out) and `origin` (named
-    in errors). Descriptive columns are passed over, and a column that looks like media but is none of these is an
-    error. The media go before the text of the first user turn. Rows are not changed.
+    Accepts rows with `messages` (contents are strings or lists of blocks), any of `video`, `image` and `audio` and
+    lists of them in `videos`, `images` and `audios` (see [`media_source`] for their values), `use_own_audio` (False:
+    videos' sound is left out) and `origin` (named in errors). Descriptive columns are passed over, and a column that
+    looks like media but is none of these is an error. Media that no block asks for go before the text of the first
+    user turn. Rows are not changed.
 
     Produces, padded on the right, `input_ids`, `attention_mask` and `labels` (batch, length) int64 (labels: the
     answers' tokens and their end token, -100 elsewhere), and of the batch's items what `FavorProcessor` returns.
