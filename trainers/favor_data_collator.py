@@ -11,7 +11,7 @@ import torch
 
 from favor.processing import FavorProcessor
 
-from .bad_samples import BadSample, BadSampleError, BadSampleLog
+from .bad_samples import BadSample, BadSampleError, BadSampleLog, reading
 from .sample_columns import Sample, check_sample_columns, media_files
 from .sample_tokens import IGNORED_LABEL, answer_labels, limit_length, media_messages
 
@@ -131,11 +131,9 @@ class FavorDataCollator:
         check_sample_columns(sample)
         origin = sample.get("origin") or "a sample without origin"
         file = ", ".join(media_files(sample)) or None
-        try:
+        with reading(origin, file, before_media=True):
             messages = media_messages(sample)
-        except FileNotFoundError as error:  # of the Hub; that it cannot be reached is no fault of the sample
-            raise BadSampleError("missing file", str(error), origin, file) from error
-        try:
+        with reading(origin, file):
             inputs = self.processor.apply_chat_template(
                 [messages],
                 load_audio_from_video=sample.get("use_own_audio") is not False,
@@ -144,10 +142,6 @@ class FavorDataCollator:
                 return_assistant_tokens_mask=True,
                 return_tensors="pt",
             )
-        except FileNotFoundError as error:
-            raise BadSampleError("missing file", str(error), origin, file) from error
-        except (ValueError, OSError) as error:
-            raise BadSampleError("unreadable media" if file else "malformed", str(error), origin, file) from error
         row = dict(inputs)
         ids, answers = row.pop("input_ids")[0].tolist(), row.pop("assistant_masks")
         # A sample alone has no padding: `pad_text` makes the batch's mask.

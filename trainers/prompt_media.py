@@ -12,7 +12,7 @@ from datasets import Dataset
 from favor.modeling_favor import FavorForConditionalGeneration
 from favor.processing import FavorProcessor
 
-from .bad_samples import BadSampleError
+from .bad_samples import reading
 from .encoder_cache import EncodedCollator, ItemStates, encode_dataset
 from .favor_data_collator import MediaInputs, TokenRow
 from .media_features import undecoded
@@ -48,14 +48,10 @@ def read_media(processor: FavorProcessor, chat: Sequence[dict], row: Mapping[str
     if row.get("query_tokens") is not None:
         return PromptMedia({}, list(row["query_tokens"]))
     file = ", ".join(media_files(row)) or None
-    try:
+    with reading(origin_of(row), file):
         items = processor.chat_items(chat, load_audio_from_video=row.get("use_own_audio") is not False)
         media, counts = processor.media_inputs([processor.load_item(item) for item in items])
         media |= processor.instruction_inputs([item.instruction for item in items])
-    except FileNotFoundError as error:
-        raise BadSampleError("missing file", str(error), origin_of(row), file) from error
-    except (ValueError, OSError) as error:
-        raise BadSampleError("unreadable media" if file else "malformed", str(error), origin_of(row), file) from error
     return PromptMedia(cast(MediaInputs, media), counts)
 
 
