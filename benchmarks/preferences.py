@@ -176,10 +176,10 @@ def main() -> None:
     parser.add_argument("--pairs", type=Path, help="only writes the pairs, and keeps the stills beside them")
     parser.add_argument("--folder", type=Path, help="keeps the rendered stills and their states")
     parser.add_argument("--seeds", nargs="+", type=int, choices=range(len(PARTITIONS)), default=[0, 1, 2])
-    parser.add_argument("--scenes", type=int, default=400, help="stills to train on, and to score")
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--scenes", type=int, default=120, help="stills to train on, and to score")
+    parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--batch-size", type=int, default=16, help="pairs a step")
-    parser.add_argument("--learning-rate", type=float, default=5e-5)
+    parser.add_argument("--learning-rate", type=float, default=1e-4)
     parser.add_argument("--beta", type=float, default=0.1)
     options = parser.parse_args()
     if options.pairs is not None:

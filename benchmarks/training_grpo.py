@@ -2,7 +2,8 @@
 """Time of a GRPO step of FAVOR beside TRL's own of the bare language model on as many tokens; see benchmarks.training.
 
 Each answer has ANSWER_TOKENS tokens, whatever is said, each prompt as many tokens as FAVOR's, and each answer a random
-reward: sampling, old probabilities and the step cost the same but for media, encoders and connector.
+reward: sampling and the step cost the same but for media, encoders and connector. Times are the process's own, on one
+thread and without loader workers, so that what else the machine does is not in them.
 """
 
 import random
@@ -60,7 +61,7 @@ def grpo(way: str, manifest: Path, steps: int, batch_size: int, load: Any, stopw
 
     class StepEnds(TrainerCallback):
         def on_step_end(self, *args: Any, **kwargs: Any) -> None:
-            ends.append(time.perf_counter())
+            ends.append(time.process_time())
 
     with tempfile.TemporaryDirectory() as folder:
         shared = options(folder, steps, batch_size)
@@ -83,7 +84,7 @@ def grpo(way: str, manifest: Path, steps: int, batch_size: int, load: Any, stopw
                 train_dataset=Dataset.from_dict({"prompt": [str(number) for number in range(len(ids))]}),
             )
         trainer.add_callback(StepEnds())
-        watch, ends = stopwatch(), [time.perf_counter()]
+        watch, ends = stopwatch(), [time.process_time()]
         trainer.train()
     watch.steps = [end - start for start, end in zip(ends, ends[1:], strict=False)]
     return watch.result(batch_size)

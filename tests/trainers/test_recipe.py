@@ -142,7 +142,7 @@ def write(path: Path, **changes) -> Path:
         ({"seed": "one"}, "`seed` must be a whole number, but it is 'one'"),
         ({"seed": True}, "`seed` must be a whole number, but it is True"),
         ({"output_dir": ["out"]}, r"`output_dir` must be a text, but it is \['out'\]"),
-        ({"lora": {"r": 8}}, "unknown lora options r; it may have alpha, dropout, merge, rank"),
+        ({"lora": {"r": 8}}, "unknown lora options r; it may have alpha, connector, dropout, merge, rank"),
         ({"lora": {"dropout": "none"}}, r"`lora\.dropout` must be a number, but it is 'none'"),
         ({"lora": True}, "`lora` must be a mapping, but it is True"),
         ({"cache_encoder_states": "yes"}, "`cache_encoder_states` is true or a mapping with cache_dir, dtype"),
@@ -298,7 +298,8 @@ def test_a_recipe_is_kept_as_it_was_given_and_can_be_read_again(tmp_path, caplog
     """A run is resumed by its own recipe.yaml."""
     args = FavorSFTConfig(output_dir=str(tmp_path / "out"), report_to="none")
     for path in sorted(RECIPE.parent.glob("*.yaml")):
-        recipe = read_recipe(path, {"output_dir": str(tmp_path / path.stem), "sft.save_strategy": "no"})
+        section = read_recipe(path).method
+        recipe = read_recipe(path, {"output_dir": str(tmp_path / path.stem), f"{section}.save_strategy": "no"})
         keep_recipe(recipe, tmp_path / path.stem, args)
         kept = tmp_path / path.stem / "recipe.yaml"
         assert list(yaml.safe_load(kept.read_text()).items()) == list(recipe.given.items())
