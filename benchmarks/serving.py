@@ -41,9 +41,9 @@ MEBIBYTE = 1 << 20
 
 
 @contextmanager
-def serving(folder: Path, model: str | None) -> Iterator[str]:
-    """The address of a server in a process of its own."""
-    command = [sys.executable, "-m", "favor", "serve", "--port", "0", "--media-folder", str(folder)]
+def serving(folder: Path, model: str | None, *options: str) -> Iterator[str]:
+    """The address of a server in a process of its own, started with these options, too."""
+    command = [sys.executable, "-m", "favor", "serve", "--port", "0", "--media-folder", str(folder), *options]
     command += [] if model is None else ["--model", model]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
         try:

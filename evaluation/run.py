@@ -11,7 +11,7 @@ import torch
 from .answerer import Answerer
 from .eval_run import EvalRun
 from .judges import load_judge
-from .results import RunResults
+from .results import RESULTS_FILE, RunResults, read_results
 from .runner import TaskWork, answer_share, check_missing, environment_share, model_revision, pending, prepare_task
 from .scoring import gather_results, score_task
 from .settings import RunSettings, check_settings, write_settings
@@ -47,6 +47,7 @@ def evaluate(run: EvalRun, load_answerer: LoadAnswerer) -> RunResults | None:
         print(f"Not run, {run.annotations} has no annotations of them: {', '.join(not_run)}.", file=sys.stderr)
     run.out.mkdir(parents=True, exist_ok=True)
     settings = check_settings(run.out, run_settings(run), works)
+    _check_earlier_results(run)
     if rank == 0:
         write_settings(run.out, settings)
     if num_processes > 1:
@@ -59,6 +60,18 @@ def evaluate(run: EvalRun, load_answerer: LoadAnswerer) -> RunResults | None:
     judge = None if run.judge is None else load_judge(run.judge)
     scored = {task.name: score_task(task, work, run.out, judge) for task, work in zip(tasks, works, strict=True)}
     return gather_results(run.out, scored, not_run)
+
+
+def _check_earlier_results(run: EvalRun) -> None:
+    """Raises `ValueError` if the folder's results, which this run's stand beside, are of other settings."""
+    if not (run.out / RESULTS_FILE).exists():
+        return
+    before, now = read_results(run.out).settings, run_settings(run)
+    if before.to_json() != now.to_json():
+        raise ValueError(
+            f"{run.out / RESULTS_FILE} holds results of {before.model} ({before.controls.name}), which were made with "
+            f"other settings than those of {now.model} ({now.controls.name}) asked for now. Take another --out."
+        )
 
 
 def run_settings(run: EvalRun) -> RunSettings:

@@ -1,6 +1,7 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Opens a model folder, a Hub id or the bundled favor-tiny as a `video-text-to-text` pipeline."""
 
+import json
 import os
 from importlib.resources import files
 from pathlib import Path
@@ -142,16 +143,31 @@ def source_and_revision(model: str) -> tuple[str, str | None]:
 
 
 def _check_model_type(source: str, revision: str | None) -> None:
-    """Raises `ValueError` unless `source` is a FAVOR model, or an adapter, whose base model `pipeline()` looks up."""
+    """Raises `ValueError` unless `source` is a FAVOR model, or an adapter whose base model `pipeline()` will find."""
     from transformers import AutoConfig
     from transformers.utils import find_adapter_config_file
 
     from favor.modeling_favor import FavorConfig
 
-    if find_adapter_config_file(source, revision=revision) is not None:
+    adapter = find_adapter_config_file(source, revision=revision)
+    if adapter is not None:
+        _check_base_model(source, Path(adapter))
         return
     if os.path.exists(source) and not os.path.isfile(os.path.join(source, "config.json")):
         raise ValueError(f"{source} is no model folder: it has no config.json.")
     config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
     if config.model_type != FavorConfig.model_type:
         raise ValueError(f"{source} holds a model of type {config.model_type!r}, not {FavorConfig.model_type!r}.")
+
+
+def _check_base_model(source: str, adapter: Path) -> None:
+    """Raises `ValueError` or `FileNotFoundError` unless an adapter's base model is where `pipeline()` looks for it."""
+    base = json.loads(adapter.read_text(encoding="utf-8")).get("base_model_name_or_path")
+    remedy = f"Merge them: favor export {source} OUT_DIR --merge --base-model PATH_OR_ID."
+    if not base or is_bundled(base):
+        named = f"names {base} as its base model, which is no folder" if base else "names no base model"
+        raise ValueError(f"The adapter {source} {named}. {remedy}")
+    try:
+        model_source(base)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"The adapter {source} needs its base model. {error} {remedy}") from error

@@ -18,7 +18,7 @@ from favor.processing import FavorProcessor
 
 from .export import complete_folder, export_model
 from .json_values import section, text
-from .merging import ADAPTER, merged_adapter
+from .merging import ADAPTER, merged_adapter, named_base
 from .model_card import CardFacts, write_card
 from .outgoing_files import (
     MODEL_FILES,
@@ -83,7 +83,7 @@ def model_repository(
 
 def _folder_of_base(folder: Path) -> list[Path]:
     """Where on this machine the base model of an adapter lies; trainers write it into cards."""
-    named = text(read_json(folder / ADAPTER), "base_model_name_or_path") if (folder / ADAPTER).is_file() else None
+    named = named_base(folder)
     return [Path(named)] if named and Path(named).is_absolute() else []
 
 
@@ -135,7 +135,7 @@ def _whole_model(folder: Path, scratch: Path, merge: bool, base_model: str | Non
     """The files of a complete model, and the Hub id of the model that it was made from, if known."""
     base = base_model
     if merge:
-        named = text(read_json(folder / ADAPTER), "base_model_name_or_path") or ""
+        named = named_base(folder) or ""
         base = base_model or (named if is_hub_id(named) else None)
         model, processor = merged_adapter(folder, named if named and Path(named).exists() else base)
         whole = export_model(model, scratch / "merged", processor=processor)

@@ -155,9 +155,22 @@ def audio_vectors(frames: torch.Tensor, stride: int) -> torch.Tensor:
     return (frames - 1).div(stride, rounding_mode="floor") + 1
 
 
+def check_chunks(config: PreTrainedConfig, input_features: torch.Tensor) -> None:
+    """Raises `ValueError` unless an audio encoder of this config reads chunks (..., channels, frames)."""
+    encoder, (channels, frames) = audio_encoder(config), input_features.shape[-2:]
+    wanted, longest = encoder.channels(config), encoder.chunk_frames(config)
+    if channels == wanted and longest in (None, frames):
+        return
+    rows, columns = ("channels", "samples") if encoder.reads_samples else ("mel bins", "mel frames")
+    raise ValueError(
+        f"input_features has {channels} {rows} and {frames} {columns} a chunk, but the audio tower reads {wanted} and "
+        f"{longest or 'any number'}: give the output of this model's own processor unchanged."
+    )
+
+
 def build_audio_tower(config: PreTrainedConfig) -> PreTrainedModel:
     """An audio encoder, see [`AudioEncoder`]."""
     return audio_encoder(config).build(config)
 
 
-__all__ = ["AUDIO_ENCODERS", "audio_encoder", "audio_vectors", "build_audio_tower"]
+__all__ = ["AUDIO_ENCODERS", "audio_encoder", "audio_vectors", "build_audio_tower", "check_chunks"]

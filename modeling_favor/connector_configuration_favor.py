@@ -20,6 +20,9 @@ class FavorCausalQFormerConfig(PreTrainedConfig):
         hidden_size (`int`, defaults to 768): width of the queries.
         num_hidden_layers (`int`, defaults to 2), num_attention_heads (`int`, defaults to 12),
         intermediate_size (`int`, defaults to 3072): of the causal Q-Former's blocks.
+        stream_size (`int` or `None`, defaults to `None`): width to which each stream is projected; `None`: sound is
+            projected to the pictures' width, which stay as they are (paper). For wide towers without a visual
+            Q-Former: the blocks' weights and work grow with its square.
         num_query_tokens (`int`, defaults to 32): N, outputs per window.
         max_position_embeddings (`int`, defaults to 4096): most vectors in one window.
 
@@ -54,6 +57,7 @@ class FavorCausalQFormerConfig(PreTrainedConfig):
     num_hidden_layers: int = 2
     num_attention_heads: int = 12
     intermediate_size: int = 3072
+    stream_size: int | None = None
     hidden_act: str = "gelu"
     hidden_dropout_prob: float | int = 0.1
     attention_probs_dropout_prob: float | int = 0.1
@@ -103,7 +107,12 @@ class FavorCausalQFormerConfig(PreTrainedConfig):
     @property
     def feature_size(self) -> int:
         """Width of a synchronised vector: visual and (projected) audio side by side."""
-        return 2 * self.visual_hidden_size
+        return 2 * self.projected_size
+
+    @property
+    def projected_size(self) -> int:
+        """Width of each stream in it."""
+        return self.visual_hidden_size if self.stream_size is None else self.stream_size
 
     @property
     def vectors_per_frame(self) -> int:

@@ -31,7 +31,10 @@ class FavorConnector(FavorBlockCausalModel):
 
     def __init__(self, config: FavorCausalQFormerConfig):
         super().__init__(config)
-        self.audio_projection = nn.Linear(config.audio_hidden_size, config.visual_hidden_size)
+        self.audio_projection = nn.Linear(config.audio_hidden_size, config.projected_size)
+        self.visual_projection = (
+            None if config.stream_size is None else nn.Linear(config.visual_hidden_size, config.stream_size)
+        )
         self.causal_qformer = FavorCausalQFormer._from_config(config)
         self.language_projection = nn.Linear(config.hidden_size, config.text_hidden_size)
         self.post_init()
@@ -53,12 +56,17 @@ class FavorConnector(FavorBlockCausalModel):
 
         Returns [`FavorConnectorOutput`]. Items do not influence each other.
 
-        Raises `ValueError` if both streams are missing or a picture has another number of vectors than the config
-        says.
+        Raises `ValueError` if both streams are missing or empty, or a picture has another number of vectors than the
+        config says.
         """
         visual, audio, num_visual_frames, num_audio_vectors = check_streams(
             self.config, visual, audio, num_visual_frames, num_audio_vectors
         )
+        if not visual.shape[1] and not audio.shape[1]:
+            raise ValueError(
+                f"None of the {len(visual)} items has a picture or a sound: video_frame_indices of -1 alone and an "
+                "input_features_mask of zeros are nothing. Leave such media out, with their placeholders."
+            )
         visual_features, audio_features = self.stream_features(visual, audio, num_visual_frames, num_audio_vectors)
         # T_a = ceil(S / a); the processor's `query_tokens_favor.py` counts in the same way.
         num_audio_frames = -(-num_audio_vectors // self.config.audio_vectors_per_frame)
@@ -109,7 +117,10 @@ class FavorConnector(FavorBlockCausalModel):
         dtype = self.language_projection.weight.dtype
         audio = self.audio_projection(audio.to(dtype))  # (B, S, d)
         # A masked or missing stream is exact zeros after the projection, without its bias.
-        visual = visual.to(dtype) * length_mask(num_visual_frames, visual.shape[1])[:, :, None, None]
+        visual = visual.to(dtype)
+        if self.visual_projection is not None:
+            visual = self.visual_projection(visual)
+        visual = visual * length_mask(num_visual_frames, visual.shape[1])[:, :, None, None]
         audio = audio * length_mask(num_audio_vectors, audio.shape[1])[:, :, None]
         if self.config.modalities == "audio":
             visual = torch.zeros_like(visual)

@@ -12,6 +12,16 @@ import torch
 from transformers import PreTrainedConfig
 from transformers.utils import ModelOutput
 
+# The axes of the media tensors, in one or several forms.
+MEDIA_AXES = {
+    "pixel_values_videos": (("items", "pictures", "3", "height", "width"),),
+    "video_frame_indices": (("items", "frames"),),
+    "input_features": (("items", "chunks", "mel bins", "mel frames"), ("items", "mel bins", "mel frames")),
+    "input_features_mask": (("items", "chunks", "mel frames"), ("items", "mel frames")),
+    "qformer_input_ids": (("items", "tokens"),),
+    "qformer_attention_mask": (("items", "tokens"),),
+}
+
 
 @dataclass
 class FavorConnectorOutput(ModelOutput):
@@ -89,6 +99,14 @@ def check_media_rows(
         "qformer_input_ids": qformer_input_ids,
         "qformer_attention_mask": qformer_attention_mask,
     }
+    for name, axes in MEDIA_AXES.items():
+        tensor = given[name]
+        if tensor is not None and tensor.ndim not in {len(names) for names in axes}:
+            wanted = " or ".join(f"({', '.join(names)})" for names in axes)
+            raise ValueError(f"{name} has the shape {tuple(tensor.shape)}, {tensor.ndim} axes; give {wanted}.")
+    for name, other in (("input_features_mask", "input_features"), ("qformer_attention_mask", "qformer_input_ids")):
+        if given[name] is not None and given[other] is None:
+            raise ValueError(f"{name} is given without {other}, to which it belongs. Give both, or neither.")
     rows = {name: len(tensor) for name, tensor in given.items() if tensor is not None}
     for name, number in rows.items():
         first = next(iter(rows))
@@ -121,14 +139,22 @@ def _check_frame_indices(video_frame_indices: torch.Tensor, pixel_values_videos:
         raise ValueError(f"video_frame_indices must be whole numbers, but its dtype is {video_frame_indices.dtype}.")
     if not video_frame_indices.numel():
         return
-    pictures, highest = pixel_values_videos.shape[1], int(video_frame_indices.max())
-    lowest = int(video_frame_indices.min())
+    shown = video_frame_indices >= 0
+    gaps = (shown[:, 1:] & ~shown[:, :-1]).sum()
+    # Fetched at once: the device is waited for once.
+    lowest, highest, holes = torch.stack([video_frame_indices.min(), video_frame_indices.max(), gaps]).tolist()
+    pictures = pixel_values_videos.shape[1]
     if lowest < -1:
         raise ValueError(f"video_frame_indices names picture {lowest}; -1 is no picture, and the first one is 0.")
     if highest >= pictures:
         raise ValueError(
             f"video_frame_indices names picture {highest}, but pixel_values_videos has {pictures} an item, 0 to "
             f"{pictures - 1}. Give the processor's output unchanged."
+        )
+    if holes:
+        raise ValueError(
+            f"video_frame_indices has {holes} pictures that follow a -1 (no picture), but only the frames after an "
+            "item's last may have none. Repeat the number of the picture before."
         )
 
 

@@ -12,12 +12,11 @@ from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs, can_return_tuple
 
 from .cache_favor import CACHE_NAME, cache_argument, cache_of
+from .clip_states_favor import ClipStatesMixin
 from .configuration_favor import FavorConfig
-from .connectors_favor import build_connector
 from .diversity_favor import sample_diversity, share_of_step
 from .encoder_recording_favor import record_encoders, recorded_states
 from .language_head_favor import adjust_logits, build_language_head, input_embedding_name
-from .media_encoding_favor import MediaEncodingMixin
 from .media_stream_favor import FavorMediaStream
 from .outputs_favor import FavorCausalLMOutputWithPast, FavorMediaOutput, FavorModelOutputWithPast
 
@@ -25,7 +24,6 @@ from .outputs_favor import FavorCausalLMOutputWithPast, FavorMediaOutput, FavorM
 from .pipeline_favor import TASK, VideoTextToTextPipeline
 from .placeholders_favor import check_placeholders, insert_media
 from .pretrained_favor import FavorPreTrainedModel
-from .towers_favor import FavorVisualQFormer, build_audio_tower, build_vision_tower
 
 AUTO_CLASSES = ("AutoModel", "AutoModelForMultimodalLM", "AutoModelForImageTextToText", "AutoModelForCausalLM")
 # What `generate` encodes once, instead of repeating it for every beam and step.
@@ -40,21 +38,12 @@ MEDIA_INPUTS = (
 )
 
 
-class FavorModel(MediaEncodingMixin, FavorPreTrainedModel):
+class FavorModel(ClipStatesMixin, FavorPreTrainedModel):
     """FAVOR without the language-model head."""
 
     def __init__(self, config: FavorConfig):
         super().__init__(config)
-        self.vision_tower = build_vision_tower(config.vision_config)
-        self.visual_qformer = (
-            # CODEPATH: towers read without a Q-Former (SigLIP, CLIP); InstructBLIP and BLIP-2
-            None
-            if config.qformer_config is None
-            else FavorVisualQFormer(config.qformer_config, config.num_visual_query_tokens)
-        )
-        self.audio_tower = build_audio_tower(config.audio_config)
-        config.fill_connector_config()  # its parts may have been changed since it was made
-        self.connector = build_connector(config.connector_config)
+        self.add_encoders(config)
         self.language_model = AutoModel.from_config(config.text_config)
         # A decoding step runs the embedding and the language model alone: it is one graph where that model is.
         self._can_compile_fullgraph = self.language_model._can_compile_fullgraph

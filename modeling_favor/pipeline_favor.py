@@ -11,7 +11,16 @@ from transformers.dynamic_module_utils import custom_object_save
 from transformers.pipelines import PIPELINE_REGISTRY
 
 from .answer_stream_favor import AnswerStream
-from .pipeline_inputs_favor import PLURALS, Chat, MediaJudge, batches, chats_of, ends_with_assistant, with_answer
+from .pipeline_inputs_favor import (
+    PLURALS,
+    Chat,
+    MediaJudge,
+    batches,
+    chats_of,
+    check_batch_size,
+    ends_with_assistant,
+    with_answer,
+)
 
 TASK = "video-text-to-text"
 # How the processor is called here, and why a caller's processor_kwargs cannot say otherwise.
@@ -27,6 +36,17 @@ MORE_OUTPUTS = (
     "output_logits",
     "output_attentions",
     "output_hidden_states",
+)
+# What `generate` takes as the model's inputs, beside those that the processor makes.
+MODEL_INPUTS = (
+    "inputs",
+    "inputs_embeds",
+    "position_ids",
+    "labels",
+    "encoder_states",
+    "mm_encoder_outputs",
+    "cache",
+    "past_key_values",
 )
 
 
@@ -111,7 +131,9 @@ class VideoTextToTextPipeline(Pipeline):
                 raise ValueError(f"{name} and {plural} are the same, and both are given. Keep one.")
             keywords[name] = keywords[name] if value is None else value
         parameters = self._call_parameters(kwargs)
-        batch_size = batch_size or self._batch_size or 1
+        if batch_size is None:
+            batch_size = self._batch_size or 1
+        check_batch_size(batch_size)
         options = _options_of(parameters[0])
         chats, is_batch = chats_of(inputs, keywords, MediaJudge(self.processor, options.get("on_error")))
         if stream:
@@ -210,8 +232,8 @@ class VideoTextToTextPipeline(Pipeline):
         fps = _options_of(preprocess).get("fps")
         return [asdict(summary) for summary in self.processor.media_summary(model_inputs, fps)]
 
-    def _check_outputs(self, generate_kwargs: dict) -> None:
-        """Raises `ValueError` if a call asks `generate` for what the pipeline does not hand on."""
+    def _check_generate_options(self, generate_kwargs: dict) -> None:
+        """Raises `ValueError` if a call gives `generate` what the pipeline makes itself, or cannot hand on."""
         config = generate_kwargs.get("generation_config")
         for name in MORE_OUTPUTS:
             if generate_kwargs.get(name) or getattr(config, name, None):
@@ -219,6 +241,23 @@ class VideoTextToTextPipeline(Pipeline):
                     f"{name} is not possible here: an answer is text. Call pipe.model.generate with the inputs of "
                     "pipe.processor."
                 )
+        made_here = {*self.processor.model_input_names, *MODEL_INPUTS} & set(generate_kwargs)
+        if made_here:
+            raise ValueError(
+                f"{min(made_here)} is not possible here: the pipeline makes the model's inputs of text and media. "
+                "Call pipe.model.generate with inputs of your own."
+            )
+        streamer, criteria = generate_kwargs.get("streamer"), generate_kwargs.get("stopping_criteria")
+        if streamer is not None and not all(callable(getattr(streamer, name, None)) for name in ("put", "end")):
+            raise ValueError(
+                f"streamer is a {type(streamer).__name__}, which has no put and end: give transformers' "
+                "TextStreamer(pipe.processor.tokenizer), or stream=True for an iterator over the answer."
+            )
+        if criteria is not None and not (isinstance(criteria, Iterable) and all(map(callable, criteria))):
+            raise ValueError(
+                f"stopping_criteria is a {type(criteria).__name__}; it must be a list of functions such as "
+                "transformers' StoppingCriteria."
+            )
 
     def _call_parameters(self, kwargs: dict) -> tuple[dict, dict, dict]:
         """Parameters of preprocess, forward and postprocess: this call's over those given to `pipeline()`."""
@@ -227,7 +266,7 @@ class VideoTextToTextPipeline(Pipeline):
         if "generation_config" in forward["generate_kwargs"]:  # it replaces what `pipeline()` was given
             earlier = {name: value for name, value in earlier.items() if not hasattr(GenerationConfig(), name)}
         generate_kwargs = {**earlier, **forward["generate_kwargs"]}
-        self._check_outputs(generate_kwargs)
+        self._check_generate_options(generate_kwargs)
         earlier_options = self._preprocess_params.get("processor_kwargs") or {}
         preprocess["processor_kwargs"] = {**earlier_options, **preprocess.get("processor_kwargs", {})}
         return (

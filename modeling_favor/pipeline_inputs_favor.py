@@ -4,7 +4,8 @@
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import groupby, islice, zip_longest
+from numbers import Integral
 from typing import Any
 
 from torch.utils.data import Dataset
@@ -101,7 +102,11 @@ def _chats_of_rows(rows: Iterable[Any], given: dict[str, Any], judge: MediaJudge
     if "text" not in given or isinstance(given["text"], str):
         yield from (_chat_of_row(row, given, judge) for row in rows)
         return
-    for row, text in zip(rows, given["text"], strict=True):
+    nothing = object()
+    for number, (row, text) in enumerate(zip_longest(rows, rows_of(given["text"]), fillvalue=nothing)):
+        if row is nothing or text is nothing:
+            ended, longer = ("the inputs", "text") if row is nothing else ("text", "the inputs")
+            raise ValueError(f"text must have one question an input; {ended} ended after {number}, {longer} go on.")
         yield _chat_of_row(row, {"text": text}, judge)
 
 
@@ -109,6 +114,8 @@ def _chat_of_row(row: Any, given: dict[str, Any], judge: MediaJudge) -> Chat:
     """The chat of one input; a file is asked `given["text"]`, and so is a dict without a text."""
     if _is_file(row):
         return _user_chat(**{judge.media_kind(row): row}, **given)
+    if not isinstance(row, (dict, list, tuple)) and not hasattr(row, "messages"):
+        return chat_of(row)  # which says that it is neither
     if given and not (isinstance(row, dict) and "text" not in row and not _is_message(row)):
         raise ValueError("text given beside a chat or dict. Put the media and the text inside it.")
     return chat_of({**row, **given} if given else row)
@@ -119,6 +126,8 @@ def chat_of(entry: Any) -> Chat:
     messages = getattr(entry, "messages", entry)  # transformers wraps chats in its own Chat class
     if isinstance(messages, (list, tuple)) and messages and all(_is_message(message) for message in messages):
         return list(messages)
+    if _is_message(entry):
+        raise ValueError('A message by itself is given; give the chat, a list of messages: [{"role": ...}].')
     if isinstance(entry, dict):
         unknown = sorted(set(entry) - {"text", *MEDIA_KEYWORDS})
         if unknown:
@@ -130,10 +139,14 @@ def chat_of(entry: Any) -> Chat:
     raise ValueError(f"An input of type {type(entry).__name__} is neither a chat nor a dict; {GIVE_SOMETHING}.")
 
 
+def check_batch_size(batch_size: Any) -> None:
+    """Raises `ValueError` unless so many inputs can go through the model together."""
+    if isinstance(batch_size, bool) or not isinstance(batch_size, Integral) or batch_size < 1:
+        raise ValueError(f"batch_size must be a whole number of at least 1; got {batch_size!r}.")
+
+
 def batches(chats: Iterable[Chat], batch_size: int) -> Iterator[list[Chat]]:
     """Runs of at most `batch_size` neighbours; chats to be continued and chats to be answered are kept apart."""
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1; got {batch_size}.")
     for _, run in groupby(chats, key=ends_with_assistant):
         while batch := list(islice(run, batch_size)):
             yield batch
@@ -194,7 +207,7 @@ def _media_block(kind: str, value: Any) -> dict[str, Any]:
 def _is_list_of_inputs(name: str, value: Any, judge: MediaJudge) -> bool:
     """Whether a keyword's value has one entry an input, and is not one medium (such as a list of pictures)."""
     if name == "text":
-        return not isinstance(value, str) and isinstance(value, Iterable)
+        return not isinstance(value, str) and isinstance(value, (Iterable, Dataset))
     if judge.is_medium(name, value):
         return False
     return isinstance(value, (list, tuple)) or is_stream(value)

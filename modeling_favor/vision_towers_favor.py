@@ -150,19 +150,19 @@ def picture_states(
 
     A map of channels, as convolutional towers give it, becomes a vector for each of its places, row by row.
 
-    Raises `ValueError` for pictures of a size that the tower does not read, for a layer that it does not have, and for
-    `pool_size` of a tower that gives no map.
+    Raises `ValueError` for pictures of a size or of channels that the tower does not read, for a layer that it does
+    not have, and for `pool_size` of a tower that gives no map.
     """
     inputs = PICTURE_INPUTS.get(tower.config.model_type)
     asked = {} if feature_layer is None else {"output_hidden_states": True}
     # A tower with a position for each patch gives those of a smaller picture the wrong ones, without a word.
     if hasattr(tower.config, "patch_size"):
-        _check_picture_size(tower, pixel_values)
+        _check_pictures(tower, pixel_values)
     try:
         given = {"pixel_values": pixel_values} if inputs is None else inputs(tower.config, pixel_values)
         outputs = tower(**given, **asked)
     except (RuntimeError, ValueError):
-        _check_picture_size(tower, pixel_values)
+        _check_pictures(tower, pixel_values)
         raise
     states = _chosen_states(tower, outputs, feature_layer)
     if states.ndim == 4 and pixel_values.shape[-1] == pixel_values.shape[-2] and states.shape[2] != states.shape[3]:
@@ -170,7 +170,13 @@ def picture_states(
     return _vectors(tower, states, pool_size)
 
 
-def _check_picture_size(tower: PreTrainedModel, pixel_values: torch.Tensor) -> None:
+def _check_pictures(tower: PreTrainedModel, pixel_values: torch.Tensor) -> None:
+    channels = getattr(tower.config, "num_channels", 3)
+    if pixel_values.shape[-3] != channels:
+        raise ValueError(
+            f"The pictures have {pixel_values.shape[-3]} channels, but the vision tower reads {channels}: give "
+            "(items, pictures, channels, height, width), as the processor does."
+        )
     size = picture_size(tower.config)
     if size is None or tuple(pixel_values.shape[-2:]) == size:
         return

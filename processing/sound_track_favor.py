@@ -11,7 +11,7 @@ from .media_limits_favor import DamageReport, MediaError, MediaLimits
 
 TOLERANCE = 0.02  # seconds that timestamps may be off the running sound; one audio encoder vector
 LOOKAHEAD = 0.3  # seconds for which they must be off, all in one direction, before the sound is moved
-JITTER = 0.1  # seconds by which a timestamp beyond the clip's end may be late; what follows may still belong to it
+JITTER = 0.1  # seconds that a single timestamp may be off
 FULL_SCALE = 16.0  # times full scale; floats beyond are no samples in [-1, 1], but integers of 16 bits or more
 
 
@@ -92,14 +92,16 @@ class SoundTrack:
     def _lasting_offset(self) -> float:
         """The seconds by which the next piece is to be moved: 0.0 if the sound runs on.
 
-        Of all pieces ahead, the one that is least off decides: it is off for good.
+        Of all pieces ahead, the one that is least off decides: it is off for good. The last pieces of a stream, too
+        few to tell, must be off by more than any jitter.
         """
         if not self.heard and self._ahead[0][1] is not None:
             return self._ahead[0][1] - self.time
+        tolerance = TOLERANCE if self._ahead_seconds >= LOOKAHEAD else JITTER
         offsets, expected = [], self.time
         for frame, time in self._ahead:
             offsets.append(0.0 if time is None else time - expected)
-            if abs(offsets[-1]) <= TOLERANCE or offsets[-1] * offsets[0] < 0:
+            if abs(offsets[-1]) <= tolerance or offsets[-1] * offsets[0] < 0:
                 return 0.0
             expected += _seconds(frame)
         return 0.0 if self.alone and offsets[0] < 0 else min(offsets, key=abs)

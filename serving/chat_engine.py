@@ -20,7 +20,7 @@ from favor.processing.items_favor import ItemSource
 from .answer import Answer, Event
 from .answer_text import AnswerText
 from .batch_generation import BatchGenerator, Question
-from .chat_items import Chat, checked_chat, prompt_ids, text_length
+from .chat_items import Chat, check_count, check_size, checked_chat, prompt_ids
 from .decoding_workers import WORKERS, DecodingWorkers
 from .encoded_clips import EncodedClip, EncodedClips
 from .generation_settings import GenerationSettings
@@ -28,7 +28,6 @@ from .lanes import Lane, LaneState
 from .turns import Turns
 
 DEFAULT_NEW_TOKENS = 256
-LONGEST_TOKEN = 128  # characters
 PROMPT_WORKERS = 2
 STANDS_STILL = 10.0  # seconds without progress while others wait
 
@@ -280,11 +279,11 @@ class ChatEngine:
 
         Raises `ValueError` for what cannot fit, before any work is done over it.
         """
-        self._check_count(len(asked.chat), "messages")
+        check_count(len(asked.chat), "messages", self._positions)
         chat = checked_chat(asked.chat)
-        self._check_text(chat)
+        check_size(chat, self._positions)
         items = self._own.processor.chat_items(chat, asked.own_sound)
-        self._check_count(len(items), "media")
+        check_count(len(items), "media", self._positions)
         return chat, items
 
     def _question(self, asked: _Asked, chat: Chat, items: list[ItemSource], clips: list[EncodedClip]) -> Question:
@@ -302,25 +301,6 @@ class ChatEngine:
         ]
         text = AnswerText(self._generate.tokenizer, settings.stop)
         return Question(tokens, embeddings, room, settings, answer, text)
-
-    def _check_count(self, count: int, what: str) -> None:
-        """Raises `ValueError` for more messages or media than there are tokens, of which each takes one at least."""
-        if count > self._positions:
-            raise ValueError(
-                f"The chat holds {count} {what}; the language model takes {self._positions} tokens. Send fewer."
-            )
-
-    def _check_text(self, chat: Chat) -> None:
-        """Refuses a text that cannot fit before the tokeniser takes minutes over it.
-
-        Raises `ValueError`.
-        """
-        characters, bound = text_length(chat), self._positions * LONGEST_TOKEN
-        if characters > bound:
-            raise ValueError(
-                f"The chat has {characters} characters; the language model takes {self._positions} tokens, which is "
-                f"never more than {bound} characters. Write less."
-            )
 
     def _room(self, prompt_tokens: int, settings: GenerationSettings) -> int:
         """New tokens that the answer may have.

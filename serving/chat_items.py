@@ -11,6 +11,7 @@ from favor.processing.chat_favor import blocks_of, check_conversation
 from favor.processing.items_favor import ItemSource
 
 Chat = list[dict[str, Any]]
+LONGEST_TOKEN = 128  # characters
 
 
 def item_identity(item: ItemSource) -> tuple:
@@ -41,6 +42,29 @@ def checked_chat(chat: Any) -> Chat:
 def text_length(chat: Chat) -> int:
     """Characters of a checked chat."""
     return sum(len(str(block.get("text", ""))) for turn in chat for block in blocks_of(turn))
+
+
+def check_size(chat: Chat, positions: int) -> None:
+    """Refuses a checked chat that cannot fit before the tokeniser takes minutes over it.
+
+    Args:
+        chat: a checked one.
+        positions: tokens that the language model takes.
+
+    Raises `ValueError`.
+    """
+    characters, bound = text_length(chat), positions * LONGEST_TOKEN
+    if characters > bound:
+        raise ValueError(
+            f"The chat has {characters} characters; the language model takes {positions} tokens, which is never more "
+            f"than {bound} characters. Write less."
+        )
+
+
+def check_count(count: int, what: str, positions: int) -> None:
+    """Raises `ValueError` for more messages or media than there are tokens, of which each takes one at least."""
+    if count > positions:
+        raise ValueError(f"The chat holds {count} {what}; the language model takes {positions} tokens. Send fewer.")
 
 
 def prompt_ids(chat: Chat, processor: FavorProcessor, query_tokens: Sequence[int]) -> list[int]:

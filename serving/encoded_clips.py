@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from favor.modeling_favor.clip_states_favor import ClipStates
 from favor.processing import FavorProcessor, MediaSummary
 from favor.processing.items_favor import ItemSource
 
@@ -27,21 +28,17 @@ class EncodedClip:
     One item as far as no question changes it.
 
     Attributes:
-        pictures: (F, patches, width) or, of a model whose Q-Former reads no instruction, (F, p, d); None without.
-        time_steps: (T,) the row of `pictures` that shows in each synchronised frame.
-        audio: (S, A) audio tower states; None without sound.
+        states: what the encoders make of it.
         summary: the processor's `MediaSummary`.
     """
 
-    pictures: torch.Tensor | None
-    time_steps: torch.Tensor | None
-    audio: torch.Tensor | None
+    states: ClipStates
     summary: MediaSummary
 
     @property
     def nbytes(self) -> int:
         """Bytes in memory."""
-        return sum(states.nbytes for states in (self.pictures, self.time_steps, self.audio) if states is not None)
+        return self.states.nbytes
 
 
 class EncodedClips:
@@ -107,7 +104,7 @@ class EncodedClips:
             known = False
             inputs, _ = processor.media_inputs([processor.load_item(item, **self.media_options)])
             with self._encoders:
-                return self._encode(inputs, processor.item_summaries(inputs)[0])
+                return EncodedClip(self.backbone.clip_states(inputs), processor.item_summaries(inputs)[0])
 
         clip = self._cache.get(item_identity(item), encode)
         with self._counting:
@@ -117,44 +114,12 @@ class EncodedClips:
 
     def embeddings(self, item: ItemSource, clip: EncodedClip, processor: FavorProcessor) -> torch.Tensor:
         """(tokens, text width): what replaces the item's placeholders."""
-        ids = self._instruction_ids(item.instruction, processor) if clip.pictures is not None else None
+        ids = self._instruction_ids(item.instruction, processor) if clip.states.pictures is not None else None
         key = ("embeddings", item_identity(item), None if ids is None else tuple(ids))
         return self._cache.get(key, lambda: self._connect(clip, ids))
 
-    @torch.no_grad()
-    def _encode(self, inputs: Mapping[str, torch.Tensor], summary: MediaSummary) -> EncodedClip:
-        pictures = time_steps = audio = None
-        device = self.backbone.connector.device
-        if "pixel_values_videos" in inputs:
-            time_steps = inputs["video_frame_indices"][0]
-            pixels = inputs["pixel_values_videos"][0]  # (F, 3, H, W)
-            if self.reads_instruction:
-                pictures = self.backbone.picture_patches(pixels, kept_on="cpu")
-            else:
-                pictures = self._frame_vectors(pixels.to(device)).cpu()
-        if "input_features" in inputs:
-            sound = (inputs[name].to(device) for name in ("input_features", "input_features_mask"))
-            audio = self.backbone.encode_audio(*sound)[0][0].cpu()
-        return EncodedClip(pictures, time_steps, audio, summary)
-
-    def _frame_vectors(self, pixels: torch.Tensor) -> torch.Tensor:
-        """(F, 3, H, W) to the (F, p, d) that the connector takes; no row where it reads no pictures."""
-        return self.backbone.encode_frames(pixels[None])[0][0]
-
-    @torch.no_grad()
     def _connect(self, clip: EncodedClip, ids: list[int] | None) -> torch.Tensor:
-        connector = self.backbone.connector
-        visual = None
-        if clip.pictures is not None:
-            vectors = clip.pictures
-            if self.reads_instruction:
-                vectors = self.backbone.picture_vectors(vectors, None if ids is None else torch.tensor([ids]))
-            vectors = vectors.to(connector.device)  # (F, p, d)
-            # No row where the connector reads no pictures.
-            visual = vectors[None, clip.time_steps.to(vectors.device)] if len(vectors) else vectors[None]
-        audio = None if clip.audio is None else clip.audio[None].to(connector.device)
-        fused = connector(visual=visual, audio=audio)
-        return fused.embeddings[0, : int(fused.num_tokens[0])].cpu()
+        return self.backbone.clip_embeddings(clip.states, None if ids is None else torch.tensor(ids)).cpu()
 
     def _instruction_ids(self, instruction: str, processor: FavorProcessor) -> list[int] | None:
         """What the visual Q-Former reads of an instruction; None if it reads nothing."""

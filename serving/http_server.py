@@ -27,14 +27,14 @@ from starlette.requests import ClientDisconnect
 
 from .answer import Answer
 from .answer_exchange import CLIENT_GONE, AnswerExchange, ClientGone, StreamedAnswer
-from .body_values import ValueCounter
 from .chat_engine import ChatEngine, EngineStopped, TooManyRequests
 from .chat_items import Chat
-from .chat_request import MAX_VALUES, ChatRequest, parse_chat_request
+from .chat_request import ChatRequest, parse_chat_request
 from .completions import Completion, model_entry
 from .generation_settings import GenerationSettings
 from .media_access import MediaAccess
 from .metrics import Metrics
+from .request_body import read_json_body
 from .request_errors import (
     LONGEST_NAME,
     RequestError,
@@ -43,9 +43,7 @@ from .request_errors import (
     stopping,
     timed_out,
     too_busy,
-    too_large,
     too_many_of_one,
-    too_many_values,
     traced,
     unauthorised,
 )
@@ -240,7 +238,7 @@ class ChatEndpoint:
             raise too_many_of_one(most, RETRY_SECONDS)
 
     async def _respond(self, request: Request, client: str, completion: Completion, arrived: float) -> Response:
-        body = [await self._body(request)]
+        body = [await read_json_body(request, self.settings.max_body_bytes)]
         if await request.is_disconnected():  # nothing is to be done for who has gone
             raise ClientGone
         limiter = self._large if len(body[0]) > LARGE_BODY else self._small
@@ -313,32 +311,6 @@ class ChatEndpoint:
             about_media = any(kind.__name__ == "MediaError" for kind in type(error).__mro__)
             code = "invalid_media" if about_media else "invalid_request"
             raise RequestError(400, message, code=code, param="messages") from error
-
-    async def _body(self, request: Request) -> bytes:
-        """The body, never more of it than may be.
-
-        Raises `RequestError` for one that is too large or not announced as JSON, which a web page of another site
-        cannot send without being asked.
-        """
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            raise RequestError(415, "The body must be JSON: send 'Content-Type: application/json'.")
-        limit = self.settings.max_body_bytes
-        announced = request.headers.get("content-length", "0")
-        if not announced.isdigit() or int(announced) > limit:
-            raise too_large(limit)
-        body, size, counter = bytearray(), 0, ValueCounter()
-        async for piece in request.stream():
-            size += len(piece)
-            if size > limit:
-                raise too_large(limit)
-            if counter.values <= MAX_VALUES:
-                counter.feed(piece)
-                body += piece
-            else:  # the rest is read, not kept: who still sends would not see the refusal
-                body.clear()
-        if counter.values > MAX_VALUES:
-            raise too_many_values(MAX_VALUES)
-        return bytes(body)
 
     def _close(self, client: str, status: int, arrived: float) -> None:
         self.open_requests[client] -= 1

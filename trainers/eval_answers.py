@@ -82,12 +82,10 @@ def answer_sample(trainer: "FavorSFTTrainer", sample: Sample, max_new_tokens: in
     """Question, reference and answer of a sample's last turn."""
     batch = trainer._prepare_inputs(trainer.data_collator([sample]))
     prompt, reference = prompt_and_reference(batch)
-    length = {} if max_new_tokens is None else {"max_new_tokens": max_new_tokens}
     model = favor_of(trainer.accelerator.unwrap_model(trainer.model))
-    with torch.no_grad(), trainer.compute_loss_context_manager(), trainer.accelerator.autocast():
-        tokens = model.generate(**prompt, do_sample=False, num_beams=1, use_cache=True, **length)
     tokenizer = trainer.processing_class.tokenizer
-    answer = tokenizer.decode(tokens[0, prompt["input_ids"].shape[1] :], skip_special_tokens=True).strip()
+    with torch.no_grad(), trainer.compute_loss_context_manager(), trainer.accelerator.autocast():
+        answer = trainer.say(prompt, max_new_tokens)
     expected = tokenizer.decode(reference, skip_special_tokens=True).strip()
     files = [sample.get(key) for key in MEDIA_KINDS]
     return {

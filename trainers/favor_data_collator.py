@@ -183,6 +183,16 @@ class FavorDataCollator:
         raise ValueError(f"None of {MAX_SPARES} samples in place of bad ones can be used; the last: {last}")
 
 
+class TextCollator:
+    """Collates rows of tokens alone into `input_ids`, `attention_mask` and `labels`, padded on the right."""
+
+    def __init__(self, pad_token_id: int):
+        self.pad_token_id = pad_token_id
+
+    def __call__(self, rows: Sequence[TokenRow], /) -> Batch:
+        return pad_text(rows, self.pad_token_id)
+
+
 def pad_text(rows: Sequence[TokenRow], pad_token_id: int) -> Batch:
     """`input_ids`, `attention_mask` and `labels`, (batch, length) int64, padded on the right."""
     pad = torch.nn.utils.rnn.pad_sequence
@@ -208,4 +218,4 @@ def pad_media(tensors: Sequence[torch.Tensor | None], counts: Sequence[int], val
     return joined
 
 
-__all__ = ["FavorDataCollator", "IGNORED_LABEL", "media_messages", "pad_media", "pad_text"]
+__all__ = ["FavorDataCollator", "IGNORED_LABEL", "TextCollator", "media_messages", "pad_media", "pad_text"]

@@ -163,6 +163,13 @@ class FavorSFTTrainer(FavorTrainerMixin, SFTTrainer):
             metrics.update(found)
         return metrics
 
+    def say(self, prompt: Batch, max_new_tokens: int | None) -> str:
+        """The answer to a collated sample that is cut before it; greedy, so that no random number is drawn."""
+        length = {} if max_new_tokens is None else {"max_new_tokens": max_new_tokens}
+        tokens = self.unwrapped_favor().generate(**prompt, do_sample=False, num_beams=1, use_cache=True, **length)
+        said = tokens[0, prompt["input_ids"].shape[1] :]
+        return self.processing_class.tokenizer.decode(said, skip_special_tokens=True).strip()
+
     def check_eval_answers(self) -> None:
         """Raises `ValueError` where no answers can be generated during training."""
         if self.args.eval_answers and (self.is_fsdp_enabled or self.is_deepspeed_enabled):

@@ -2,6 +2,7 @@
 """Tensors on disk by key, in shards of safetensors: what a killed run leaves is never half a shard."""
 
 import os
+import time
 import uuid
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 SHARD_BYTES = 256 << 20
+SHARD_SECONDS = 300.0  # the most work that a killed run loses
 PARTIAL = ".partial"
 
 
@@ -23,7 +25,7 @@ class FeatureCache:
 
     Args:
         directory: where the shards are; made if missing. None: everything stays in memory.
-        shard_bytes: tensors are held in memory up to this size before they are written.
+        shard_bytes: tensors are held in memory up to this size, or for five minutes, before they are written.
     """
 
     def __init__(self, directory: str | Path | None, shard_bytes: int = SHARD_BYTES):
@@ -31,6 +33,7 @@ class FeatureCache:
         self.shard_bytes = shard_bytes
         self.waiting: dict[str, torch.Tensor] = {}
         self.waiting_bytes = 0
+        self.written_at = time.monotonic()
         self.shards: dict[str, str] = {}  # key: file name
         self.unreadable: list[str] = []
         self._files: dict[str, safe_open] = {}
@@ -67,7 +70,7 @@ class FeatureCache:
             if key not in self:
                 self.waiting[key] = tensor.detach().cpu().contiguous().clone()
                 self.waiting_bytes += tensor.nbytes
-        if self.waiting_bytes >= self.shard_bytes:
+        if self.waiting_bytes >= self.shard_bytes or time.monotonic() - self.written_at >= SHARD_SECONDS:
             self.flush()
 
     def flush(self) -> None:
@@ -81,7 +84,7 @@ class FeatureCache:
             os.fsync(file.fileno())
         partial.rename(self.directory / name)
         self.shards |= dict.fromkeys(self.waiting, name)
-        self.waiting, self.waiting_bytes = {}, 0
+        self.waiting, self.waiting_bytes, self.written_at = {}, 0, time.monotonic()
 
     def _open(self, key: str) -> safe_open:
         name = self.shards[key]

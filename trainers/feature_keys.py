@@ -157,7 +157,7 @@ def used_settings(values: Mapping[str, Any]) -> dict[str, Any]:
 def media_settings(processor: Any) -> list:
     """How the processor reads media, beyond its video processor and feature extractor."""
     options = getattr(processor, "media_options", None) or {}
-    settings = [processor.frame_rate, getattr(processor, "modalities", None), dict(options)]
+    settings = [float(processor.frame_rate), getattr(processor, "modalities", None), dict(options)]
     if options.get("num_frames"):  # it has an effect only where the streams are not synchronised
         settings += [getattr(processor, "connector", None), processor.synchronize]
     return settings

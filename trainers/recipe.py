@@ -14,6 +14,7 @@ from .favor_sft_config import FavorSFTConfig
 from .recipe_sections import CacheSettings, Recipe
 from .section_parser import listed, parse_section
 from .source_spec import with_sources
+from .training_options import check_option_types
 
 STRATEGIES = {"save_strategy", "eval_strategy", "logging_strategy"}
 CONFIGS = {"sft": FavorSFTConfig, "dpo": FavorDPOConfig, "grpo": FavorGRPOConfig}  # of the sections of options
@@ -99,10 +100,11 @@ def cache_section(value: object, file: str) -> object:
 
 
 def check_options(options: Mapping[str, object], config: type, file: str, name: str) -> None:
-    """Raises `ValueError` for options that a configuration does not have, or that the recipe itself gives it."""
+    """Raises `ValueError` for options that a configuration does not have, or of another type, or the recipe's own."""
     unknown = set(options) - ({field.name for field in dataclasses.fields(config)} - OWN_OPTIONS)
     if unknown:
         raise ValueError(f"{file}: unknown {name} options {listed(unknown)}; see {config.__name__}.")
+    check_option_types(options, config, file, name)
 
 
 def override(section: object, key: str, value: object, path: Path) -> None:

@@ -10,6 +10,7 @@ from transformers import AutoModel, BitsAndBytesConfig, PreTrainedConfig
 from favor.modeling_favor import FavorConfig, FavorForConditionalGeneration
 from favor.modeling_favor.connectors_favor import build_connector
 from favor.modeling_favor.language_head_favor import build_language_head
+from favor.modeling_favor.towers_favor import audio_encoder
 from favor.processing import FavorProcessor
 
 from .recipe_sections import FRESH_PARTS
@@ -21,13 +22,14 @@ def load_model(
     fresh_parts: Sequence[str] = (),
     seed: int = 0,
     quantization: Mapping[str, object] | None = None,
+    attn_implementation: str | None = None,
 ) -> tuple[FavorForConditionalGeneration, FavorProcessor]:
     """A trained model and its processor, from a folder or the Hub, with some values of its config changed.
 
     Args:
         fresh_parts: "connector" and "language_model" begin from random weights, drawn with `seed`.
-
         quantization: arguments of `BitsAndBytesConfig`, with which the language model is loaded.
+        attn_implementation: of all parts; None: as transformers chooses.
 
     Raises `ValueError` for a value that the config does not have, and for one that does not fit the trained weights.
     """
@@ -38,16 +40,46 @@ def load_model(
         config = FavorConfig(**config.to_dict())  # checks the values against each other
         for name, value in config.processor_values().items():
             setattr(processor, name, value)
+    other_chunks = fit_chunks(config, processor)
     few_bits = {"quantization_config": BitsAndBytesConfig(**quantization)} if quantization else {}
     model, report = FavorForConditionalGeneration.from_pretrained(
-        name_or_path, config=config, ignore_mismatched_sizes=bool(fresh_parts), output_loading_info=True, **few_bits
+        name_or_path,
+        config=config,
+        ignore_mismatched_sizes=bool(fresh_parts) or other_chunks,
+        output_loading_info=True,
+        attn_implementation=attn_implementation,
+        **few_bits,
     )
     drawn = tuple(prefix for part in fresh_parts for prefix in FRESH_PARTS[part])
+    # Sinusoids of another number of positions are computed anew.
+    drawn += tuple(f"model.audio_tower.{name}." for name in audio_encoder(config.audio_config).constant_weights)
     unfit = [name for name, *_ in sorted(report["mismatched_keys"]) if not name.startswith(drawn)]
     if unfit:
         raise ValueError(f"config: {unfit[0]} of {name_or_path} has another shape than the changed config says.")
     renew_parts(model, fresh_parts, seed)
     return model, processor
+
+
+def fit_chunks(config: FavorConfig, processor: FavorProcessor) -> bool:
+    """Lets the processor cut sound into chunks of the config's length; returns whether it was another.
+
+    An audio encoder whose positions are computed reads any length: Whisper, trained on 30 s, takes a quarter of the
+    time for chunks of 10 s (`audio_config.max_source_positions: 500`), and its states there are nearly those of 30 s.
+    """
+    extractor = processor.feature_extractor
+    frames = audio_encoder(config.audio_config).chunk_frames(config.audio_config)
+    if getattr(extractor, "nb_max_frames", frames) == frames:
+        return False
+    seconds = frames * extractor.hop_length / extractor.sampling_rate
+    if seconds != int(seconds):
+        raise ValueError(
+            f"config.audio_config.max_source_positions {config.audio_config.max_source_positions} makes chunks of "
+            f"{seconds} s, but a chunk has whole seconds: {int(seconds)} or {int(seconds) + 1}."
+        )
+    derived = ("n_samples", "nb_max_frames")
+    values = {name: value for name, value in extractor.to_dict().items() if name not in derived}
+    processor.feature_extractor = type(extractor)(**{**values, "chunk_length": int(seconds)})
+    return True
 
 
 def renew_parts(model: FavorForConditionalGeneration, parts: Sequence[str], seed: int) -> None:

@@ -12,7 +12,7 @@ from favor.modeling_favor import FavorForConditionalGeneration
 from favor.processing import FavorProcessor
 from favor.processing.media_options_favor import check_media_options
 
-from .best_model import check_best_model
+from .best_model import check_best_model, check_eval_data
 from .encoder_cache import EncodedCollator
 from .favor_dpo_trainer import FavorDPOTrainer, FavorPreferenceCollator
 from .favor_grpo_trainer import FavorGRPOTrainer
@@ -33,6 +33,7 @@ from .recipe_run import (
 from .recipe_sections import Recipe
 from .reward_curves import DrawCurves
 from .stage_ends import resume_point
+from .training_options import check_packages
 from .training_record import run_record, stage_record, write_record
 
 
@@ -75,7 +76,9 @@ def training_arguments(recipe: Recipe):
     if recipe.eval_data is not None:
         options.setdefault("eval_strategy", "epoch")
     options |= {"output_dir": recipe.output_dir, "seed": recipe.seed}
-    check_best_model(options)
+    check_best_model(options, recipe.method)
+    check_packages(options, recipe.method)
+    check_eval_data(options, recipe.method, given=recipe.eval_data is not None)
     (args,) = HfArgumentParser(CONFIGS[recipe.method]).parse_dict(options, allow_extra_keys=False)
     return args
 

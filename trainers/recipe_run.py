@@ -4,9 +4,10 @@
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,25 +23,27 @@ from favor.processing import FavorProcessor
 from favor.processing.media_options_favor import check_media_options
 
 from .bad_samples import BAD_SAMPLES
-from .best_model import check_best_model
+from .best_model import check_best_model, check_eval_data
+from .connector_alignment import CONNECTOR, ConnectorAlignmentTrainer
 from .data_mixture import SampleDataset, load_training_data, mixture_of
 from .decoded_clips import DecodedClip
 from .encoder_cache import EncodedCollator, encode_dataset
+from .favor_data_collator import TextCollator
 from .favor_sft_config import FavorSFTConfig
 from .favor_sft_trainer import FavorSFTTrainer, lora_config
 from .manifest import keep_shares
 from .recipe_model import load_model
 from .recipe_sections import CacheSettings, ConnectorPretraining, LoraSettings, Recipe, Stage
+from .said_answers import tell_answers
 from .source_spec import TrainingData
 from .stage_ends import end_stage, finished_stages, load_stage_end, resume_point, stage_records
+from .time_shaped_queries import shape_queries_in_time
 from .trained_modules import TrainedModel, favor_of
+from .training_options import check_packages
 from .training_record import run_record, write_record
 
-# Only a recipe that begins from nothing needs `from_scratch`: the functions that use it import it.
 if TYPE_CHECKING:
     from peft import LoraConfig
-
-    from .from_scratch.clip_words import WordCollator
 
 logger = logging.get_logger(__name__)
 
@@ -70,8 +73,10 @@ def run_recipe(recipe: Recipe, name: str | None = None) -> Path:
     model: TrainedModel = run.model
     if finished:
         model = load_stage_end(run.model, folders[finished - 1], arguments[finished - 1])
+    # A stage that aligns the connector knows no LoRA; those after the first with one go on with the same adapter.
+    first_with_lora = next((n for n, stage in enumerate(stages) if stage.align_connector is None), None)
     for number in range(finished, len(stages)):
-        with_lora = number == 0 and recipe.lora is not None  # a later stage goes on with the same adapter
+        with_lora = number == first_with_lora and recipe.lora is not None
         trainer = stage_trainer(run, model, number, arguments[number], with_lora)
         trainer.train(resume_from_checkpoint=resume_point(recipe.resume, number == finished))
         end_stage(trainer, folders[number], last=number == len(stages) - 1)
@@ -123,8 +128,15 @@ def start_model(
         model, processor = start_from_scratch(recipe, recipe.from_scratch, dataset, args)
     else:
         model, processor = load_model(
-            str(recipe.model), recipe.config, recipe.fresh_parts, recipe.seed, recipe.quantization
+            str(recipe.model),
+            recipe.config,
+            recipe.fresh_parts,
+            recipe.seed,
+            recipe.quantization,
+            recipe.attn_implementation,
         )
+    if recipe.time_shaped_queries:
+        shape_queries_in_time(model.model.connector, recipe.seed)
     if recipe.media_options:
         processor.media_options = check_media_options({**processor.media_options, **recipe.media_options})
     return model, processor
@@ -159,7 +171,7 @@ class StageData:
     """
 
     rows: SampleDataset
-    collator: "EncodedCollator | WordCollator | None"
+    collator: EncodedCollator | TextCollator | None
     eval_rows: SampleDataset | None = None
 
 
@@ -169,12 +181,16 @@ def stage_trainer(
     """The trainer of a stage, with its data made ready."""
     favor, lora = favor_of(model), run.recipe.lora
     stages = run.recipe.stages or [Stage()]
-    first_with_media = next((n for n, stage in enumerate(stages) if stage.words_for_media is None), None)
+    first_with_media = next((n for n, stage in enumerate(stages) if not stage.in_text), None)
+    alignment = stages[number].align_connector
     data = stage_data(run, favor, stages[number], args, teach=number == first_with_media)
     if favor is model and not run.recipe.quantization:
         model.requires_grad_(True)  # a stage before may have frozen parts; with LoRA it is PEFT's to say
     set_seed(run.recipe.seed)  # a LoRA begins the same, whatever was drawn before
-    trainer = FavorSFTTrainer(
+    trainer_class: Callable[..., FavorSFTTrainer] = FavorSFTTrainer
+    if alignment is not None:
+        trainer_class = partial(ConnectorAlignmentTrainer, alignment=alignment)
+    trainer = trainer_class(
         model=model,
         args=args,
         processing_class=run.processor,
@@ -197,20 +213,29 @@ def stage_data(
     """
     in_words, samples = stage.words_for_media, run.dataset
     if stage.train_data is not None:
-        samples = load_data(stage.train_data, run.recipe, args, media=in_words is None)
+        samples = load_data(stage.train_data, run.recipe, args, media=not stage.in_text)
     if stage.family_shares:
         samples = keep_shares(samples, stage.family_shares, run.recipe.seed)
     if in_words is not None:
         from .from_scratch.clip_words import tell_in_words
 
         return StageData(*tell_in_words(run.processor, samples, in_words, model.model.connector.config))
+    if stage.answers_for_media is not None:
+        return StageData(
+            *tell_answers(
+                run.processor, samples, stage.answers_for_media, model.model.connector.config, run.recipe.seed
+            )
+        )
     rows, collator = encoded(run, model, samples, args)
     settings = run.recipe.connector_pretraining
     if teach and settings is not None and collator is not None:
         teach_connector(run, settings, model, samples, rows, collator, args)
-    if run.eval_dataset is None:
+    eval_samples = run.eval_dataset
+    if stage.eval_data is not None:
+        eval_samples = load_data(stage.eval_data, run.recipe, args, repeat_streams=False)
+    if eval_samples is None:
         return StageData(rows, collator)
-    eval_rows, eval_collator = encoded(run, model, run.eval_dataset, args)
+    eval_rows, eval_collator = encoded(run, model, eval_samples, args)
     share_states(collator, eval_collator)
     return StageData(rows, collator, eval_rows)
 
@@ -222,13 +247,17 @@ def stage_arguments(recipe: Recipe, stage: Stage, folder: Path) -> FavorSFTConfi
     if any(section is not None for section in prepares):  # which one process does while the others wait
         options.setdefault("ddp_timeout", DDP_TIMEOUT)
     join_processes(options)
-    if recipe.eval_data is not None and "eval_strategy" not in options:
+    if (recipe.eval_data or stage.eval_data) is not None and "eval_strategy" not in options:
         options["eval_strategy"] = "epoch"
-    if stage.words_for_media is not None:
+    if stage.align_connector is not None:
+        options.setdefault("train_only", [CONNECTOR])
+    if stage.in_text:
         # Such a stage reads words, but the evaluation data are media: it is not evaluated.
         options |= {"allow_text_only": True, "eval_strategy": "no", "load_best_model_at_end": False}
     options |= {"output_dir": str(folder), "seed": recipe.seed}
-    check_best_model(options)
+    check_packages(options, "sft")
+    check_best_model(options, "sft")
+    check_eval_data(options, "sft", given=(recipe.eval_data or stage.eval_data) is not None)
     (args,) = HfArgumentParser(FavorSFTConfig).parse_dict(options, allow_extra_keys=False)
     return args
 

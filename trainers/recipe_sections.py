@@ -1,10 +1,12 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """What a training recipe says, as dataclasses: a field is a key of the YAML file, a dataclass in it a section."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from .embedding_alignment import OFF_WEIGHT
 from .source_spec import TrainingData
 
 # Part of `fresh_parts` -> its weights' names.
@@ -157,21 +159,79 @@ class ConnectorPretraining:
 
 
 @dataclass(frozen=True)
+class ConnectorAlignment:
+    """
+    In this stage the connector alone learns to say its samples' answers in the language model's embeddings.
+
+    Args:
+        distance_weight: of an output's squared distance to what it is to say, in units of that between two pieces.
+        pieces: so many of the answers' commonest pieces are said whole, rarer ones are spelt; by default all.
+    """
+
+    distance_weight: float = OFF_WEIGHT
+    pieces: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.distance_weight < math.inf:
+            raise ValueError(f"`distance_weight` must be 0 or more, but it is {self.distance_weight}.")
+        if self.pieces is not None and self.pieces < 1:
+            raise ValueError(f"`pieces` must be at least 1, or null for all, but it is {self.pieces}.")
+
+
+@dataclass(frozen=True)
+class AnswersForMedia:
+    """
+    In this stage the language model reads, in place of its media, what an aligned connector would say of the answers.
+
+    Args:
+        errors: share of the pieces that are left out, or of which another is said, from 0 to 1.
+        blanks: so many blanks on average after each piece.
+        pieces: as of `align_connector`.
+    """
+
+    errors: float = 0.1
+    blanks: float = 2.0
+    pieces: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.errors <= 1:
+            raise ValueError(f"`errors` is a share from 0 to 1, but it is {self.errors}.")
+        if not 0 <= self.blanks < math.inf:
+            raise ValueError(f"`blanks` must be 0 or more, but it is {self.blanks}.")
+
+
+@dataclass(frozen=True)
 class Stage:
     """
     A part of the training; it goes on with the weights of the one before.
 
     Args:
         sft: what is different from the recipe's `sft`.
-        train_data: by default the recipe's.
+        train_data, eval_data: by default the recipe's.
         family_shares: see [`keep_shares`].
         words_for_media: file of scenes whose words the language model reads where its media's query tokens will be.
+        align_connector: the connector alone is trained, onto the language model's embeddings.
+        answers_for_media: the language model reads pieces of the answers in place of media.
     """
 
     sft: dict[str, object] = field(default_factory=dict)
     train_data: TrainingData | None = None
+    eval_data: TrainingData | None = None
     family_shares: dict[str, float] = field(default_factory=dict)
     words_for_media: str | None = None
+    align_connector: ConnectorAlignment | None = None
+    answers_for_media: AnswersForMedia | None = None
+
+    def __post_init__(self) -> None:
+        kinds = ("words_for_media", "align_connector", "answers_for_media")
+        given = [name for name in kinds if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"a stage is of one kind, but it has {' and '.join(given)}: make a stage of each.")
+
+    @property
+    def in_text(self) -> bool:
+        """Whether no media are read."""
+        return self.words_for_media is not None or self.answers_for_media is not None
 
 
 @dataclass(frozen=True)
@@ -186,6 +246,10 @@ class Recipe:
         model: folder or Hub id of the model that the run begins with; or else `from_scratch`.
         config: what is changed in its config, nested.
         fresh_parts: of it, that begin with random weights.
+        time_shaped_queries: whether each query of a fresh connector begins with its attention on its own stretch of
+            the window (see [`shape_queries_in_time`]); the paper's begin alike.
+        attn_implementation: of a `model`, how its parts compute attention: "eager", "sdpa", "flash_attention_2"; by
+            default as transformers chooses. For windows of a second and short texts "eager" is fastest on a CPU.
         quantization: arguments of `BitsAndBytesConfig`: the language model is loaded in 4 or 8 bit, to train a `lora`.
         media_options: what is changed in the processor's.
         resume: "auto": the run goes on where it was stopped; a folder: at this checkpoint.
@@ -202,6 +266,8 @@ class Recipe:
     model: str | None = None
     config: dict[str, object] = field(default_factory=dict)
     fresh_parts: list[str] = field(default_factory=list)
+    time_shaped_queries: bool = False
+    attn_implementation: str | None = None
     quantization: dict[str, object] = field(default_factory=dict)
     media_options: dict[str, object] = field(default_factory=dict)
     resume: str | None = None
@@ -223,11 +289,19 @@ class Recipe:
             raise ValueError("give either `model` (a folder or Hub id) or `from_scratch`.")
         if self.config and self.model is None:
             raise ValueError("`config` changes the config of a `model`; from_scratch has a config of its own.")
+        if self.attn_implementation is not None and self.model is None:
+            raise ValueError("`attn_implementation` is of a `model`; leave it out with from_scratch.")
         if not {*self.fresh_parts} <= {*FRESH_PARTS} or (self.fresh_parts and self.model is None):
             raise ValueError(
                 f"`fresh_parts` lists parts of a `model` ({', '.join(sorted(FRESH_PARTS))}), but it is "
                 f"{self.fresh_parts!r}."
             )
+        if self.time_shaped_queries and self.model is not None and "connector" not in self.fresh_parts:
+            raise ValueError(
+                "`time_shaped_queries` are start values: they would overwrite the model's trained connector. Add "
+                "connector to fresh_parts, or leave them out."
+            )
+        self._check_stages()
         if self.quantization:
             self._check_quantization()
         self._check_method()
@@ -252,6 +326,20 @@ class Recipe:
         for name in ("train_data", "eval_data"):
             if not isinstance(getattr(self, name), (str, type(None))):
                 raise ValueError(f"`{name}` of `{self.method}` is one file, not a mixture: join the files into one.")
+
+    def _check_stages(self) -> None:
+        """An aligned connector is trained in full: a LoRA, once it is around the model, stays there."""
+        aligning = [stage.align_connector is not None for stage in self.stages]
+        late = next((number for number, aligns in enumerate(aligning) if aligns and not all(aligning[:number])), None)
+        if self.lora is not None and late is not None:
+            raise ValueError(
+                f"stages.{late} has align_connector after a stage that trains the LoRA: put the stages that align the "
+                "connector first."
+            )
+        if self.lora is not None and aligning and all(aligning):
+            raise ValueError(
+                "every stage has align_connector, which trains no LoRA: leave `lora` out, or add a stage."
+            )
 
     def _check_quantization(self) -> None:
         if self.model is None or self.lora is None or self.fresh_parts:

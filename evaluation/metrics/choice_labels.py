@@ -2,21 +2,26 @@
 """Options named by letter or number, as models do: "B", "(b)", "**B**", "The answer is B.", "Option 2", "2)"."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_MARKUP = re.compile(r"\\(?:boxed|text|textbf|mathbf|mathrm)|[*_`${}]")
+_MARKUP = re.compile(r"\\(?:boxed|text|textbf|mathbf|mathrm)|</?[a-z]{2,}>|[*_`${}]", re.IGNORECASE)
 _NUMBER_WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
-_LABEL = r"[(\[<]?(?P<label>[a-z]|\d{1,2})[)\]>]?"
-_NOUN = r"(?:option|choice|letter|number|answer|alternative)"
+_LABEL = r"[(\[<\"'\u2018\u201c]?(?P<label>[a-z]|\d{1,2})[)\]>\"'\u2019\u201d]?"
+_NOUN = r"(?:option|choice|letter|number|answer|ans\.?|alternative)"
 _REASON = r"(?:because|since|as|due|which|where)\b"
-_END = rf"(?=\s*(?:$|[.,;:!)\]\u2013\u2014\n]|-\s|{_REASON}))"
+_VERDICT = r"(?:is|seems|looks|must\s+be|would\s+be)\s+(?:the\s+)?(?:correct|right|true|best|answer)\b"
+_END = rf"(?=\s*(?:$|[.,;:!\u3002)\]\u2013\u2014\n]|-\s|{_REASON}))"
 # "B", "(b)", "B. red": what follows is no part of the label.
-_AT_THE_START = re.compile(rf"^\W*{_LABEL}(?P<end>[.:)]|\s*$|[,;\n]|\s+[-\u2013\u2014]\s|\s+{_REASON})", re.IGNORECASE)
+_AT_THE_START = re.compile(
+    rf"^\W*{_LABEL}(?:[.:!\u3002)]|\s*$|[,;\n]|\s+[-\u2013\u2014]\s|\s+(?:{_REASON}|{_VERDICT}))", re.IGNORECASE
+)
+_ALONE_ON_A_LINE = re.compile(rf"^\W*{_LABEL}\W*$", re.IGNORECASE | re.MULTILINE)
 _IN_A_SENTENCE = re.compile(
     rf"\b(?:{_NOUN}\s*(?:(?:is|are|would\s+be|should\s+be|must\s+be|seems\s+to\s+be)\s*:?|[:=\u2192]|#|)\s*"
-    rf"(?:{_NOUN}\s*)?|(?:choose|pick|select|say|with|it\s+is|it's|is)\s+(?:{_NOUN}\s*)?){_LABEL}{_END}",
+    rf"(?:{_NOUN}\s*)?|(?:choose|pick|select|say|with|it's|is|(?:must|should|has\s+to|would)\s+be)\s+(?:{_NOUN}\s*)?){_LABEL}{_END}",
     re.IGNORECASE,
 )
 _BY_ORDINAL = re.compile(
@@ -49,11 +54,11 @@ def labelled_place(question: str | None, choices: Sequence[str], hypothesis: str
         question: as it was shown; None if it is not known.
     """
     places = shown_labels(question or "", choices) | {chr(ord("a") + place): place for place in range(len(choices))}
-    text = _MARKUP.sub("", hypothesis).strip()
+    text = _MARKUP.sub("", unicodedata.normalize("NFKC", hypothesis)).strip()
     if start := _AT_THE_START.match(text):
         place = places.get(start["label"].lower())
         if place is not None:
-            return Label(place, plain=not re.search(r"\w", text[start.end("label") :]) or _gives_reason(start["end"]))
+            return Label(place, plain=_names_no_option(text[start.end("label") :]))
     found = {_place(match, places, len(choices)) for match in _IN_A_SENTENCE.finditer(text)}
     found |= {_ordinal_place(match["ordinal"], len(choices)) for match in _BY_ORDINAL.finditer(text)}
     found |= {_NUMBER_WORDS.index(match["word"].lower()) for match in _BY_WORD.finditer(text)}
@@ -89,5 +94,9 @@ def _ordinal_place(ordinal: str, count: int) -> int:
     return _ORDINALS.index(word) if word in _ORDINALS else int(re.sub(r"\D", "", word)) - 1
 
 
-def _gives_reason(end: str) -> bool:
-    return re.search(_REASON, end, re.IGNORECASE) is not None
+def _names_no_option(rest: str) -> bool:
+    """Whether what follows a label is nothing, a verdict, a reason, or other lines than one with a label alone."""
+    if not re.search(r"\w", rest) or re.match(rf"\W*(?:{_REASON}|{_VERDICT})", rest, re.IGNORECASE):
+        return True
+    line, _, others = rest.partition("\n")
+    return bool(others) and not re.search(r"\w", line) and not _ALONE_ON_A_LINE.search(others)

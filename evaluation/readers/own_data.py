@@ -23,6 +23,10 @@ from .annotation import MediaFinder, Record, clean, read_text, user
 REQUIRED = ("id", "references", "media")
 OPTIONAL = ("question", "messages", "choices", "use_own_audio", "extra")
 ROLES = ("system", "user", "assistant")
+# What lines of training data, and others' files, call otherwise.
+AS_IN_MANIFESTS = {kind: f'"media": {{"{kind}": "..."}}' for kind in MEDIA_KINDS} | dict.fromkeys(
+    ("answer", "answers", "reference"), '"references": ["..."]'
+)
 TEXTVQA_PEOPLE = 10  # who answered each question of TextVQA
 
 Kind = TypeVar("Kind")
@@ -159,7 +163,9 @@ def _sample(record: object, finder: MediaFinder, prompt: str | None) -> EvalSamp
     unknown = [key for key in record if key not in (*REQUIRED, *OPTIONAL)]
     if unknown:
         known = ", ".join((*REQUIRED, *OPTIONAL))
-        raise ValueError(f"the key {unknown[0]!r} is unknown; choose from {known}, and put all else into 'extra'.")
+        name = unknown[0]
+        meant = f", as {AS_IN_MANIFESTS[name]}" if name in AS_IN_MANIFESTS else ", and put all else into 'extra'"
+        raise ValueError(f"the key {name!r} is unknown; choose from {known}{meant}.")
     missing = [key for key in REQUIRED if key not in record]
     if missing:
         raise ValueError(f"{missing[0]!r} is missing; a sample needs {', '.join(REQUIRED)}.")

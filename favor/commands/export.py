@@ -27,12 +27,13 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.merge:
         from transformers.utils import logging
 
-        from favor.hub_upload.merging import merged_adapter
+        from favor.hub_upload.merging import merged_adapter, named_base
 
         logging.set_verbosity_error()
         logging.disable_progress_bar()
         check_replaceable(out_dir, arguments.overwrite)
-        base = None if arguments.base_model is None else model_source(arguments.base_model)
+        base = arguments.base_model or named_base(Path(source))
+        base = model_source(base) if arguments.base_model or (base and is_bundled(base)) else base
         model, processor = merged_adapter(Path(source), base)
         export_model(model, out_dir, processor=processor, overwrite=arguments.overwrite)
     else:

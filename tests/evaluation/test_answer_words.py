@@ -115,6 +115,11 @@ def test_references_are_cleaned_as_answers_are(text):
             ("F", None),
         ],
         *[("Option 9", None), ("The answer is B: jump", 3), ("There are 2 dogs", None)],
+        *[("B is correct", 1), ("B is the answer.", 1), ("B seems right to me", 1), ("B, because A is wrong", 1)],
+        *[("<answer>B</answer>", 1), ("The answer is 'B'", 1), ("The answer is \u201cB\u201d.", 1), ('"B"', 1)],
+        *[("It must be B", 1), ("ans: B", 1), ("B\nExplanation: it is not A", 1), ("\uff22", 1), ("B\u3002", 1)],
+        *[("B is not correct", None), ("B is the wrong one", None), ("A is seen", None), ("A\nB", None)],
+        *[("It must be a, hm, dog", None), ("A, as in a dog", 0), ("B\njump", 3)],
     ],
 )
 def test_an_option_is_named_in_many_forms(answer, place):

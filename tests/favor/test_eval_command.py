@@ -204,6 +204,11 @@ def test_other_settings_in_the_same_folder_are_refused(benchmark, tmp_path, caps
     assert "fps was None and is 4.0" in fails(capsys, *again, "--fps", "4")
     assert main(options(benchmark, out, "--tasks", "ocr")) == 0  # another task may join
     assert list(json.loads((out / "results.json").read_text())["tasks"]) == ["ocr", "vqa"]
+    (out / "settings.json").unlink()  # the results say what they were made with, too
+    avm = options(benchmark, out, "--tasks", "avm")
+    said = fails(capsys, *avm, "--no-audio")
+    assert "holds results of favor-tiny (bundled) (full)" in said and "favor-tiny (bundled) (no audio)" in said
+    assert main([*avm, "--seed", "5"]) == 0  # which draws nothing
 
 
 def test_bad_input_is_one_line(benchmark, tmp_path, capsys):

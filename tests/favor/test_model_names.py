@@ -1,6 +1,7 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """The name of the bundled model means it everywhere; a model that is not there is said to be, before any waiting."""
 
+import json
 import socket
 from pathlib import Path
 
@@ -54,6 +55,25 @@ def test_a_missing_folder_is_said_to_be_missing_without_a_network(elsewhere, mod
         assert main(command) == 2
         error = capsys.readouterr().err.splitlines()[-1]
         assert f"There is no model folder '{model}' (looked in {elsewhere})" in error and "favor-tiny" in error
+
+
+@pytest.mark.parametrize(
+    ("base", "said"),
+    [
+        ("/nowhere/base", "needs its base model. There is no model folder '/nowhere/base'"),
+        ("runs/base", "needs its base model. There is no model folder 'runs/base'"),
+        ("favor-tiny", "names favor-tiny as its base model, which is no folder"),
+        (None, "names no base model"),
+    ],
+)
+def test_an_adapter_whose_base_model_is_not_there_says_so(elsewhere, base, said, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    (elsewhere / "adapter").mkdir()
+    content = {"base_model_name_or_path": base, "peft_type": "LORA"}
+    (elsewhere / "adapter" / "adapter_config.json").write_text(json.dumps(content))
+    with pytest.raises((ValueError, FileNotFoundError)) as error:
+        load_pipeline("adapter")
+    assert said in str(error.value) and "favor export adapter OUT_DIR --merge" in str(error.value)
 
 
 @pytest.mark.parametrize("raised", UNREACHABLE)

@@ -156,6 +156,21 @@ def test_one_modality_masks_the_other_with_exact_zeros(modalities):
     assert audio.any() == (modalities != "visual")
 
 
+def test_wide_pictures_are_projected_and_missing_ones_are_exact_zeros():
+    connector = tiny_connector(stream_size=4)
+    assert connector.config.feature_size == 8
+    inputs = streams([(2, 4), (0, 4), (2, 0)])
+    features = connector.stream_features(*inputs.values())
+    pictures, sound = connector.visual_projection, connector.audio_projection
+    torch.testing.assert_close(features[0][0], pictures(inputs["visual"][0]))
+    torch.testing.assert_close(features[1][0, :, :2], sound(inputs["audio"][0]).unflatten(0, (-1, 2)))
+    assert features[0][1].eq(0).all() and features[1][2].eq(0).all()
+    assert connector(**inputs).embeddings.isfinite().all()
+    # Without it there is no such module: the paper's connector, and the names in its checkpoints.
+    assert tiny_connector().visual_projection is None
+    assert not [name for name in tiny_connector().state_dict() if "visual_projection" in name]
+
+
 def test_a_missing_sound_is_exact_zeros_without_the_projections_bias():
     connector = tiny_connector()
     batch = streams([(4, 0), (4, 8)])

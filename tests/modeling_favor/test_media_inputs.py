@@ -1,6 +1,7 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """forward(): every item's embeddings stand where its placeholders stood, whatever else is in the batch."""
 
+import logging
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from favor.modeling_favor import FavorForConditionalGeneration
+from favor.modeling_favor.media_encoding_favor import logger
 
 from .tiny_models import MEL_FRAMES, PLACEHOLDER, Item, count_calls, media_inputs, model_inputs, tiny_model
 
@@ -246,7 +248,7 @@ def test_encoders_take_a_bounded_number_of_pictures_and_chunks_at_a_time(monkeyp
         expected = model(**inputs).logits
         at_once = model.get_video_features(**media, output_hidden_states=True)
     monkeypatch.setattr("favor.modeling_favor.media_encoding_favor.PICTURES_A_PASS", 4)
-    monkeypatch.setattr("favor.modeling_favor.media_encoding_favor.CHUNKS_A_PASS", 3)
+    monkeypatch.setattr("favor.modeling_favor.audio_towers_favor.CHUNKS_A_PASS", 3)
     pictures, chunks = count_calls(model.model.vision_tower), count_calls(model.model.audio_tower)
     with torch.no_grad():
         torch.testing.assert_close(model(**inputs).logits, expected)
@@ -276,12 +278,63 @@ def test_encoders_take_a_bounded_number_of_pictures_and_chunks_at_a_time(monkeyp
         ("input_features_mask", lambda t: t.repeat(1, 2, 1), r"has the shape .*, but input_features asks for"),
         ("input_features_mask", lambda t: t[..., :-1], r"has the shape .*, but input_features asks for"),
         ("qformer_attention_mask", lambda t: t[:, :-1], r"has the shape .*, but qformer_input_ids asks for"),
+        ("pixel_values_videos", lambda t: t[0], r"has the shape \(3, 3, 8, 8\), 4 axes; give \(items, pictures, 3, "),
+        ("pixel_values_videos", lambda t: t[:, :, :1], "pictures have 1 channels, but the vision tower reads 3"),
+        ("pixel_values_videos", lambda t: t.repeat(1, 1, 2, 1, 1), "pictures have 6 channels, but the vision tower"),
+        ("video_frame_indices", lambda t: t[..., None], r"3 axes; give \(items, frames\)"),
+        ("video_frame_indices", lambda t: torch.tensor([[0, -1, 2], [0, 0, 0]]), "1 pictures that follow a -1"),
+        ("video_frame_indices", lambda t: torch.tensor([[-1, 0], [-1, 0]]), "2 pictures that follow a -1"),
+        ("input_features", lambda t: t[..., 0, 0], r"2 axes; give \(items, chunks, mel bins, mel frames\) or"),
+        ("input_features", lambda t: t.repeat(1, 1, 2, 1), "16 mel bins and 24 mel frames a chunk, .* 8 and 24"),
+        ("input_features", lambda t: None, "input_features_mask is given without input_features"),
+        ("input_features_mask", lambda t: t.flip(-1), r"\d+ places where real mel frames follow others that are not"),
+        ("input_features_mask", lambda t: t.flip(1), r"\d+ places where real mel frames follow others that are not"),
+        ("qformer_input_ids", lambda t: None, "qformer_attention_mask is given without qformer_input_ids"),
     ],
 )
 def test_media_that_do_not_belong_together_are_refused_with_both_numbers(model, name, change, message):
     inputs = media_inputs([VIDEO, IMAGE])
     with pytest.raises(ValueError, match=message):
         model.get_video_features(**inputs | {name: change(inputs[name])})
+
+
+@pytest.mark.parametrize("connector", ["favor_causal_qformer", "favor_projector"])
+def test_streams_of_which_nothing_is_real_are_as_if_left_out(connector):
+    projector = connector == "favor_projector"
+    model = tiny_model(connector_config={"model_type": connector}) if projector else tiny_model()
+    inputs = media_inputs([Item(pictures=2, mel_frames=[24, 10]), Item(pictures=2, mel_frames=[9])])
+    sound = {name: inputs[name] for name in ("input_features", "input_features_mask")}
+    pictures = {name: value for name, value in inputs.items() if name not in sound}
+    mute = inputs | {"input_features_mask": torch.zeros_like(inputs["input_features_mask"])}
+    blind = inputs | {"video_frame_indices": torch.full_like(inputs["video_frame_indices"], -1)}
+    without_frames = inputs | {"video_frame_indices": inputs["video_frame_indices"][:, :0]}
+    with torch.no_grad():
+        for given, same in ((mute, pictures), (blind, sound), (without_frames, sound)):
+            found, expected = (model.get_video_features(**which).pooler_output for which in (given, same))
+            for one, other in zip(found, expected, strict=True):
+                torch.testing.assert_close(one, other)
+        nothing = mute | {"video_frame_indices": blind["video_frame_indices"]}
+        if projector:
+            assert [len(item) for item in model.get_video_features(**nothing).pooler_output] == [0, 0]
+        else:
+            with pytest.raises(ValueError, match="None of the 2 items has a picture or a sound"):
+                model.get_video_features(**nothing)
+        nothing["video_frame_indices"][1, :2] = torch.tensor([0, 1])
+        first, second = model.get_video_features(**nothing).pooler_output
+        assert (len(first), len(second)) == (0, len(model.get_video_features(**pictures).pooler_output[1]))
+
+
+def test_pictures_without_the_question_that_their_qformer_reads_are_said_once(model, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
+    logger.warning_once.cache_clear()
+    inputs = media_inputs([VIDEO])
+    for name in ("qformer_input_ids", "qformer_attention_mask"):
+        del inputs[name]
+    for _ in range(2):
+        features_alone = model.get_video_features(**inputs).pooler_output[0]
+    asked = features_of(model, VIDEO)[0]
+    assert caplog.text.count("qformer_input_ids is missing") == 1
+    assert (features_alone - asked).abs().max() > 0.01
 
 
 def test_pictures_of_another_size_are_refused_with_the_towers(model):

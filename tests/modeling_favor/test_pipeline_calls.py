@@ -77,6 +77,53 @@ def test_data_sets_columns_and_iterators(pipe, clip, answer):
     assert list(pipe(table.select_columns("video"), text=QUESTION)) == [answer, answer]
 
 
+def test_questions_of_a_data_set(pipe, clip, answer):
+    rows = datasets.Dataset.from_dict({"video": [clip, clip], "text": [QUESTION, QUESTION]})
+    clips, questions = KeyDataset(rows, "video"), KeyDataset(rows, "text")
+    assert pipe(videos=clips, text=questions) == [answer, answer]
+    assert list(pipe(clips, text=questions)) == [answer, answer]
+    assert list(pipe((path for path in rows["video"]), text=iter(rows["text"]), batch_size=np.int64(2))) == [
+        answer,
+        answer,
+    ]
+    for texts, message in (
+        ([QUESTION], "text ended after 1, the inputs go on"),
+        ([QUESTION] * 3, "inputs ended after 2"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            list(pipe(clips, text=texts))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"input_ids": torch.ones(1, 3, dtype=torch.long)}, "input_ids is not possible here"),
+        ({"attention_mask": torch.ones(1, 3)}, "attention_mask is not possible here"),
+        ({"inputs_embeds": torch.zeros(1, 3, 8)}, "inputs_embeds is not possible here"),
+        ({"pixel_values_videos": torch.zeros(1, 1, 3, 8, 8)}, "pixel_values_videos is not possible here"),
+        ({"generate_kwargs": {"encoder_states": {}}}, "encoder_states is not possible here"),
+        ({"streamer": print}, "streamer is a builtin_function_or_method, which has no put and end"),
+        ({"streamer": True, "stream": True}, "streamer is a bool, which has no put and end"),
+        ({"stopping_criteria": lambda ids, scores: True}, "stopping_criteria is a function; it must be a list"),
+        ({"stopping_criteria": [5]}, "stopping_criteria is a list; it must be a list of functions"),
+        ({"batch_size": 0}, "batch_size must be a whole number of at least 1; got 0"),
+        ({"batch_size": "2"}, "batch_size must be a whole number of at least 1; got '2'"),
+        ({"batch_size": 2.0}, "batch_size must be a whole number of at least 1; got 2.0"),
+    ],
+)
+def test_arguments_that_the_pipeline_makes_itself_or_cannot_use_are_refused(pipe, clip, options, message):
+    with pytest.raises(ValueError, match=message):
+        pipe(clip, text=QUESTION, **options)
+
+
+def test_inputs_of_no_known_form_are_named(pipe, clip):
+    message = {"role": "user", "content": [{"type": "video", "path": clip}, {"type": "text", "text": QUESTION}]}
+    with pytest.raises(ValueError, match="A message by itself is given; give the chat"):
+        pipe(message)
+    with pytest.raises(ValueError, match="An input of type ndarray is neither a chat nor a dict; give text="):
+        pipe(np.zeros((4, 4, 3), np.uint8), text=QUESTION)
+
+
 def test_a_sound_and_its_rate_are_one_input(pipe):
     samples = np.sin(np.arange(44100) / 20).astype(np.float32)
     expected = pipe(audio={"array": samples, "sampling_rate": 44100}, text=QUESTION)
@@ -227,7 +274,7 @@ def test_what_cannot_be_is_refused_by_name(pipe, clip):
     fails("output_scores is not possible", text=QUESTION, output_scores=True)
     fails("colour is no option", clip, text=QUESTION, processor_kwargs={"colour": 1})
     fails("lists must have the same length; 2 inputs, text has 1", [clip, clip], text=[QUESTION])
-    fails("Put the media and the text inside", [np.zeros((2, 8, 8, 3), np.uint8)], text=QUESTION)
+    fails("type ndarray is neither a chat nor a dict; give text=", [np.zeros((2, 8, 8, 3), np.uint8)], text=QUESTION)
     fails("must be a number of samples per second, but '44100'", audio=(np.zeros(9), "44100"), text=QUESTION)
     fails("must be positive", audio=(np.zeros(9), 0), text=QUESTION)
     fails("cannot be a int|holds a int", audio=5, text=QUESTION)

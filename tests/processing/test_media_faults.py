@@ -16,8 +16,9 @@ from PIL import Image
 
 from favor.processing import DamagedMediaError, MediaError, load_media
 from favor.processing.clock_breaks_favor import PacketTimes, find_breaks
+from favor.processing.media_limits_favor import DamageReport, MediaLimits
 from favor.processing.media_sources_favor import resample_audio
-from favor.processing.sound_track_favor import check_samples
+from favor.processing.sound_track_favor import SoundTrack, check_samples
 
 RATE = 16000
 
@@ -239,6 +240,35 @@ def test_a_gap_that_lasts_is_silent(jitter, gap):
     run = silent[np.abs(silent - np.median(silent)) < gap * RATE]
     assert len(run) == pytest.approx(gap * RATE, abs=(0.01 + 2.2 * jitter) * RATE)
     assert audio.size == pytest.approx((4.0 + gap) * RATE, abs=(0.03 + 2 * jitter) * RATE)
+
+
+def placed(times, seconds=0.02):
+    """What a track with pictures hears of tones of `seconds` that start at `times`: (S,) at 16 kHz."""
+    length = round(16000 * seconds)
+    damage = DamageReport("sound", "raise", MediaLimits())
+    track = SoundTrack(16000, float("inf"), 3600.0, damage, alone=False)
+    for time in times:
+        frame = av.AudioFrame.from_ndarray(np.full((1, length), 0.5, np.float32), "flt", "mono")
+        frame.sample_rate = 16000
+        track.add(frame, float(time))
+    track.finish()
+    return track.take(round(track.end_time * 16000))
+
+
+@pytest.mark.parametrize("late", [0.03, 0.06, 0.09, -0.03, -0.06])
+@pytest.mark.parametrize("pieces", [1, 3, 12])
+def test_stamps_that_are_off_at_the_end_leave_sound_whole(late, pieces):
+    """The last pieces of a stream are too few to tell jitter from a gap."""
+    heard = placed(np.arange(100) * 0.02 + np.where(np.arange(100) >= 100 - pieces, late, 0.0))
+    assert len(heard) == 2 * 16000
+    assert (heard > 0.4).mean() > 0.99
+
+
+@pytest.mark.parametrize("gap", [0.15, 1.0])
+def test_a_gap_before_the_last_pieces_is_silent(gap):
+    heard = placed(np.arange(100) * 0.02 + np.where(np.arange(100) >= 95, gap, 0.0))
+    assert len(heard) == round((2 + gap) * 16000)
+    assert (heard < 0.1).sum() == pytest.approx(gap * 16000, abs=200)
 
 
 # What is no sound

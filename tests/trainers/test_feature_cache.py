@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from favor.modeling_favor import FavorForConditionalGeneration
 from favor.processing import FavorProcessor
 from favor.processing.items_favor import ItemSource
-from favor.trainers import FavorDataCollator, load_manifest, load_training_data
+from favor.trainers import FavorDataCollator, feature_cache, load_manifest, load_training_data
 from favor.trainers.decoded_clips import decode_clips
 from favor.trainers.encoder_cache import encode_dataset
 from favor.trainers.feature_cache import PARTIAL, FeatureCache
@@ -189,6 +189,8 @@ def test_a_change_that_does_not_matter_keeps_the_states(model_and_processor, row
     processor.window_frames, processor.num_query_tokens, processor.synchronize = 2, 3, False
     model.config.audio_config.dropout = model.config.audio_config.decoder_layers = 3
     model.config.qformer_config.hidden_dropout_prob = 0.9
+    assert processor.frame_rate == 2.0
+    processor.frame_rate = 2  # as a command line's --set gives it
     turns = [rows[0]["messages"][0], {"role": "assistant", "content": "another answer"}]
     rows = rows.from_list([{**row, "messages": turns} if number == 0 else row for number, row in enumerate(rows)])
     encode(model, processor, rows, tmp_path / "cache")
@@ -298,3 +300,13 @@ def test_samples_that_change_with_the_epoch_are_refused(model_and_processor, tra
     for changing in ({"transforms": ["match_audio"]}, {"streaming": True}):
         with pytest.raises(ValueError, match="kept of a fixed set of samples"):
             encode(model, processor, load_training_data([{"path": path, **changing}]))
+
+
+def test_slow_work_is_written_after_five_minutes(tmp_path, monkeypatch):
+    clock = iter(range(0, 10_000, 200))  # seconds: each look at the clock comes 200 s after the one before
+    monkeypatch.setattr(feature_cache.time, "monotonic", lambda: next(clock))
+    cache = FeatureCache(tmp_path)
+    cache.put({"a": torch.zeros(1)})
+    assert "a" not in FeatureCache(tmp_path)
+    cache.put({"b": torch.zeros(1)})
+    assert "a" in FeatureCache(tmp_path) and "b" in FeatureCache(tmp_path)

@@ -5,9 +5,11 @@ import json
 
 import pytest
 import torch
+from peft import LoraConfig, PromptTuningConfig, get_peft_model
 
 from favor.cli import main
 from favor.commands import sft
+from favor.model_loading import bundled_model_path
 from favor.modeling_favor import FavorForConditionalGeneration
 from favor.trainers import encoder_cache
 from favor.trainers.eval_answers import chosen_samples
@@ -89,6 +91,12 @@ def test_ctrl_c_says_how_to_go_on(given, said, tmp_path, monkeypatch, capsys, tr
         ({"save_strategy": "steps", "eval_strategy": "epoch"}, "save_strategy is steps and eval_strategy epoch"),
         ({"save_strategy": "no"}, "save_strategy is no and eval_strategy epoch: set both to epoch"),
         ({"eval_strategy": "no"}, "needs evaluations"),
+        ({"save_strategy": "best", "eval_strategy": "no"}, "needs evaluations"),
+        ({"save_strategy": "best", "eval_strategy": "epoch"}, "save_strategy best needs metric_for_best_model: loss"),
+        (
+            {"save_strategy": "epoch", "eval_strategy": "epoch", "metric_for_best_model": "eval_exact_match"},
+            "metric_for_best_model is eval_exact_match, which needs answers: set eval_answers",
+        ),
         (
             {"save_strategy": "steps", "eval_strategy": "steps", "save_steps": 5, "eval_steps": 2},
             "save_steps is 5 and eval_steps 2",
@@ -101,6 +109,43 @@ def test_the_best_model_needs_a_checkpoint_at_each_evaluation(options, said, tra
     with pytest.raises(ValueError, match=said) as error:
         run_recipe(parse_recipe(recipe))
     assert "\n" not in str(error.value) and "Strategy." not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            {"eval_strategy": "steps", "eval_steps": 1},
+            "eval_strategy is steps, .* no eval_data: give it, or leave eval_s",
+        ),
+        ({"eval_strategy": "epoch"}, "eval_strategy is epoch, but the recipe has no eval_data"),
+        ({"report_to": "tensorbored"}, "report_to names 'tensorbored', which is unknown or not installed"),
+        ({"report_to": ["none", "wand"]}, "report_to names 'wand', which is unknown or not installed"),
+        ({"eval_on_start": True}, "eval_on_start is set, .* or leave eval_on_start out"),
+    ],
+)
+def test_evaluations_need_data_and_reports_their_packages(options, said, training_dir, tiny_model_dir, tmp_path):
+    recipe = recipe_of(training_dir, tiny_model_dir, tmp_path, sft=options)
+    with pytest.raises(ValueError, match=said) as error:
+        run_recipe(parse_recipe(recipe))
+    assert "\n" not in str(error.value) and "Strategy." not in str(error.value)
+
+
+def test_an_adapter_may_name_the_bundled_model_and_one_of_the_prompt_is_refused(tmp_path, capsys):
+    whole = FavorForConditionalGeneration.from_pretrained(bundled_model_path())
+    adapter = get_peft_model(whole, LoraConfig(r=1, target_modules=["q_proj"]))
+    adapter.peft_config["default"].base_model_name_or_path = "favor-tiny"
+    adapter.save_pretrained(tmp_path / "lora")
+    assert main(["export", str(tmp_path / "lora"), str(tmp_path / "whole"), "--merge"]) == 0
+    assert (tmp_path / "whole" / "processor_config.json").is_file()
+    width = whole.config.text_config.hidden_size
+    sizes = {"token_dim": width, "num_layers": 1, "num_attention_heads": 1}
+    prompt = get_peft_model(whole, PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=2, **sizes))
+    prompt.peft_config["default"].base_model_name_or_path = str(bundled_model_path())
+    prompt.save_pretrained(tmp_path / "prompt")
+    assert main(["export", str(tmp_path / "prompt"), str(tmp_path / "none"), "--merge"]) == 2
+    assert "is of type PROMPT_TUNING, which adds to the prompt" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize("quantization", [{}, FOUR_BIT])

@@ -5,6 +5,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -134,11 +135,22 @@ def write(path: Path, **changes) -> Path:
         ({"modle": "x"}, "unknown modle"),
         ({"sft": {"max_step": 3}}, "unknown sft options max_step"),
         ({"stages": [{}, {"sft": {"max_step": 3}}]}, r"unknown stages\.1\.sft options max_step; see FavorSFTConfig"),
-        ({"stages": [{"stf": {}}]}, r"unknown stages\.0 options stf; it may have family_shares, sft, train_data"),
+        (
+            {"stages": [{"stf": {}}]},
+            r"unknown stages\.0 options stf; it may have align_connector, answers_for_media, eval_data, family",
+        ),
         ({"stages": {"sft": {}}}, "`stages` must be a list, but it is {'sft': {}}"),
         ({"stages": [None]}, r"`stages\.0` must be a mapping, but it is None"),
         ({"sft": 3}, "`sft` must be a mapping, but it is 3"),
         ({"sft": {"seed": 3}}, "unknown sft options seed"),
+        ({"sft": {"bf16": "maybe"}}, "sft.bf16 must be true or false, but it is 'maybe'"),
+        ({"sft": {"gradient_checkpointing": 1}}, "sft.gradient_checkpointing must be true or false, but it is 1"),
+        ({"sft": {"learning_rate": "fast"}}, "sft.learning_rate must be a number, but it is 'fast'"),
+        ({"sft": {"max_steps": 2.5}}, "sft.max_steps must be a whole number, but it is 2.5"),
+        (
+            {"stages": [{"sft": {"max_steps": True}}]},
+            r"stages\.0\.sft\.max_steps must be a whole number, but it is True",
+        ),
         ({"seed": "one"}, "`seed` must be a whole number, but it is 'one'"),
         ({"seed": True}, "`seed` must be a whole number, but it is True"),
         ({"output_dir": ["out"]}, r"`output_dir` must be a text, but it is \['out'\]"),
@@ -153,7 +165,7 @@ def write(path: Path, **changes) -> Path:
         ({"stages": [{"train_data": [{"path": "x", "weight": 1, "samples": 2}]}]}, "give `weight` or `samples`"),
         ({"model": None}, "either `model`"),
         ({"from_scratch": SCRATCH}, "either `model`"),
-        ({"train_data": None}, "`train_data` is missing; a recipe has output_dir, train_data and may have cache"),
+        ({"train_data": None}, "`train_data` is missing; a recipe has output_dir, train_data and may have attn"),
         ({"model": None, "from_scratch": {}}, "`from_scratch` lacks config, feature_extractor, max_new_tokens, vocab"),
         ({"model": None, "from_scratch": SCRATCH | {"qformer_vocab_size": None}}, "`qformer_vocab_size` is missing"),
         ({"model": None, "from_scratch": SCRATCH, "config": {"frame_rate": 1.0}}, "from_scratch has a config of its"),
@@ -309,3 +321,29 @@ def test_a_recipe_is_kept_as_it_was_given_and_can_be_read_again(tmp_path, caplog
         assert not kept.with_name("recipe.yaml.bak").exists()
     keep_recipe(read_recipe(kept, {"resume": "true", "seed": "8"}), kept.parent, args)
     assert kept.with_name("recipe.yaml.bak").exists() and yaml.safe_load(kept.read_text())["seed"] == 8
+
+
+def test_another_length_of_sound_chunks_computes_positions_anew(tiny_model_dir):
+    whole, _ = load_model(str(tiny_model_dir))
+    model, processor = load_model(str(tiny_model_dir), {"audio_config": {"max_source_positions": 40}})
+    assert processor.feature_extractor.chunk_length == 2 and processor.feature_extractor.nb_max_frames == 80
+    for name, weight in model.model.audio_tower.state_dict().items():
+        torch.testing.assert_close(weight, whole.model.audio_tower.state_dict()[name][: len(weight)])
+    sound = torch.sin(torch.arange(5 * 16000) * 0.2).numpy()
+    inputs = processor.media_inputs([processor.load_item(next(iter(processor.chat_items(chat_of(sound)))))])[0]
+    assert inputs["input_features"].shape[1] == 3 and inputs["input_features"].shape[-1] == 80
+    with pytest.raises(ValueError, match="makes chunks of 2.5 s, but a chunk has whole seconds: 2 or 3"):
+        load_model(str(tiny_model_dir), {"audio_config": {"max_source_positions": 50}})
+
+
+def chat_of(sound: np.ndarray) -> list[dict]:
+    content = [{"type": "audio", "audio": sound}, {"type": "text", "text": "What?"}]
+    return [{"role": "user", "content": content}]
+
+
+def test_attention_is_computed_as_the_recipe_says(tiny_model_dir):
+    model, _ = load_model(str(tiny_model_dir), fresh_parts=["connector"], attn_implementation="eager")
+    for part in (model.model.connector.causal_qformer, model.model.language_model, model.model.audio_tower):
+        assert part.config._attn_implementation == "eager"
+    with pytest.raises(ValueError, match="`attn_implementation` is of a `model`"):
+        parse_recipe({"output_dir": "o", "train_data": "d", "from_scratch": SCRATCH, "attn_implementation": "eager"})

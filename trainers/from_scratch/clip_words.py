@@ -18,7 +18,7 @@ from favor.modeling_favor import FavorCausalQFormerConfig
 from favor.processing import FavorProcessor
 from favor.processing.media_names_favor import MEDIA_KINDS
 
-from ..favor_data_collator import Batch, TokenRow, pad_text
+from ..favor_data_collator import TextCollator
 from ..sample_tokens import IGNORED_LABEL, tokenize_sample
 
 FILLER = "nothing"  # what is said of a window's half seconds beyond a clip's end
@@ -34,19 +34,9 @@ class Scene(TypedDict, total=False):
     half_second_words: list[list[str]]
 
 
-class WordCollator:
-    """Collates rows of [`tell_in_words`] into `input_ids`, `attention_mask` and `labels`, padded on the right."""
-
-    def __init__(self, pad_token_id: int):
-        self.pad_token_id = pad_token_id
-
-    def __call__(self, rows: list[TokenRow], /) -> Batch:
-        return pad_text(rows, self.pad_token_id)
-
-
 def tell_in_words(
     processor: FavorProcessor, dataset: Dataset, scenes: str | Path, config: FavorCausalQFormerConfig
-) -> tuple[Dataset, WordCollator]:
+) -> tuple[Dataset, TextCollator]:
     """The dataset with `input_ids`, `labels` and `length`, in which words stand in place of the media.
 
     Args:
@@ -72,7 +62,7 @@ def tell_in_words(
         columns["input_ids"].append([*ids[:place], *told, *ids[place + 1 :]])
         columns["labels"].append([*labels[:place], *[IGNORED_LABEL] * len(told), *labels[place + 1 :]])
         columns["length"].append(len(ids) - 1 + len(told))
-    return Dataset.from_dict(columns), WordCollator(processor.tokenizer.pad_token_id)
+    return Dataset.from_dict(columns), TextCollator(processor.tokenizer.pad_token_id)
 
 
 def words_of_samples(path: str | Path, dataset: Dataset, config: FavorCausalQFormerConfig) -> list[list[str]]:

@@ -12,13 +12,11 @@ from torch import nn
 from favor.modeling_favor import FavorForConditionalGeneration
 from favor.processing import FavorProcessor
 
+from ..embedding_alignment import OFF_WEIGHT, EmbeddedPieces
 from ..encoder_cache import EncodedCollator
 from ..recipe_sections import ConnectorPretraining
 from .clip_words import FILLER, word_tokens, words_of_samples
 from .tower_pretraining import NOT_LABELLED, balanced_batches, fit
-
-LOGIT_GAP = 20.0  # between a word's own embedding and that of another, on average
-OFF_WEIGHT = 4.0  # of the squared distance to the word, in units of that between two words
 
 
 def pretrain_connector(
@@ -45,9 +43,7 @@ def pretrain_connector(
     vocabulary = sorted({FILLER, *(word for said in words for word in said)})
     place_of = {word: place for place, word in enumerate(vocabulary)}
     targets = [torch.tensor([place_of[word] for word in said]) for said in words]
-    embeddings = model.get_input_embeddings().weight[word_tokens(processor.tokenizer, vocabulary)].detach()
-    distances = torch.cdist(embeddings, embeddings).square()
-    distance = distances[~torch.eye(len(vocabulary), dtype=torch.bool)].mean()
+    pieces = EmbeddedPieces(model.get_input_embeddings().weight[word_tokens(processor.tokenizer, vocabulary)])
     connector = model.model.connector
 
     def loss_of(batch: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
@@ -59,10 +55,9 @@ def pretrain_connector(
             row[: len(targets[place])] = targets[place][:tokens]
         said = target != NOT_LABELLED
         weights = word_weights(target)[said]
-        squared = torch.cdist(output.embeddings[said], embeddings).square() / distance  # (words said, vocabulary)
-        logits = -LOGIT_GAP * squared
-        # The cross-entropy leaves free whatever is at right angles to all words, which the language model would read.
-        off = squared.gather(1, target[said][:, None])[:, 0]
+        distances = pieces.distances(output.embeddings[said])  # (words said, vocabulary)
+        logits = pieces.scores(distances)
+        off = distances.gather(1, target[said][:, None])[:, 0]
         losses = nn.functional.cross_entropy(logits, target[said], reduction="none") + OFF_WEIGHT * off
         right = (logits.argmax(-1) == target[said]).float() @ weights
         loss = losses @ weights + settings.diversity_loss_weight * output.diversity_loss

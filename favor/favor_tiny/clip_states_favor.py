@@ -1,0 +1,1 @@
+../../modeling_favor/clip_states_favor.py

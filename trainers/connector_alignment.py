@@ -1,0 +1,228 @@
+# Copyright 2026 The FAVOR package authors. Apache-2.0.
+"""Trains the connector alone, to say its samples' answers in the language model's own embeddings, before any LoRA.
+
+What a connector gives at first, or learns from scores alone, lies nowhere near the embeddings of words, and a
+language model that can read does not read it: its loss stays that of no input at all. Here sound is learnt by CTC over
+the pieces of the answers (see `answer_pieces.py`), a still, which has no order, as a bag of words; and each
+output is drawn to the embedding of what it is to say.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import cast
+
+import torch
+from datasets import Dataset
+from torch import nn
+from transformers.utils import logging
+
+from favor.modeling_favor.connector_streams_favor import FavorConnectorOutput, length_mask
+
+from .answer_pieces import AnswerPieces, answer_text, answer_texts, outputs_needed
+from .data_mixture import SampleDataset
+from .embedding_alignment import EmbeddedPieces, in_any_order, in_order
+from .favor_data_collator import TEXT_INPUTS, Batch
+from .favor_sft_trainer import FavorSFTTrainer
+from .recipe_sections import ConnectorAlignment
+
+logger = logging.get_logger(__name__)
+
+CONNECTOR = "connector"
+
+
+class ConnectorAlignmentTrainer(FavorSFTTrainer):
+    """[`FavorSFTTrainer`] with another loss, of the connector alone; the language model lends its embeddings.
+
+    Data, checkpoints, resuming and evaluation are as inherited. Answers in `samples.jsonl` are what the outputs say
+    that are nearest to a piece each. Logs have `said_loss` (CTC or bag of words, by the answer's pieces), `off`
+    (squared distance of an output to what it is to say, in units of that between two pieces) and `diversity_loss`.
+
+    Args:
+        alignment: the stage's `align_connector`.
+        Other arguments: see [`FavorSFTTrainer`]; `args.train_only` names the connector, or parts of it.
+
+    Raises `ValueError` with FSDP or DeepSpeed, for other modules in `train_only`, and, unless `on_bad_sample` is
+    "skip", for encoded samples whose answers have more pieces than their media have outputs.
+    """
+
+    train_dataset: SampleDataset
+    eval_dataset: SampleDataset | None
+
+    def __init__(self, *args, alignment: ConnectorAlignment, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.alignment, self._step_items = alignment, 0
+        names = self.args.train_only or [""]
+        if any(name.removeprefix("model.").split(".")[0] != CONNECTOR for name in names):
+            raise ValueError(
+                f"align_connector trains the connector alone, but train_only is {self.args.train_only!r}: name the "
+                "connector, or parts of it."
+            )
+        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
+            raise ValueError(
+                "align_connector does not run with FSDP or DeepSpeed, which shard the connector: it is small. Start "
+                "plain processes (torchrun, or recipes/accelerate/ddp.yaml), or one."
+            )
+        tokenizer = self.processing_class.tokenizer
+        self.pieces = AnswerPieces(tokenizer, answer_texts(tokenizer, self.train_dataset), alignment.pieces)
+        favor = self.unwrapped_favor()
+        device = favor.model.language_model.device
+        tokens = torch.tensor(self.pieces.tokens, device=device)
+        # As the language model reads them: some scale their embeddings.
+        self.embedded = EmbeddedPieces(favor.get_input_embeddings()(tokens).float())
+        rule = self.pieces, self.model.config.video_token_id, self.args.on_bad_sample == "skip"
+        self.train_dataset = alignable_rows(self.train_dataset, *rule)
+        self.eval_dataset = alignable_rows(self.eval_dataset, *rule)
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        """The mean over an optimisation step's samples that have media."""
+        training = self.model.training
+        states = self.connector_inputs(inputs)
+        with self.accelerator.autocast():
+            output = self.unwrapped_favor().model.connector(**states)
+        targets = [self.pieces.places(text) for text in self.answers(inputs)]
+        check_items(targets, output.num_tokens)
+        with torch.autocast(output.embeddings.device.type, enabled=False):  # distances are small differences
+            said, off = alignment_losses(output, targets, stills(states, output), self.embedded)
+        diversity = said.new_zeros(()) if output.diversity_loss is None else output.diversity_loss
+        loss = said.mean() + self.alignment.distance_weight * off.mean()
+        loss = loss + self.current_diversity_weight() * diversity
+        metrics = {"said_loss": said.mean(), "off": off.mean(), "diversity_loss": diversity}
+        for name, value in metrics.items():
+            self._metrics["train" if training else "eval"][name].append(value.item())
+        if training:  # gradients of micro-batches are added up, those of processes averaged
+            loss = loss * len(targets) * self.accelerator.num_processes / self._step_items
+        return (loss, {"loss": loss.detach()}) if return_outputs else loss
+
+    def get_batch_samples(self, epoch_iterator, num_batches, device):
+        """As inherited; also counts the step's samples that have media, over its micro-batches and processes."""
+        batches, num_items_in_batch = super().get_batch_samples(epoch_iterator, num_batches, device)
+        items = torch.tensor(sum(int(self.has_media(batch).sum()) for batch in batches), device=device)
+        self._step_items = int(self.accelerator.gather(items).sum())
+        return batches, num_items_in_batch
+
+    def training_step(self, *args, **kwargs) -> torch.Tensor:
+        """As inherited; the processes' gradients are averaged here: the loss passes by the wrapped model."""
+        loss = super().training_step(*args, **kwargs)
+        if self.accelerator.num_processes > 1 and self.accelerator.sync_gradients:
+            for weight in self.unwrapped_favor().model.connector.parameters():
+                if weight.requires_grad:
+                    own = torch.zeros_like(weight) if weight.grad is None else weight.grad
+                    weight.grad = self.accelerator.reduce(own, "mean")
+        return loss
+
+    def has_media(self, batch: Batch) -> torch.Tensor:
+        """(batch,) which samples have media."""
+        return (batch["input_ids"] == self.model.config.video_token_id).any(1)
+
+    def answers(self, batch: Batch) -> list[str]:
+        """The answers of the samples that have media."""
+        tokenizer = self.processing_class.tokenizer
+        return [answer_text(tokenizer, labels) for labels in batch["labels"][self.has_media(batch)].tolist()]
+
+    def connector_inputs(self, batch: Batch) -> Mapping[str, torch.Tensor]:
+        """The encoders' states of a batch. Raises `ValueError` for a batch without media."""
+        if batch.get("encoder_states"):
+            return batch["encoder_states"]
+        media = {name: value for name, value in batch.items() if name not in TEXT_INPUTS}
+        if not media:
+            raise ValueError("A batch of align_connector has no media: there is nothing that the connector could say.")
+        with torch.no_grad():
+            return self.unwrapped_favor().model.encode_media(**media)
+
+    def say(self, prompt: Batch, max_new_tokens: int | None) -> str:
+        """What the outputs say that stand for a sample's media; the language model is not asked."""
+        output: FavorConnectorOutput = self.unwrapped_favor().model.connector(**self.connector_inputs(prompt))
+        outputs = alignable(output)[0, : int(token_counts(output)[0])]
+        with torch.autocast(outputs.device.type, enabled=False):
+            nearest = self.embedded.distances(outputs).argmin(-1)
+        return self.pieces.text(nearest.tolist())
+
+
+def alignment_losses(
+    output: FavorConnectorOutput, targets: Sequence[Sequence[int]], still: torch.Tensor, pieces: EmbeddedPieces
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What each item's outputs say wrongly, by its answer's pieces, and how far they are off, both (B,).
+
+    Args:
+        output: the connector's.
+        targets: of each item, the places of its answer's pieces; none is 0, the blank.
+        still: (B,) which items are learnt as a bag of words.
+        pieces: the embeddings, the blank's first.
+    """
+    lengths, outputs = token_counts(output), alignable(output)
+    distances = pieces.distances(outputs.flatten(0, 1)).unflatten(0, outputs.shape[:2])
+    log_probs = pieces.scores(distances).log_softmax(-1)  # (B, T, P)
+    rows = [torch.tensor(target, dtype=torch.long) for target in targets]
+    padded = nn.utils.rnn.pad_sequence(rows, batch_first=True).to(lengths.device)
+    target_lengths = torch.tensor([len(target) for target in targets], device=lengths.device)
+    said, shares = outputs.new_zeros(len(rows)), torch.zeros_like(log_probs)
+    for rule, chosen in ((in_any_order, still), (partial(in_order, blank=0), ~still)):
+        if chosen.any():
+            losses, part = rule(log_probs[chosen], lengths[chosen], padded[chosen], target_lengths[chosen])
+            said, shares = said.masked_scatter(chosen, losses), shares.masked_scatter(chosen[:, None, None], part)
+    off = pieces.off(outputs, shares) * length_mask(lengths, outputs.shape[1])
+    return said, off.sum(1) / lengths.clamp(min=1)
+
+
+def alignable(output: FavorConnectorOutput) -> torch.Tensor:
+    """(B, T, L) float32 outputs, which autocast may have made in fewer bits than distances need."""
+    return cast(torch.Tensor, output.embeddings).float()
+
+
+def token_counts(output: FavorConnectorOutput) -> torch.Tensor:
+    """(B,) outputs of each item."""
+    return cast(torch.Tensor, output.num_tokens)
+
+
+def stills(states: Mapping[str, torch.Tensor], output: FavorConnectorOutput) -> torch.Tensor:
+    """(B,) which items are a single picture without sound: what is in it has no order."""
+    none = torch.zeros_like(output.num_tokens)
+    pictures, sound = states.get("num_visual_frames", none), states.get("num_audio_vectors", none)
+    return (pictures == 1) & (sound == 0)
+
+
+def check_items(targets: Sequence[Sequence[int]], outputs: torch.Tensor) -> None:
+    """Raises `ValueError` unless each sample has one item, and as many outputs as its answer takes."""
+    if len(targets) != len(outputs):
+        raise ValueError(
+            f"align_connector reads one item a sample, but {len(targets)} samples have {len(outputs)} items."
+        )
+    for target, count in zip(targets, outputs.tolist(), strict=True):
+        check_length(target, count)
+
+
+def check_length(target: Sequence[int], outputs: int, where: str = "a sample") -> None:
+    """Raises `ValueError` for an answer that the connector has too few outputs to say, or none of its pieces."""
+    if not outputs:
+        raise ValueError(f"{where}: it has no media, so there is nothing that the connector could say.")
+    if not target:
+        raise ValueError(f"{where}: its answer has no piece that a connector could say.")
+    if outputs_needed(target) > outputs:
+        raise ValueError(
+            f"{where}: its answer takes {outputs_needed(target)} outputs of the connector, but its media have "
+            f"{outputs}: leave it out of this stage, or set more connector_config.num_query_tokens."
+        )
+
+
+def alignable_rows(
+    rows: SampleDataset | None, pieces: AnswerPieces, video_token_id: int, skip: bool
+) -> SampleDataset | None:
+    """Encoded samples that [`check_length`] accepts; others are refused before training, or with `skip` left out."""
+    if not isinstance(rows, Dataset) or "input_ids" not in rows.column_names:
+        return rows
+    kept, faults = [], []
+    for number, row in enumerate(rows):
+        outputs, answer = row["input_ids"].count(video_token_id), answer_text(pieces.tokenizer, row["labels"])
+        try:
+            check_length(pieces.places(answer), outputs, row.get("origin") or "a sample")
+            kept.append(number)
+        except ValueError as error:
+            if not skip:
+                raise
+            faults.append(str(error))
+    if not faults:
+        return rows
+    if not kept:
+        raise ValueError(f"None of the {len(rows)} samples can be aligned; the first: {faults[0]}")
+    logger.warning(f"{len(faults)} of {len(rows)} samples are left out of align_connector; the first: {faults[0]}")
+    return rows.select(kept)
