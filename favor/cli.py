@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": "render clips never trained on, ask the bundled model about them, and score its answers",
     "ask": "answer a question about a video, an image or a sound",
     "app": "open a web page to talk to a video",
+    "data": "look at training data: counts, lengths, what is broken, and samples as the model sees them",
     "sft": "train a model by a recipe",
     "dpo": "train a model on preferences between answers, by a recipe",
     "grpo": "train a model on rewards of its own answers, by a recipe",

@@ -81,7 +81,7 @@ def open_source(source: MediaSource, limits: MediaLimits) -> Iterator[tuple[Bina
         if is_data_url(text) and not _exists(text):
             yield _checked(io.BytesIO(_decode_data_url(text)), "the data: URL", limits)
             return
-        path = _local_path(text)
+        path = local_path(text)
         with _opened(path) as file:
             yield _checked(file, str(path), limits)
     else:
@@ -196,7 +196,7 @@ def _exists(text: str) -> bool:
         return False
 
 
-def _local_path(text: str) -> Path:
+def local_path(text: str) -> Path:
     """The file that a path or `file:` URL names; the name as it stands comes first."""
     names = [text]
     if text[:5].lower() == "file:":

@@ -9,12 +9,12 @@ import dataclasses
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 from favor.processing.media_names_favor import MEDIA_KINDS, MediaKind
 
 from .bad_samples import BadSampleError
-from .sample_columns import MediaValue, Sample, Turn
+from .sample_columns import MediaValue, Sample, Turn, media_of_turns
 
 Draw: TypeAlias = Callable[[str | None], Sample]
 Transform: TypeAlias = Callable[[Sample, random.Random, Draw], Sample]
@@ -116,7 +116,7 @@ class MaskModality:
     Leaves one modality: training data of the audio-only and the visual-only system (paper, table 2).
 
     A sample without the kept modality has nothing left to ask about; sources drop those before (see
-    [`keeps_something`]).
+    [`keeps_something`]). Of blocks in the turns, those of the modality stay; a video becomes the sound of its file.
 
     Args:
         keep: "audio" (a video is its sound track) or "visual" (a video is its pictures).
@@ -133,13 +133,36 @@ class MaskModality:
             raise BadSampleError(
                 "malformed", f"it has no {self.keep} stream to keep.", sample.get("origin") or "a sample"
             )
+        turns = [{**turn, "content": self.kept(turn["content"], sample)} for turn in sample["messages"]]
+        masked = cast(Sample, {**sample, "messages": turns})
         if self.keep == "visual":
-            return {**sample, "audio": None, "use_own_audio": False}
-        return {**sample, "audio": sound_of(sample), "video": None, "image": None}
+            return {**masked, "audio": None, "use_own_audio": False}
+        return {**masked, "audio": sound_of(sample), "video": None, "image": None}
+
+    def kept(self, content: str | Sequence[Mapping[str, Any]], sample: Sample) -> str | list[dict[str, Any]]:
+        """A turn's content with the blocks of the kept modality."""
+        if isinstance(content, str):
+            return content
+        blocks: list[dict[str, Any]] = []
+        for block, after in zip(content, [*content[1:], {}], strict=True):
+            kind = block["type"]
+            if kind == "video" and self.keep == "audio":
+                # A sound behind a video replaces the video's own; a list of pictures has none.
+                heard = after.get("type") != "audio" and sample.get("use_own_audio") is not False
+                if heard and isinstance(block.get("path", block.get("video")), (str, bytes, bytearray)):
+                    named = {"audio" if key == "video" else key: held for key, held in block.items()}
+                    blocks.append({**named, "type": "audio"})
+            elif kind == "text" or (kind == "audio") == (self.keep == "audio"):
+                blocks.append(dict(block))
+        return blocks
 
     def keeps_something(self, sample: Sample) -> bool:
         """Whether the sample has the modality that is kept, or no medium at all."""
-        if not media_of(sample):
+        asked = media_of_turns(sample)
+        if not media_of(sample) and not asked:
+            return True
+        kept = [self.kept(turn["content"], sample) for turn in sample["messages"]] if asked else []
+        if any(block["type"] != "text" for content in kept if not isinstance(content, str) for block in content):
             return True
         return has_picture(sample) if self.keep == "visual" else sound_of(sample) is not None
 

@@ -6,6 +6,8 @@ import os
 import tempfile
 import weakref
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypedDict
 
@@ -28,6 +30,26 @@ class BadSampleError(ValueError):
 
     def __reduce__(self):  # crosses process borders
         return type(self), (self.reason, self.detail, self.origin, self.file)
+
+
+@contextmanager
+def reading(origin: str, file: str | None, before_media: bool = False) -> Iterator[None]:
+    """Makes errors of what is read within those of a sample that cannot be used.
+
+    Args:
+        origin, file: of the sample.
+        before_media: its files are only looked for: that the Hub cannot be reached is no fault of the sample.
+    """
+    try:
+        yield
+    except BadSampleError:
+        raise
+    except FileNotFoundError as error:
+        raise BadSampleError("missing file", str(error), origin, file) from error
+    except (ValueError, OSError) as error:
+        if before_media:
+            raise
+        raise BadSampleError("unreadable media" if file else "malformed", str(error), origin, file) from error
 
 
 class BadSample(TypedDict):

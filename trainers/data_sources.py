@@ -17,19 +17,17 @@ from favor.processing.media_names_favor import MEDIA_KINDS
 
 from .augmentations import MaskModality, Transform, build_transforms
 from .hub_datasets import HubSplit, hub_splits
-from .manifest import is_manifest, iterate_manifest, keep_shares, load_manifest, plain_messages
-from .sample_columns import DESCRIPTIVE_KEYS, MediaValue, Sample, check_sample_columns
+from .manifest import as_dataset, is_manifest, iterate_manifest, keep_shares, load_manifest
+from .media_features import undecoded
+from .media_folders import folder_rows, metadata_files
+from .media_turns import settled
+from .sample_columns import DESCRIPTIVE_KEYS, MEDIA_LISTS, Sample, check_sample_columns, kind_of_file
 from .source_spec import SourceSpec
 
 Row: TypeAlias = Mapping[str, object]  # of any columns
 
 READERS = {".parquet": "parquet", ".tar": "webdataset", ".jsonl": "json", ".json": "json", ".csv": "csv"}
-MAPPED = ("messages", *MEDIA_KINDS, "use_own_audio", "question", "answer", *DESCRIPTIVE_KEYS)
-SHARD_SUFFIXES = {
-    "video": ("mp4", "mkv", "webm", "mov", "avi"),
-    "audio": ("wav", "flac", "mp3", "ogg", "m4a"),
-    "image": ("jpg", "jpeg", "png", "webp"),
-}
+MAPPED = ("messages", *MEDIA_KINDS, *MEDIA_LISTS, "use_own_audio", "question", "answer", *DESCRIPTIVE_KEYS)
 
 
 @dataclass
@@ -146,6 +144,8 @@ def whole_rows(spec: SourceSpec, seed: int, check_files: bool, hub: HubSplit | N
         rows = load_manifest(spec.path, check_files=check_files)
     elif manifest is not None:
         rows = load_manifest(manifest, check_files=check_files, hub=hub)
+    elif is_media_folder(spec, hub):
+        rows = as_dataset(list(folder_rows(Path(str(spec.dataset)), spec.split, check_files)))
     else:
         rows = undecoded(load(spec, hub, streaming=False))
     if spec.family_shares:
@@ -171,12 +171,25 @@ class StreamedRows:
         path = self.manifest if self.spec.path is None else self.spec.path
         if path is not None:
             rows: Iterator[Row] = iterate_manifest(path, check_files=False, hub=self.hub)
-            return shuffled(rows, buffer, random.Random(self.seed * 1_000_003 + epoch)) if buffer else rows
+        elif is_media_folder(self.spec, self.hub):
+            rows = folder_rows(Path(str(self.spec.dataset)), self.spec.split, check_files=False)
+        else:
+            return self.loaded(epoch)
+        return shuffled(rows, buffer, random.Random(self.seed * 1_000_003 + epoch)) if buffer else rows
+
+    def loaded(self, epoch: int) -> Iterator[Row]:
+        """What `datasets` streams."""
         stream = undecoded(load(self.spec, self.hub, streaming=True))
-        if buffer:
-            stream = stream.shuffle(seed=self.seed + epoch, buffer_size=buffer)
+        if self.spec.shuffle_buffer:
+            stream = stream.shuffle(seed=self.seed + epoch, buffer_size=self.spec.shuffle_buffer)
         # Not iter(stream): in a loader worker that would leave out the shards of the other workers.
         return ({name: values[0] for name, values in batch.items()} for batch in stream.iter(batch_size=1))
+
+
+def is_media_folder(spec: SourceSpec, hub: HubSplit | None) -> bool:
+    """Whether a `dataset` is a folder here of media with their metadata."""
+    here = spec.dataset is not None and hub is None and spec.media_root is None and spec.config is None
+    return here and bool(metadata_files(Path(str(spec.dataset)), spec.split))
 
 
 def shuffled(rows: Iterator[Row], size: int, rng: random.Random) -> Iterator[Row]:
@@ -230,15 +243,6 @@ def shard_features(shards: list[str]) -> datasets.Features:
     return datasets.Features(columns | dict.fromkeys(("__key__", "__url__"), datasets.Value("string")))
 
 
-def undecoded(rows: Dataset | IterableDataset) -> Dataset | IterableDataset:
-    """The dataset with media as `{"path", "bytes"}`: they are decoded by our processor, not by `datasets`."""
-    features = rows.features or {}
-    for name, feature in features.items():
-        if isinstance(feature, (datasets.Audio, datasets.Video, datasets.Image)):
-            rows = rows.cast_column(name, type(feature)(decode=False))
-    return rows
-
-
 class Normaliser:
     """Turns a row of any columns into a sample.
 
@@ -274,27 +278,26 @@ class Normaliser:
         found = {name: rest.pop(name) for name in MAPPED if name in rest}
         found |= {name: row[column] for name, column in self.columns.items()}
         check_sample_columns(rest, origin)
-        sample: Sample = {}
-        for kind in MEDIA_KINDS:
-            sample[kind] = self.media(found.pop(kind, None), origin)
+        media = {name: found.pop(name, None) for name in (*MEDIA_KINDS, *MEDIA_LISTS)}
         question, answer = found.pop("question", None) or self.prompt, found.pop("answer", None)
         messages = found.pop("messages", None)
         if messages is None and question is not None and answer is not None:
             messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-        sample |= {"messages": plain_messages(messages, origin), "origin": origin}
+        given = {**media, "messages": messages, "origin": origin}
+        check_sample_columns(given)
+        sample = settled(messages, given, lambda path, kind: self.file(path, origin))
+        sample["origin"] = origin
         sample["use_own_audio"] = found.pop("use_own_audio", None) is not False
         described = {name: value for name, value in found.items() if value is not None and name != "origin"}
         return sample | cast(Sample, described)
 
-    def media(self, value: object, origin: str) -> MediaValue | None:
-        """A path below `media_root` or in the repository, or bytes."""
-        if isinstance(value, Mapping) and value.get("bytes") is None:
-            value = value.get("path")
-        if isinstance(value, str) and self.media_root is not None:
-            return str(self.media_root / value)
-        if isinstance(value, str) and self.hub is not None and "://" not in value:
-            return self.hub.file_address(value, origin)
-        return cast(MediaValue | None, value)
+    def file(self, path: str, origin: str) -> str:
+        """A path below `media_root` or in the repository; any other as it is."""
+        if self.media_root is not None:
+            return str(self.media_root / path)
+        if self.hub is not None and "://" not in path and not Path(path).is_absolute():
+            return self.hub.file_address(path, origin)
+        return path
 
 
 def from_shard(row: Row) -> Row:
@@ -305,8 +308,7 @@ def from_shard(row: Row) -> Row:
         if name in ("json", "__url__") or value is None:  # None: another sample of the shard has such a file
             continue
         prefix = name.partition(".")[0]  # KEY.audio.mp4: the sound of a video file
-        kind = next((kind for kind, suffixes in SHARD_SUFFIXES.items() if name.lower() in suffixes), name)
-        sample[prefix if prefix in MEDIA_KINDS else kind] = value
+        sample[prefix if prefix in MEDIA_KINDS else kind_of_file(f".{name}") or name] = value
     return sample
 
 

@@ -11,7 +11,7 @@ import torch
 
 from favor.processing import FavorProcessor
 
-from .bad_samples import BadSample, BadSampleError, BadSampleLog
+from .bad_samples import BadSample, BadSampleError, BadSampleLog, reading
 from .sample_columns import Sample, check_sample_columns, media_files
 from .sample_tokens import IGNORED_LABEL, answer_labels, limit_length, media_messages
 
@@ -56,10 +56,11 @@ class FavorDataCollator:
     """
     Collates samples through the processor; with loader workers, files are decoded there.
 
-    Accepts rows with `messages` (contents are strings or lists of text blocks) and any of `video`, `image` and `audio`
-    (a path, bytes, or `{"path", "bytes"}`), `use_own_audio` (False: the video's sound is left out) and `origin` (named
-    in errors). Descriptive columns are passed over, and a column that looks like media but is none of these is an
-    error. The media go before the text of the first user turn. Rows are not changed.
+    Accepts rows with `messages` (contents are strings or lists of blocks), any of `video`, `image` and `audio` and
+    lists of them in `videos`, `images` and `audios` (see [`media_source`] for their values), `use_own_audio` (False:
+    videos' sound is left out) and `origin` (named in errors). Descriptive columns are passed over, and a column that
+    looks like media but is none of these is an error. Media that no block asks for go before the text of the first
+    user turn. Rows are not changed.
 
     Produces, padded on the right, `input_ids`, `attention_mask` and `labels` (batch, length) int64 (labels: the
     answers' tokens and their end token, -100 elsewhere), and of the batch's items what `FavorProcessor` returns.
@@ -130,11 +131,9 @@ class FavorDataCollator:
         check_sample_columns(sample)
         origin = sample.get("origin") or "a sample without origin"
         file = ", ".join(media_files(sample)) or None
-        try:
+        with reading(origin, file, before_media=True):
             messages = media_messages(sample)
-        except FileNotFoundError as error:  # of the Hub; that it cannot be reached is no fault of the sample
-            raise BadSampleError("missing file", str(error), origin, file) from error
-        try:
+        with reading(origin, file):
             inputs = self.processor.apply_chat_template(
                 [messages],
                 load_audio_from_video=sample.get("use_own_audio") is not False,
@@ -143,10 +142,6 @@ class FavorDataCollator:
                 return_assistant_tokens_mask=True,
                 return_tensors="pt",
             )
-        except FileNotFoundError as error:
-            raise BadSampleError("missing file", str(error), origin, file) from error
-        except (ValueError, OSError) as error:
-            raise BadSampleError("unreadable media" if file else "malformed", str(error), origin, file) from error
         row = dict(inputs)
         ids, answers = row.pop("input_ids")[0].tolist(), row.pop("assistant_masks")
         # A sample alone has no padding: `pad_text` makes the batch's mask.

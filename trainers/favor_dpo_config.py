@@ -67,3 +67,4 @@ class FavorDPOConfig(SharedOptions, DPOConfig):
         )
         self.check_choices({})
         self.check_muon()
+        self.check_reporters()

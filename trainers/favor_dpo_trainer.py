@@ -12,6 +12,7 @@ from .encoder_cache import EncodedCollator, EncodedRow
 from .favor_data_collator import Batch, FavorDataCollator, PreparedSample, TokenRow, pad_text
 from .favor_dpo_config import FavorDPOConfig
 from .favor_trainer_mixin import FavorTrainerMixin, prepare_model
+from .media_features import undecoded
 from .muon import check_muon
 from .preference_rows import check_rows, origin_of, read_pair
 from .prompt_media import answer_row, read_media
@@ -51,9 +52,9 @@ class FavorPreferenceCollator:
             batch = self.samples.join(texts)
         else:
             batch = pad_text(texts, self.processor.tokenizer.pad_token_id)
-            seen = [cast(EncodedRow, row) for row in rows if row["visual_states"] or row["audio_states"]]
+            seen = self.states.connector_inputs([cast(EncodedRow, row) for row in rows])
             if seen:
-                batch["encoder_states"] = self.states.connector_inputs(seen)
+                batch["encoder_states"] = seen
         batch["completion_mask"] = (batch.pop("labels") != IGNORED_LABEL).long()
         return batch
 
@@ -102,8 +103,9 @@ class FavorDPOTrainer(FavorTrainerMixin, DPOTrainer):
             raise ValueError(f"model={model!r}: load the model yourself with from_pretrained and give the object.")
         args = FavorDPOConfig() if args is None else args
         check_launch(args)
-        check_rows(kwargs.get("train_dataset"), paired=True)
-        check_rows(kwargs.get("eval_dataset"), paired=True)
+        for rows in ("train_dataset", "eval_dataset"):
+            kwargs[rows] = undecoded(kwargs.get(rows))
+            check_rows(kwargs[rows], paired=True)
         peft_config = kwargs.get("peft_config")
         prepare_model(model, args, peft_config)
         if ref_model is not None:

@@ -66,6 +66,7 @@ class FavorGRPOConfig(SharedOptions, GRPOConfig):
         )
         self.check_choices({})
         self.check_muon()
+        self.check_reporters()
         self.check_generation_ends()
         if self.logged_answers < 0:
             raise ValueError(f"logged_answers is a number of answers, 0 or more, but it is {self.logged_answers}.")

@@ -16,12 +16,13 @@ from trl import GRPOTrainer
 from trl.models import unwrap_model_for_generation
 from trl.trainer.utils import RepeatSampler, add_fused_lm_head, pad
 
-from .encoder_cache import EncodedCollator, EncodedRow, join_states
+from .encoder_cache import EncodedCollator, EncodedRow, ItemStates, join_states
 from .favor_grpo_config import FavorGRPOConfig
 from .favor_trainer_mixin import FavorTrainerMixin, prepare_model
+from .media_features import undecoded
 from .muon import check_muon
 from .preference_rows import check_row, check_rows, origin_of, prompt_chat
-from .prompt_media import ItemStates, item_states, plain_prompt, read_media
+from .prompt_media import item_states, plain_prompt, read_media
 from .reference_model import copy_for_reference, switch_dropout_off
 from .same_rows import same_row
 from .training_checks import check_encoders_frozen, check_launch
@@ -90,8 +91,9 @@ class FavorGRPOTrainer(FavorTrainerMixin, GRPOTrainer):
         check_launch(args)
         if args.cast_lm_head_to_fp32 and model.config.tie_word_embeddings:
             raise ValueError("cast_lm_head_to_fp32 is not possible with tied embeddings: leave it out.")
-        check_rows(kwargs.get("train_dataset"), paired=False)
-        check_rows(kwargs.get("eval_dataset"), paired=False)
+        for rows in ("train_dataset", "eval_dataset"):
+            kwargs[rows] = undecoded(kwargs.get(rows))
+            check_rows(kwargs[rows], paired=False)
         peft_config = kwargs.get("peft_config")
         prepare_model(model, args, peft_config)
         self.start_diversity(model, 0.0)
@@ -182,10 +184,7 @@ class FavorGRPOTrainer(FavorTrainerMixin, GRPOTrainer):
                     f"{origin_of(row)} is a row of encode_prompts: give what it returned beside the rows as "
                     "encoder_states."
                 )
-            found = bool(row["visual_states"] or row["audio_states"])
-            return send_to_device(
-                [self.encoder_states.states(cast(EncodedRow, row))] if found else [], self.accelerator.device
-            )
+            return send_to_device(self.encoder_states.states(cast(EncodedRow, row)), self.accelerator.device)
         if not inputs:
             return []
         self.check_whole_encoders()

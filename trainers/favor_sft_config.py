@@ -122,6 +122,7 @@ class FavorSFTConfig(SharedOptions, SFTConfig):
         )
         self.check_steps()
         self.check_muon()
+        self.check_reporters()
 
     def check_steps(self) -> None:
         """Raises `ValueError` for numbers of steps that are none."""

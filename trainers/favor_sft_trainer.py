@@ -8,6 +8,8 @@ from transformers import TrainerCallback
 from transformers.utils import logging
 from trl import SFTTrainer
 
+from favor.processing.media_names_favor import MEDIA_KINDS
+
 from .bad_samples import BAD_SAMPLES
 from .data_mixture import MixtureEpochs, mixture_of, sample_lengths
 from .diversity_weight import diversity_units, scheduled_weight
@@ -15,8 +17,10 @@ from .eval_answers import evaluate_answers
 from .favor_data_collator import Batch, FavorDataCollator
 from .favor_sft_config import FavorSFTConfig
 from .favor_trainer_mixin import FavorTrainerMixin, prepare_model
+from .media_features import undecoded
 from .muon import check_muon
 from .recipe_sections import LoraSettings
+from .sample_columns import INTERNAL_KEYS, MEDIA_LISTS
 from .step_length_sampler import StepLengthSampler
 from .training_checks import check_datasets, check_encoders_frozen, check_launch, check_same_streams
 
@@ -32,7 +36,7 @@ LORA_TARGET_MODULES = (
     r"model\.language_model\.(decoder\.)?(layers|h|blocks)\.\d+\.(self_attn|self_attention|attention|attn)\."
     r"(q_proj|k_proj|v_proj|qkv_proj|query_key_value|Wqkv|c_attn|o_proj|dense|out_proj|c_proj)"
 )
-DATA_COLUMNS = ["messages", "video", "image", "audio", "use_own_audio", "input_ids", "labels"]
+DATA_COLUMNS = ["messages", *MEDIA_KINDS, *MEDIA_LISTS, *INTERNAL_KEYS, "origin"]
 
 
 class FavorSFTTrainer(FavorTrainerMixin, SFTTrainer):
@@ -65,7 +69,9 @@ class FavorSFTTrainer(FavorTrainerMixin, SFTTrainer):
             )
         args = FavorSFTConfig() if args is None else args
         check_launch(args)
-        train_dataset = kwargs.get("train_dataset")
+        for name in ("train_dataset", "eval_dataset"):
+            kwargs[name] = undecoded(kwargs.get(name))
+        train_dataset = kwargs["train_dataset"]
         self.expects_media = check_datasets(train_dataset, args.allow_text_only)
         check_datasets(kwargs.get("eval_dataset"), args.allow_text_only)
         if data_collator is None:

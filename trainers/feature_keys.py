@@ -9,13 +9,16 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from numbers import Number
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from PIL import Image
 
+from favor.processing.items_favor import ItemSource
 from favor.processing.media_names_favor import MEDIA_KINDS
-
-from .media_turns import media_source
+from favor.processing.media_sources_favor import as_array, is_data_url, local_path
 
 VERSION = 1  # of what is stored under a name
 # Config values that change no output of an encoder in eval mode whose weights are known.
@@ -30,7 +33,7 @@ UNUSED_CONFIG = (
 
 class FeatureKeys:
     """
-    Keys of the visual and the audio states of samples, for one model and processor.
+    Keys of the visual and the audio states of items, for one model and processor.
 
     Args:
         model: a `FavorForConditionalGeneration`.
@@ -69,51 +72,63 @@ class FeatureKeys:
             weights_fingerprint(backbone.audio_tower),
         )
 
-    def clip(self, sample: Mapping[str, Any]) -> str:
-        """Name of the sample's media: samples of one name are decoded once."""
-        return digest(*(self.file(sample, kind) for kind in MEDIA_KINDS), self._own_audio(sample))
+    def clip(self, item: ItemSource) -> str:
+        """Name of an item's media: items of one name are decoded once."""
+        seen = {kind: self.medium(item.media) if item.kind == kind else None for kind in MEDIA_KINDS}
+        if item.sound is not None:
+            seen["audio"] = self.medium(item.sound)
+        return digest(*seen.values(), item.own_sound)
 
-    def visual(self, sample: Mapping[str, Any], instruction_ids: Sequence[int] | None) -> str | None:
+    def visual(self, item: ItemSource, instruction_ids: Sequence[int] | None) -> str | None:
         """Name of the picture states, None without a picture.
 
         Args:
+            item: as the processor finds it in a chat.
             instruction_ids: what the visual Q-Former reads, None if it reads nothing.
         """
-        kind = next((kind for kind in ("video", "image") if sample.get(kind) is not None), None)
-        if kind is None:
+        if item.kind == "audio":
             return None
         # A video's pictures last as long as its own sound; a still given as a video, as long as another sound.
-        sound = [self._own_audio(sample), self.file(sample, "audio")] if kind == "video" else None
+        sound = [item.own_sound, self.medium(item.sound)] if item.kind == "video" else None
         instruction = None if instruction_ids is None else list(instruction_ids)
-        return "visual-" + digest(self.visual_settings, kind, self.file(sample, kind), sound, instruction)
+        return "visual-" + digest(self.visual_settings, item.kind, self.medium(item.media), sound, instruction)
 
-    def audio(self, sample: Mapping[str, Any]) -> str | None:
+    def audio(self, item: ItemSource) -> str | None:
         """Name of the sound states, None without a sound."""
-        if sample.get("audio") is not None:
-            return "audio-" + digest(self.audio_settings, "audio", self.file(sample, "audio"))
-        if not self._own_audio(sample):
-            return None
-        return "audio-" + digest(self.audio_settings, "video", self.file(sample, "video"))
+        heard = item.media if item.kind == "audio" else item.sound
+        if heard is not None:
+            return "audio-" + digest(self.audio_settings, "audio", self.medium(heard))
+        return "audio-" + digest(self.audio_settings, "video", self.medium(item.media)) if item.own_sound else None
 
-    def _own_audio(self, sample: Mapping[str, Any]) -> bool:
-        used = sample.get("use_own_audio") is not False and sample.get("audio") is None
-        return used and sample.get("video") is not None
+    def medium(self, value: Any) -> Any:
+        """What tells one medium from another, and a file from itself after a change."""
+        if value is None or isinstance(value, Number):
+            return value
+        if isinstance(value, Mapping):
+            return {str(key): self.medium(held) for key, held in value.items() if held is not None}
+        if isinstance(value, (list, tuple)):
+            return [self.medium(part) for part in value]
+        if isinstance(value, (bytes, bytearray)):
+            return ["bytes", hashlib.sha256(value).hexdigest()]
+        if isinstance(value, (str, os.PathLike)):
+            return self.file(os.fspath(value))
+        pixels = np.asarray(value) if isinstance(value, Image.Image) else as_array(value)
+        mode = getattr(value, "mode", None)
+        contents = hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest()
+        return ["array", mode, str(pixels.dtype), list(pixels.shape), contents]
 
-    def file(self, sample: Mapping[str, Any], kind: str) -> list | None:
-        """What tells one file from another, and from itself after a change."""
-        if sample.get(kind) is None:
-            return None
-        source = next(iter(media_source(sample[kind], kind).values()))
-        if isinstance(source, (bytes, bytearray)):
-            return ["bytes", hashlib.sha256(source).hexdigest()]
-        path = os.fspath(source)
+    def file(self, path: str) -> list:
+        """What tells a file, or data in a URL, by its path."""
+        if is_data_url(path):
+            return ["bytes", hashlib.sha256(path.encode()).hexdigest()]
         if path not in self._files:
+            name = local_path(path)
             if self.identify_files_by == "content":
-                with open(path, "rb") as file:
+                with open(name, "rb") as file:
                     self._files[path] = ["content", hashlib.file_digest(file, "sha256").hexdigest()]
             else:
-                state = os.stat(path)
-                self._files[path] = ["stat", os.path.abspath(path), state.st_size, state.st_mtime_ns]
+                state = os.stat(name)
+                self._files[path] = ["stat", os.path.abspath(name), state.st_size, state.st_mtime_ns]
         return self._files[path]
 
 

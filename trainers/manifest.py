@@ -6,26 +6,28 @@ import math
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from datasets import Dataset
+from datasets import Dataset, Features, Json, List, Value, concatenate_datasets
 
 from favor.processing.media_names_favor import MEDIA_KINDS, PLACEHOLDERS
 
-from .bad_samples import BadSampleError
 from .hub_datasets import HubSplit
+from .media_turns import has_media_blocks, located_turns, settled
+from .media_values import Locate, is_one_file, media_source
 from .sample_columns import (
     DESCRIPTIVE_KEYS,
+    MEDIA_LISTS,
     Sample,
-    Turn,
     check_manifest_keys,
     check_sample_columns,
+    kind_of_file,
 )
 
 RELEASED_ROLES = {"human": "user", "gpt": "assistant"}
 RELEASED_TURNS = ("conversation", "conversations")
-ROLES = ("system", "user", "assistant")
 OTHERS = "others"  # in family shares: every family that is not named
 _PLACEHOLDERS = re.compile(rf"\s*(?:{'|'.join(PLACEHOLDERS.values())})\s*")
 
@@ -36,8 +38,10 @@ def load_manifest(
     """A manifest as a dataset of `messages` and absolute media paths.
 
     Each line is `{"messages": [...], "video": "a.mp4", "audio": "b.wav", "image": "c.jpg"}` with any subset of the
-    media keys; no `audio` key: the video's own sound is used; `"audio": null`: none. Released FAVOR files
-    (`image_name` and `conversation` of `from`/`value`) load, too. Media are opened when a batch is made, not here.
+    media keys; no `audio` key: the video's own sound is used; `"audio": null`: none. Several media are lists in
+    `videos`, `images` and `audios`, or blocks of the turns; a video may be a list of its pictures' files. Released
+    FAVOR files (`image_name` and `conversation` of `from`/`value`) load, too. Media are opened when a batch is made,
+    not here.
 
     Args:
         path: a .jsonl manifest, or a .json list of released samples.
@@ -45,8 +49,8 @@ def load_manifest(
         check_files: whether a media file that does not exist is an error here; else the collator finds it.
         hub: where the manifest comes from; media stay there until they are used.
 
-    Columns: `messages`, `video`, `image`, `audio` (paths or None), `use_own_audio` (False where `"audio": null`
-        stands), `origin` (file and line) and those of `DESCRIPTIVE_KEYS` that some line has.
+    Columns: `messages`, `video`, `image`, `audio` (paths or None; see [`settled`]), `use_own_audio` (False where
+        `"audio": null` stands), `origin` (file and line) and those of `DESCRIPTIVE_KEYS` that some line has.
 
     Raises `ValueError` that names the file and line of a broken sample, of an unknown key, and of a media file that
     does not exist.
@@ -59,8 +63,7 @@ def load_manifest(
         rows.append(row)
     if not rows:
         raise ValueError(f"{path}: the manifest holds no sample.")
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    return Dataset.from_dict({name: [row.get(name) for row in rows] for name in names})
+    return as_dataset(rows)
 
 
 def iterate_manifest(path: str | Path, check_files: bool = True, hub: HubSplit | None = None) -> Iterator[Sample]:
@@ -77,7 +80,7 @@ def is_manifest(path: Path) -> bool:
     sample = next((sample for _, sample in read_samples(path)), None)
     if not isinstance(sample, Mapping) or not any(key in sample for key in ("messages", *RELEASED_TURNS)):
         return False
-    return set(sample) <= {"messages", *RELEASED_TURNS, "image_name", *MEDIA_KINDS, *DESCRIPTIVE_KEYS}
+    return set(sample) <= {"messages", *RELEASED_TURNS, "image_name", *MEDIA_KINDS, *MEDIA_LISTS, *DESCRIPTIVE_KEYS}
 
 
 def read_samples(path: Path) -> Iterator[tuple[int, object]]:
@@ -109,78 +112,75 @@ def normalise_sample(
     if turns is not None:
         sample |= released_sample(turns, sample.pop("image_name", None), where)
     check_manifest_keys(sample, where)
-    row: Sample = {"messages": plain_messages(sample.get("messages"), where)}
-    row |= media_columns(sample, manifest, where, check_files, hub)
+    locate = ManifestFiles(manifest, where, check_files, hub)
+    row = settled(sample.get("messages"), {**sample, "origin": where}, locate)
+    row |= {"use_own_audio": uses_own_audio(sample), "origin": where}
     check_sample_columns(row)
     described = {key: str(sample[key]) if key == "id" else sample[key] for key in DESCRIPTIVE_KEYS if key in sample}
     return row | cast(Sample, described)
 
 
-def media_columns(
-    sample: Mapping[str, object], manifest: Path, where: str, check_files: bool = True, hub: HubSplit | None = None
-) -> Sample:
-    """A line's media as absolute paths, or addresses of the Hub; whether a video is heard; and the line's name."""
-    row: Sample = {}
-    for kind in MEDIA_KINDS:
-        value = sample.get(kind)
-        if value is not None and not isinstance(value, str):
-            raise ValueError(f"{where}: {kind} must be the path of a file, but it is {value!r}.")
-        if value is None or hub is not None:
-            row[kind] = None if value is None or hub is None else hub.file_address(value, where)
-            continue
-        file = (manifest.parent / value).resolve()
-        row[kind] = str(file)
-        if check_files and not file.is_file():
-            raise ValueError(f"{where}: {kind} file {value} does not exist beside the manifest.")
-    row["use_own_audio"] = not ("audio" in sample and sample["audio"] is None)
-    row["origin"] = where
-    return row
-
-
-def plain_messages(messages: object, where: str, answered: bool = True) -> list[Turn]:
-    """Turns with string contents; lists of text blocks, as transformers writes them, are joined as its template does.
+@dataclass(frozen=True)
+class ManifestFiles:
+    """
+    Finds the files that a line names: (path in the manifest, kind) to an absolute one, or an address of the Hub.
 
     Args:
-        answered: whether an assistant must say something.
-
-    Raises `BadSampleError` (a `ValueError`) if there is nothing to read or nothing to learn.
+        manifest: beside which they lie.
+        where: the line, for errors.
+        check_files: whether they must be there.
+        hub: where the manifest comes from; None: from here.
     """
-    if not isinstance(messages, (list, tuple)) or not messages:
-        raise BadSampleError("malformed", "`messages` must be a non-empty list of turns.", where)
-    plain: list[Turn] = [{"role": turn_role(turn, where), "content": turn_text(turn, where)} for turn in messages]
-    if answered and not any(turn["role"] == "assistant" and turn["content"].strip() for turn in plain):
-        raise BadSampleError(
-            "no answer", "no assistant turn with text, so there is nothing to learn; add the answer.", where
-        )
-    if not any(turn["role"] == "user" for turn in plain):
-        raise BadSampleError("malformed", "no user turn; the media and the question stand in one.", where)
-    return plain
+
+    manifest: Path
+    where: str
+    check_files: bool = True
+    hub: HubSplit | None = None
+
+    def __call__(self, name: str, kind: str) -> str:
+        if self.hub is not None:
+            return self.hub.file_address(name, self.where)
+        file = (self.manifest.parent / name).resolve()
+        if self.check_files and not file.is_file():
+            raise ValueError(f"{self.where}: {kind} file {name} does not exist beside the manifest.")
+        return str(file)
 
 
-def turn_role(turn: object, where: str) -> str:
-    role = turn.get("role") if isinstance(turn, Mapping) else None
-    if role not in ROLES:
-        raise BadSampleError("malformed", f"a turn of `messages` has role {role!r}; it is one of {ROLES}.", where)
-    return role
+def uses_own_audio(sample: Mapping[str, object]) -> bool:
+    """Whether a line lets a video be heard: not where `"audio": null` stands."""
+    return not ("audio" in sample and sample["audio"] is None)
 
 
-def turn_text(turn: Mapping[str, object], where: str) -> str:
-    """A turn's text from a string or text blocks."""
-    content = turn.get("content")
-    if isinstance(content, str):
-        return content
-    texts = []
-    for block in content if isinstance(content, (list, tuple)) else [content]:
-        text = block.get("text") if isinstance(block, Mapping) and block.get("type") == "text" else None
-        if not isinstance(text, str):
-            raise BadSampleError(
-                "malformed",
-                "the content of `messages` must be a string or a list of text blocks; media go into the keys `video`, "
-                "`image` and `audio`.",
-                where,
-            )
-        texts.append(text.strip())
-    return " ".join(texts).strip()
+def located_media(sample: Mapping[str, object], locate: Locate, where: str) -> dict[str, object]:
+    """A line's media where they stand, in columns and in blocks of turns, with files as `locate` finds them."""
+    row: dict[str, object] = dict.fromkeys(MEDIA_KINDS)
+    for plural, kind in MEDIA_LISTS.items():
+        if sample.get(kind) is not None:
+            row[kind] = _located(sample[kind], kind, locate, where)
+        values = sample.get(plural)
+        if isinstance(values, (list, tuple)):
+            row[plural] = [_located(value, kind, locate, where) for value in values]
+    for name in ("prompt", "messages"):
+        if has_media_blocks(sample.get(name)):
+            row[name] = located_turns(sample[name], locate, where)
+    return row | {"use_own_audio": uses_own_audio(sample), "origin": where}
+
+
+def _located(value: object, kind: str, locate: Locate, where: str) -> object:
+    """A medium as a path or bytes, where it is one file."""
+    source = media_source(value, kind, locate, where)
+    return next(iter(source.values())) if is_one_file(source, kind) else source
+
+
+def as_dataset(rows: Sequence[Mapping[str, object]]) -> Dataset:
+    """Rows with the columns of all; what a row lacks is None. Turns with media are kept as JSON is."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    columns = {name: [row.get(name) for row in rows] for name in names}
+    # Strings in some turns and blocks in others, of different keys: only JSON holds them as they are.
+    json = [name for name in ("messages", "prompt") if any(has_media_blocks(turns) for turns in columns.get(name, ()))]
+    turns = List({"role": Value("string"), "content": Json()})
+    parts = [Dataset.from_dict({n: columns.pop(n)}, features=Features({n: turns})) for n in json]
+    return concatenate_datasets([*parts, Dataset.from_dict(columns)], axis=1)
 
 
 def released_sample(
@@ -201,12 +201,10 @@ def released_media(image_name: str | list[str] | None, where: str) -> dict[str, 
     """Released files name their media in `image_name`; the suffix tells which stream each is."""
     media = {}
     for name in [image_name] if isinstance(image_name, str) else image_name or []:
-        suffix = Path(name).suffix.lower()
-        if suffix in (".wav", ".flac", ".mp3", ".ogg", ".m4a"):
-            media["audio"] = name
-        elif suffix in (".jpg", ".jpeg", ".png", ".webp"):
-            media["image"] = name
-        elif suffix:
+        kind = kind_of_file(name)
+        if kind is not None:
+            media[kind] = name
+        elif Path(name).suffix:
             media["video"] = name
         else:
             raise ValueError(

@@ -4,19 +4,19 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from PIL import Image
-
 from favor.processing.media_names_favor import MEDIA_KINDS
 
 from .bad_samples import BadSampleError
-from .hub_datasets import local_file
-from .manifest import plain_messages
-from .sample_columns import MEDIA_LISTS
+from .chat_turns import plain_messages
+from .media_values import Locate, column_media, is_one_file, media_source, of_the_hub
+from .sample_columns import Sample
 
 SOURCES = ("path", "bytes", "url", "base64", "array", "image_url", *MEDIA_KINDS)  # keys of a block that names its own
 
 
-def media_turns(turns: object, sample: Mapping[str, Any], answered: bool = True) -> list[dict]:
+def media_turns(
+    turns: object, sample: Mapping[str, Any], answered: bool = True, locate: Locate = of_the_hub
+) -> list[dict]:
     """A chat in the message format of transformers, with its media as blocks.
 
     Args:
@@ -26,17 +26,23 @@ def media_turns(turns: object, sample: Mapping[str, Any], answered: bool = True)
         sample: its `video`, `image` and `audio`, and lists of them in `videos`, `images` and `audios`; other keys are
             not looked at, but for `origin`.
         answered: whether an assistant must say something.
+        locate: see [`media_source`].
 
     Raises `BadSampleError` for turns that cannot be read, and where blocks and columns differ in number.
     """
     origin = sample.get("origin") or "a sample"
-    columns = media_blocks(sample)
+    columns = media_blocks(sample, locate)
     if not has_media_blocks(turns):
         return _before_the_text(plain_messages(turns, origin, answered), columns)
     given_turns = cast(Sequence[Mapping[str, Any]], turns)  # as some turn has blocks
     blocks_of_turns = [_blocks(turn) for turn in given_turns]
-    texts = [[block for block in blocks if block.get("type") == "text"] for blocks in blocks_of_turns]
-    said = [{**turn, "content": texts[number]} for number, turn in enumerate(given_turns)]
+    if not any(block["type"] == "audio" for block in columns):
+        blocks_of_turns = [_without_own_sound(blocks) for blocks in blocks_of_turns]
+    texts = [[block for block in blocks if block.get("type") not in MEDIA_KINDS] for blocks in blocks_of_turns]
+    said = [
+        {**turn, "content": text} if isinstance(turn, Mapping) else turn
+        for turn, text in zip(given_turns, texts, strict=True)
+    ]
     roles = [turn["role"] for turn in plain_messages(said, origin, answered)]
     asked = [block["type"] for blocks in blocks_of_turns for block in blocks if _is_open(block)]
     given = [block["type"] for block in columns]
@@ -50,36 +56,65 @@ def media_turns(turns: object, sample: Mapping[str, Any], answered: bool = True)
     waiting = {kind: iter([block for block in columns if block["type"] == kind]) for kind in MEDIA_KINDS}
     chat: list[dict] = []
     for role, blocks in zip(roles, blocks_of_turns, strict=True):
-        content = [next(waiting[block["type"]]) if _is_open(block) else _given(block) for block in blocks]
+        content = [
+            next(waiting[block["type"]]) if _is_open(block) else _given(block, locate, origin) for block in blocks
+        ]
         chat.append({"role": role, "content": content if role == "user" else _text(content)})
     return chat if asked else _before_the_text(chat, columns)
 
 
-def media_blocks(sample: Mapping[str, Any]) -> list[dict]:
-    """The media of a sample's columns as blocks of a chat."""
+def settled(turns: object, sample: Mapping[str, Any], locate: Locate = of_the_hub) -> Sample:
+    """`messages` and the media columns of a sample, in one of two forms.
+
+    One file of each kind before the text of the first user turn, however the row names them, stands in `video`,
+    `image` and `audio`, with texts as contents: what transforms choose by. Any other media are blocks of `messages`.
+
+    Arguments and errors as of [`media_turns`].
+    """
+    chat = media_turns(turns, sample, locate=locate)
+    origin = sample.get("origin") or "a sample"
+    found = [block for turn in chat for block in _mappings(turn) if block["type"] in MEDIA_KINDS]
+    sources = [(block["type"], {key: held for key, held in block.items() if key != "type"}) for block in found]
+    kinds = [kind for kind, _ in sources]
+    first = next(turn["content"] for turn in chat if turn["role"] == "user")
+    leads = all(a is b for a, b in zip(first, found, strict=False)) and len(first) > len(found)
+    in_order = kinds == [kind for kind in MEDIA_KINDS if kind in kinds]
+    if found and not (leads and in_order and all(is_one_file(source, kind) for kind, source in sources)):
+        return {"messages": cast(Any, chat), **cast(Sample, dict.fromkeys(MEDIA_KINDS))}
+    columns = dict.fromkeys(MEDIA_KINDS) | {kind: next(iter(source.values())) for kind, source in sources}
+    texts = [{"role": turn["role"], "content": _said(turn)} for turn in chat]
+    return {"messages": plain_messages(texts, origin), **cast(Sample, columns)}
+
+
+def located_turns(turns: Any, locate: Locate, where: str) -> list[Any]:
+    """Turns whose media blocks name files as `locate` finds them; those without a source stay so."""
     found = []
-    for plural, kind in MEDIA_LISTS.items():
-        values = [sample[kind]] if sample.get(kind) is not None else []
-        for value in [*values, *(sample.get(plural) or [])]:
-            found.append({"type": kind, **media_source(value, kind)})
+    for turn in turns:
+        if not has_media_blocks([turn]):
+            found.append(turn)
+            continue
+        blocks = _blocks(turn)
+        found.append({**turn, "content": [b if _is_open(b) else _given(b, locate, where) for b in blocks]})
     return found
 
 
-def media_source(value: Any, kind: str) -> dict[str, Any]:
-    """A path, bytes, `{"path", "bytes"}` or a PIL picture as the fields of a chat block; bytes win over a path.
-
-    The path beside bytes is where they once came from, and need not exist. A file of the Hub is fetched.
-    """
-    if isinstance(value, Mapping):
-        return {kind: value["bytes"]} if value.get("bytes") is not None else {"path": local_file(value.get("path"))}
-    return {kind: value} if isinstance(value, (bytes, bytearray, Image.Image)) else {"path": local_file(value)}
+def media_blocks(sample: Mapping[str, Any], locate: Locate = of_the_hub) -> list[dict]:
+    """The media of a sample's columns as blocks of a chat."""
+    where = sample.get("origin") or "a sample"
+    return [{"type": kind, **media_source(value, kind, locate, where)} for kind, value in column_media(sample)]
 
 
 def has_media_blocks(turns: object) -> bool:
     """Whether some turn's content has a block that is a medium."""
     if not isinstance(turns, (list, tuple)):
         return False
-    return any(block.get("type") in MEDIA_KINDS for turn in turns for block in _mappings(turn))
+    return any(media_kind(block) for turn in turns for block in _mappings(turn))
+
+
+def media_kind(block: Mapping[str, Any]) -> str | None:
+    """The kind of a media block; None of text."""
+    kind = "image" if block.get("type") == "image_url" else block.get("type")
+    return kind if kind in MEDIA_KINDS else None
 
 
 def _mappings(turn: object) -> Iterator[Mapping[str, Any]]:
@@ -89,20 +124,36 @@ def _mappings(turn: object) -> Iterator[Mapping[str, Any]]:
             yield block
 
 
-def _blocks(turn: Mapping[str, Any]) -> list[dict]:
+def _blocks(turn: object) -> list[dict]:
     """A turn's blocks without what is None in them: `datasets` gives every block the keys of all."""
-    content = turn.get("content")
-    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else list(content or ())
-    return [{key: value for key, value in block.items() if value is not None} for block in blocks]
+    content = turn.get("content") if isinstance(turn, Mapping) else None
+    blocks = []
+    for block in [content] if isinstance(content, str) else list(content or ()):
+        held = {"type": "text", "text": block} if isinstance(block, str) else block
+        blocks.append({key: value for key, value in held.items() if value is not None})
+        if "type" in held:
+            blocks[-1]["type"] = media_kind(held) or held["type"]
+    return blocks
+
+
+def _without_own_sound(blocks: list[dict]) -> list[dict]:
+    """transformers puts an empty block of a sound after a video whose own is meant; it stands for no other sound."""
+    if not any(block.get("type") == "video" for block in blocks):
+        return blocks
+    return [block for block in blocks if not (block.get("type") == "audio" and _is_open(block))]
 
 
 def _is_open(block: Mapping[str, Any]) -> bool:
     return block.get("type") in MEDIA_KINDS and not any(key in block for key in SOURCES)
 
 
-def _given(block: Mapping[str, Any]) -> dict:
-    """A block as it stands; of a text only the text."""
-    return {"type": "text", "text": block.get("text", "")} if block.get("type") == "text" else dict(block)
+def _given(block: Mapping[str, Any], locate: Locate, where: str) -> dict:
+    """A block with its file found; of a text only the text."""
+    kind = block.get("type")
+    if kind not in MEDIA_KINDS:
+        return {"type": "text", "text": block.get("text", "")}
+    source = {key: value for key, value in block.items() if key != "type"}
+    return {"type": kind, **media_source(source, kind, locate, where)}
 
 
 def _text(content: Sequence[Mapping[str, Any]]) -> Any:
@@ -110,6 +161,14 @@ def _text(content: Sequence[Mapping[str, Any]]) -> Any:
     if all(block.get("type") == "text" for block in content):
         return " ".join(block["text"].strip() for block in content).strip()
     return list(content)
+
+
+def _said(turn: Mapping[str, Any]) -> Any:
+    """A turn's content without its media; one text as it is."""
+    texts = [block for block in _mappings(turn) if block["type"] == "text"]
+    if not texts:
+        return turn["content"]
+    return texts[0]["text"] if len(texts) == 1 else texts
 
 
 def _before_the_text(turns: Sequence[Mapping[str, Any]], blocks: list[dict]) -> list[dict]:

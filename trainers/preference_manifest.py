@@ -7,7 +7,7 @@ from pathlib import Path
 from datasets import Dataset
 from pyarrow import ArrowException
 
-from .manifest import media_columns, read_samples
+from .manifest import ManifestFiles, as_dataset, located_media, read_samples
 
 
 def load_rows(path: str | Path, check_files: bool = True) -> Dataset:
@@ -26,12 +26,11 @@ def load_rows(path: str | Path, check_files: bool = True) -> Dataset:
         where = f"{path}, {'sample' if path.suffix == '.json' else 'line'} {number}"
         if not isinstance(sample, Mapping):
             raise ValueError(f"{where}: a row is a JSON object, but this is a {type(sample).__name__}.")
-        rows.append({**sample, **media_columns(sample, path, where, check_files)})
+        rows.append({**sample, **located_media(sample, ManifestFiles(path, where, check_files), where)})
     if not rows:
         raise ValueError(f"{path}: the file holds no row.")
-    names = dict.fromkeys(name for row in rows for name in row)
     try:
-        return Dataset.from_dict({name: [row.get(name) for row in rows] for name in names})
+        return as_dataset(rows)
     except (ArrowException, TypeError) as error:
         raise ValueError(
             f"{path}: lines differ in the kind of a value, such as text in one and a list in another: {error}"

@@ -11,18 +11,15 @@ from datasets import Dataset
 
 from favor.modeling_favor import FavorForConditionalGeneration
 from favor.processing import FavorProcessor
-from favor.processing.media_names_favor import MEDIA_KINDS
 
-from .bad_samples import BadSampleError
-from .encoder_cache import EncodedCollator, encode_dataset
+from .bad_samples import reading
+from .encoder_cache import EncodedCollator, ItemStates, encode_dataset
 from .favor_data_collator import MediaInputs, TokenRow
-from .media_turns import media_blocks
+from .media_features import undecoded
 from .preference_rows import check_row, origin_of, prompt_chat
-from .sample_columns import MEDIA_LISTS, media_files
+from .sample_columns import media_files
 from .sample_tokens import IGNORED_LABEL, answer_labels, limit_length
 from .trained_modules import TrainedModel, favor_of
-
-ItemStates = tuple[torch.Tensor | None, torch.Tensor | None]  # (T, p, d) seen and (S, A) heard of an item
 
 
 @dataclass(frozen=True)
@@ -51,14 +48,10 @@ def read_media(processor: FavorProcessor, chat: Sequence[dict], row: Mapping[str
     if row.get("query_tokens") is not None:
         return PromptMedia({}, list(row["query_tokens"]))
     file = ", ".join(media_files(row)) or None
-    try:
+    with reading(origin_of(row), file):
         items = processor.chat_items(chat, load_audio_from_video=row.get("use_own_audio") is not False)
         media, counts = processor.media_inputs([processor.load_item(item) for item in items])
         media |= processor.instruction_inputs([item.instruction for item in items])
-    except FileNotFoundError as error:
-        raise BadSampleError("missing file", str(error), origin_of(row), file) from error
-    except (ValueError, OSError) as error:
-        raise BadSampleError("unreadable media" if file else "malformed", str(error), origin_of(row), file) from error
     return PromptMedia(cast(MediaInputs, media), counts)
 
 
@@ -108,50 +101,31 @@ def encode_prompts(
 
     Returns the rows with `visual_states`, `audio_states` (keys or None) and `query_tokens`, and what finds the states.
 
-    Raises `ValueError` for a row whose media cannot be read, or that has several.
+    Raises `ValueError` for a row whose media cannot be read.
     """
+    dataset = undecoded(dataset)
     samples = [cached_sample(row, f"row {number} of the dataset") for number, row in enumerate(dataset)]
     encoded, collator = encode_dataset(
         model if not hasattr(model, "get_base_model") else favor_of(model),
         processor,
-        Dataset.from_list(samples),
+        samples,
         cache_dir=cache_dir,
         dtype=dtype,
         identify_files_by=identify_files_by,
         workers=workers,
         progress=progress,
     )
-    token = favor_of(model).config.video_token_id
-    counts = [[count] if (count := row["input_ids"].count(token)) else [] for row in encoded]
-    for name in ("visual_states", "audio_states"):
+    for name in ("visual_states", "audio_states", "query_tokens"):
         dataset = dataset.add_column(name, encoded[name])
-    return dataset.add_column("query_tokens", counts), collator
+    return dataset, collator
 
 
 def cached_sample(row: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """A row as [`encode_dataset`] takes it: its turns with open blocks for its media, and the files in their columns.
-
-    Raises `BadSampleError` for media that no column holds.
-    """
+    """A row as [`encode_dataset`] takes it: its turns with its media as blocks, and something said."""
     row = {**row, "origin": row.get("origin") or name}
     check_row(row)
-    turns, found = [], []
-    for turn in prompt_chat(row):
-        content = turn["content"]
-        blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        found += [block for block in blocks if block["type"] in MEDIA_KINDS]
-        shown = [{"type": block["type"], "text": block.get("text")} for block in blocks]
-        turns.append({"role": turn["role"], "content": shown})
-    if found != media_blocks(row) or any(row.get(plural) for plural in MEDIA_LISTS):
-        raise BadSampleError(
-            "malformed",
-            "cached rows have their media in the columns `video`, `image` and `audio`, not in blocks of their own or "
-            f"in {', '.join(MEDIA_LISTS)}: move them there, or train without the cache.",
-            row["origin"],
-        )
-    said = {"role": "assistant", "content": [{"type": "text", "text": "-"}]}  # the encoders read no answer
-    columns = {name: row.get(name) for name in (*MEDIA_KINDS, "use_own_audio", "origin")}
-    return {"messages": [*turns, said], **columns}
+    said = {"role": "assistant", "content": "-"}  # the encoders read no answer
+    return {"messages": [*prompt_chat(row), said], **{key: row.get(key) for key in ("use_own_audio", "origin")}}
 
 
 def plain_prompt(row: Mapping[str, Any]) -> str | list[dict[str, str]]:

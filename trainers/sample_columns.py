@@ -2,8 +2,9 @@
 """What a training sample may hold; misnamed media columns are found here, before they become text-only training."""
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import TypeAlias, TypedDict
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePath
+from typing import Any, TypeAlias, TypedDict, cast
 
 from favor.processing.media_names_favor import MEDIA_KINDS, PLACEHOLDERS
 
@@ -29,18 +30,23 @@ MEDIA_LISTS = {f"{kind}s": kind for kind in MEDIA_KINDS}
 # What trainers and caches add.
 INTERNAL_KEYS = ("use_own_audio", "input_ids", "labels", "visual_states", "audio_states")
 KNOWN_KEYS = ("messages", *MEDIA_KINDS, *MEDIA_LISTS, *DESCRIPTIVE_KEYS, *INTERNAL_KEYS)
-MEDIA_SUFFIXES = (
-    *(".mp4", ".mkv", ".webm", ".mov", ".avi", ".ts", ".flv", ".gif", ".m4v"),
-    *(".wav", ".flac", ".mp3", ".ogg", ".m4a", ".opus", ".aac"),
-    *(".jpg", ".jpeg", ".png", ".webp", ".bmp"),
-)
+SUFFIXES: dict[str, tuple[str, ...]] = {
+    "video": (".mp4", ".mkv", ".webm", ".mov", ".avi", ".ts", ".flv", ".gif", ".m4v"),
+    "image": (".jpg", ".jpeg", ".png", ".webp", ".bmp"),
+    "audio": (".wav", ".flac", ".mp3", ".ogg", ".m4a", ".opus", ".aac"),
+}
+
+
+def kind_of_file(name: str) -> str | None:
+    """The kind of a file by its suffix; None if it tells nothing."""
+    return next((kind for kind, suffixes in SUFFIXES.items() if name.lower().endswith(suffixes)), None)
 
 
 class Turn(TypedDict):
-    """One turn of a chat in plain text."""
+    """One turn of a chat: in plain text, or in blocks as transformers has them."""
 
     role: str
-    content: str
+    content: Any  # str or list[dict]: most code has plain text before it, which the type checker cannot see
 
 
 class MediaFile(TypedDict):
@@ -102,16 +108,25 @@ def check_sample_columns(sample: Mapping[str, object], where: str = "a sample") 
                 where,
             )
     messages = sample.get("messages")
-    for turn in messages if isinstance(messages, (list, tuple)) else ():
-        text = turn.get("content") if isinstance(turn, Mapping) else None
+    for text in said_texts(messages):
         for placeholder in PLACEHOLDERS.values():
-            if isinstance(text, str) and placeholder in text:
+            if placeholder in text:
                 raise BadSampleError(
                     "wrong columns",
-                    f"the text holds {placeholder}, but media are placed by the columns `video`, `image` and `audio`. "
-                    "Remove it from the text and give the file in its column.",
+                    f"the text holds {placeholder}, but media are placed by the columns `video`, `image` and `audio`, "
+                    "or by blocks. Remove it from the text and give the file in its column.",
                     where,
                 )
+
+
+def said_texts(messages: object) -> Iterator[str]:
+    """The texts of all turns: contents that are strings, and blocks of text."""
+    for turn in messages if isinstance(messages, (list, tuple)) else ():
+        content = turn.get("content") if isinstance(turn, Mapping) else None
+        for block in content if isinstance(content, (list, tuple)) else [content]:
+            text = block.get("text") if isinstance(block, Mapping) else block
+            if isinstance(text, str):
+                yield text
 
 
 def check_media_columns(dataset: Iterable[Mapping[str, object]], rows: int = 100) -> dict[str, int]:
@@ -126,7 +141,8 @@ def check_media_columns(dataset: Iterable[Mapping[str, object]], rows: int = 100
         if number == rows:
             break
         if "input_ids" in sample:  # encoded rows: what is media was decided when they were made
-            seen = [key for key in ("visual_states", "audio_states") if sample.get(key)]
+            states = {key: cast(list, sample.get(key) or []) for key in ("visual_states", "audio_states")}
+            seen = [key for key, keys in states.items() if any(keys)]
             counts["video"] += "visual_states" in seen
             counts["audio"] += "audio_states" in seen
             counts["text_only"] += not seen
@@ -144,10 +160,7 @@ def check_media_columns(dataset: Iterable[Mapping[str, object]], rows: int = 100
 
 def media_kinds(sample: Mapping[str, object]) -> list[str]:
     """The kinds of media that a sample has, in its columns or as blocks of its turns with a source of their own."""
-    turns = sample.get("messages") or sample.get("prompt")
-    contents = [turn.get("content") for turn in turns if isinstance(turn, Mapping)] if isinstance(turns, list) else []
-    blocks = [block for content in contents if isinstance(content, list) for block in content]
-    asked = {block.get("type") for block in blocks if isinstance(block, Mapping)}
+    asked = {block.get("type") for block in media_of_turns(sample)}
     held = {kind for plural, kind in MEDIA_LISTS.items() if sample.get(kind) is not None or sample.get(plural)}
     return [kind for kind in MEDIA_KINDS if kind in asked | held]
 
@@ -155,29 +168,50 @@ def media_kinds(sample: Mapping[str, object]) -> list[str]:
 def check_manifest_keys(sample: Mapping[str, object], where: str) -> None:
     """Raises `ValueError` for a key that no manifest has."""
     known = ("messages", *MEDIA_KINDS, *DESCRIPTIVE_KEYS)
-    unknown = [key for key in sample if key not in known]
+    lists = [key for key in MEDIA_LISTS if isinstance(sample.get(key), (list, tuple))]
+    unknown = [key for key in sample if key not in (*known, *lists)]
     if unknown:
         raise ValueError(
-            f"{where}: unknown key {', '.join(map(repr, unknown))}; a line may hold {', '.join(known)}. A misnamed "
-            "media key would leave its stream out of training."
+            f"{where}: unknown key {', '.join(map(repr, unknown))}; a line may hold {', '.join(known)}, and lists of "
+            f"media in {', '.join(MEDIA_LISTS)}. A misnamed media key would leave its stream out of training."
         )
 
 
 def media_files(sample: Mapping[str, object]) -> list[str]:
-    """Names of the sample's media, for messages."""
-    names = []
-    for key in MEDIA_KINDS:
-        value = sample.get(key)
-        if isinstance(value, Mapping):
-            value = value.get("path") or f"{len(value.get('bytes') or b'')} bytes of {key}"
-        if value is not None:
-            names.append(str(value))
-    return names
+    """Names of the sample's media, in its columns and blocks, for messages."""
+    values: list[tuple[str, object]] = [(kind, sample.get(kind)) for kind in MEDIA_KINDS]
+    for plural, kind in MEDIA_LISTS.items():
+        values += [(kind, value) for value in cast(Iterable[object], sample.get(plural) or ())]
+    values += [(str(block.get("type")), block) for block in media_of_turns(sample)]
+    return [_file_name(kind, value) for kind, value in values if value is not None]
+
+
+def media_of_turns(sample: Mapping[str, object]) -> list[Mapping[str, object]]:
+    """The blocks of `messages`, or of `prompt`, that are media."""
+    turns = sample.get("messages") or sample.get("prompt")
+    contents = [turn.get("content") for turn in turns if isinstance(turn, Mapping)] if isinstance(turns, list) else []
+    blocks = [block for content in contents if isinstance(content, list) for block in content]
+    return [block for block in blocks if isinstance(block, Mapping) and block.get("type") in MEDIA_KINDS]
+
+
+def _file_name(kind: str, value: object) -> str:
+    """How a message calls a medium: its path, or what it is."""
+    if isinstance(value, Mapping):
+        held = [value.get(key) for key in ("path", "url", "bytes", kind)]
+        value = next((part for part in held if part is not None), None)
+        if value is None:
+            return kind
+        return _file_name(kind, value)
+    if isinstance(value, (str, PurePath)):
+        return str(value)
+    if isinstance(value, (bytes, bytearray)):
+        return f"{len(value)} bytes of {kind}"
+    return f"{len(value)} pictures of a {kind}" if isinstance(value, (list, tuple)) else f"{kind} in memory"
 
 
 def _looks_like_media(value: object) -> bool:
     if isinstance(value, str):
-        return value.lower().endswith(MEDIA_SUFFIXES)
+        return kind_of_file(value) is not None
     if isinstance(value, Mapping):
         return "bytes" in value or "array" in value
     if isinstance(value, (list, tuple)) and value:

@@ -13,18 +13,22 @@ from .media_turns import media_turns
 SPACE_TOKENS = ("Ġ", "▁")  # a space alone, in byte-level BPE and in SentencePiece
 
 
+def sample_items(processor: Any, sample: Mapping[str, Any]) -> list[ItemSource]:
+    """The sample's audio-visual items with their instructions, as the processor finds them; none of text alone."""
+    return processor.chat_items(media_messages(sample), load_audio_from_video=sample.get("use_own_audio") is not False)
+
+
 def sample_item(processor: Any, sample: Mapping[str, Any]) -> ItemSource | None:
     """The sample's one audio-visual item with its instruction, as the processor finds it; None of text alone.
 
     Raises:
         BadSampleError: if the sample has several, or its template makes several of it.
     """
-    messages = media_messages(sample)
-    items = processor.chat_items(messages, load_audio_from_video=sample.get("use_own_audio") is not False)
+    items = sample_items(processor, sample)
     if len(items) > 1:
         raise BadSampleError(
             "malformed",
-            f"cached samples have one item, a video or an image or a sound, but this one has {len(items)}: "
+            f"one item was expected, a video or an image or a sound, but this sample has {len(items)}: "
             f"{', '.join(item.kind for item in items)}.",
             sample.get("origin") or "a sample",
         )

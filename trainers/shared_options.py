@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from transformers.integrations import get_available_reporting_integrations
 
 CONNECTOR_DTYPES = ("float32", "bfloat16")
+REPORTERS = ("tensorboard", "wandb", "trackio", "mlflow", "swanlab")  # of `report_to`: their packages' names, too
 MUON_OPTIMIZERS = ("adamw_torch", "adamw_torch_fused")  # that Muon may stand beside
 
 
@@ -57,6 +59,16 @@ class SharedOptions:
             if getattr(self, name) not in known:
                 values = ", ".join(str(value) for value in known if value is not None)
                 raise ValueError(f"{name} must be one of {values}, but it is {getattr(self, name)!r}.")
+
+    def check_reporters(self: Any) -> None:
+        """Raises `ValueError` for a tool in `report_to` that is not installed."""
+        asked = [self.report_to] if isinstance(self.report_to, str) else list(self.report_to or ())
+        missing = [name for name in REPORTERS if name in asked and name not in get_available_reporting_integrations()]
+        if missing:
+            raise ValueError(
+                f"report_to names {', '.join(missing)}, which is not installed: pip install {' '.join(missing)}, or "
+                "set report_to to none."
+            )
 
     def check_muon(self: Any) -> None:
         """Raises `ValueError` for a rate that is none, and for an optimizer that Muon cannot stand beside."""

@@ -14,7 +14,7 @@ from favor.processing.media_names_favor import MEDIA_KINDS
 
 from .data_mixture import SampleDataset, mixture_of
 from .favor_data_collator import Batch
-from .sample_columns import MEDIA_LISTS, check_media_columns
+from .sample_columns import MEDIA_LISTS, check_media_columns, media_of_turns
 from .trained_modules import TrainedModel, encoders, favor_of
 
 if TYPE_CHECKING:
@@ -48,7 +48,14 @@ def has_media(dataset: SampleDataset) -> bool:
     if not isinstance(dataset, Dataset) or mixture_of(dataset) is not None:
         return False
     names = [name for name in (*MEDIA_KINDS, *MEDIA_LISTS, *ENCODED_KEYS) if name in dataset.column_names]
-    return any(value is not None and value != [] for name in names for value in dataset.select_columns([name])[name])
+    columns = (dataset.select_columns([name])[name] for name in names)
+    in_columns = any(value is not None and value != [] for column in columns for value in column)
+    return in_columns or any(media_of_turns(row) for row in dataset.select_columns(turn_columns(dataset)))
+
+
+def turn_columns(dataset: Dataset) -> list[str]:
+    """The columns that may hold turns with blocks."""
+    return [name for name in ("messages", "prompt") if name in dataset.column_names]
 
 
 def check_peft_config(model: TrainedModel, peft_config: "PeftConfig | None") -> None:

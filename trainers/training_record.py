@@ -122,7 +122,7 @@ def data_facts(dataset: SampleDataset) -> Record:
     facts: Record = {"samples": len(dataset)}
     for key in (*"visual_states", "audio_states"):
         if key in dataset.column_names:
-            present = sum(value is not None for value in dataset[key])
+            present = sum(any(keys) for keys in dataset[key])
             facts |= {f"with {key.replace('_', ' ')}": present} if present else {}
     if "origin" in dataset.column_names:
         files = Counter(PurePath(str(origin).rpartition(",")[0]).name for origin in dataset["origin"] if origin)

@@ -25,7 +25,12 @@ def frame_images(path: str) -> list[str]:
     frames = load_media(path, fps=FRAME_RATE, end=SECONDS).frames
     if frames is None:
         return []
-    chosen = np.linspace(0, len(frames) - 1, min(FRAMES, len(frames))).round().astype(int)
+    return picture_urls(frames, FRAMES)
+
+
+def picture_urls(frames: np.ndarray, count: int) -> list[str]:
+    """At most `count` of (F, H, W, 3) uint8 pictures, evenly chosen, as JPEG data URLs."""
+    chosen = np.linspace(0, len(frames) - 1, min(count, len(frames))).round().astype(int)
     return [_jpeg(Image.fromarray(frames[index])) for index in chosen]
 
 
@@ -34,8 +39,13 @@ def loudness_bars(path: str) -> list[float]:
     audio = load_media(path, fps=FRAME_RATE, end=SECONDS, size=(16, 16)).audio
     if audio is None or not len(audio):
         return []
-    peaks = [float(np.abs(part).max()) for part in np.array_split(audio, BARS) if len(part)]
-    return [round(peak / (max(peaks) or 1.0), 3) for peak in peaks]
+    return peaks(audio)
+
+
+def peaks(audio: np.ndarray) -> list[float]:
+    """Peaks of equal parts of (S,) samples, 0 to 1 of the loudest."""
+    found = [float(np.abs(part).max()) for part in np.array_split(audio, BARS) if len(part)]
+    return [round(peak / (max(found, default=0.0) or 1.0), 3) for peak in found]
 
 
 def _jpeg(picture: Image.Image) -> str:

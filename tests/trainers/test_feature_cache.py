@@ -6,6 +6,7 @@ import os
 import pickle
 import shutil
 import string
+from dataclasses import replace
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from torch.utils.data import DataLoader
 
 from favor.modeling_favor import FavorForConditionalGeneration
 from favor.processing import FavorProcessor
+from favor.processing.items_favor import ItemSource
 from favor.trainers import FavorDataCollator, feature_cache, load_manifest, load_training_data
 from favor.trainers.decoded_clips import decode_clips
 from favor.trainers.encoder_cache import encode_dataset
@@ -174,7 +176,7 @@ def test_the_stored_dtype_is_part_of_the_key(model_and_processor, rows, tmp_path
     model, processor = model_and_processor
     encode(model, processor, rows, tmp_path / "cache", dtype="float16")
     encoded, collator = encode(model, processor, rows, tmp_path / "cache", dtype="float32")
-    assert collator.cache.get(encoded[0]["visual_states"]).dtype == torch.float32
+    assert collator.cache.get(encoded[0]["visual_states"][0]).dtype == torch.float32
 
 
 def test_a_change_that_does_not_matter_keeps_the_states(model_and_processor, rows, tmp_path):
@@ -260,10 +262,10 @@ def test_tensors_come_back_as_they_were(tmp_path, shapes, dtype, shard_bytes):
 def test_instructions_have_keys_of_their_own(first, second):
     keys = object.__new__(FeatureKeys)
     keys.visual_settings, keys._files = "settings", {"a.mp4": ["stat"]}
-    sample = {"video": "a.mp4", "use_own_audio": True}
-    assert (keys.visual(sample, first) == keys.visual(sample, second)) is (first == second)
-    assert keys.visual(sample, first) != keys.visual({**sample, "use_own_audio": False}, first)
-    assert keys.visual(sample, None) not in (keys.visual(sample, first), None)
+    item = ItemSource("video", "a.mp4")
+    assert (keys.visual(item, first) == keys.visual(item, second)) is (first == second)
+    assert keys.visual(item, first) != keys.visual(replace(item, own_sound=False), first)
+    assert keys.visual(item, None) not in (keys.visual(item, first), None)
 
 
 def test_bad_samples_are_left_out_and_counted(model_and_processor, rows, tmp_path):

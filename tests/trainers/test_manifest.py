@@ -10,6 +10,8 @@ from favor.trainers.manifest import keep_shares
 
 TURNS = [{"role": "user", "content": "What is it?"}, {"role": "assistant", "content": "A dog."}]
 
+GONE = {"type": "video", "path": "gone.mp4"}
+
 
 def write(folder, *samples, name="train.jsonl"):
     for media in ("a.mp4", "b.wav", "c.jpg"):
@@ -76,12 +78,15 @@ def test_files_can_be_looked_for_later(tmp_path):
     ("sample", "said"),
     [
         ({"messages": TURNS, "video": "missing.mp4"}, r"line 3: video file missing\.mp4"),
-        ({"messages": TURNS, "video": {"path": "a.mp4"}}, "line 3: video must be the path of a file"),
+        ({"messages": TURNS, "video": 7}, "line 3: video must be the path of a file"),
         ({"messages": TURNS, "audios": "b.wav"}, "line 3: unknown key 'audios'; a line may hold messages, video"),
         ({"messages": TURNS, "note": 1}, "line 3: unknown key 'note'"),
         ({"messages": []}, "line 3: `messages`"),
         ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "line 3: the content of `messages`"),
-        ({"messages": [{"role": "user", "content": [{"type": "video", "path": "a.mp4"}]}]}, "media go into the keys"),
+        (
+            {"messages": [{"role": "user", "content": [GONE]}, TURNS[1]]},
+            r"line 3: video file gone\.mp4 does not exist",
+        ),
         ({"messages": [{"role": "human", "content": "?"}]}, "line 3: a turn of `messages` has role 'human'"),
         ({"messages": TURNS[:1]}, "line 3: no assistant turn"),
         ({"messages": TURNS[1:]}, "line 3: no user turn"),

@@ -8,7 +8,6 @@ from PIL import Image
 
 from favor import FavorDataCollator, FavorSFTConfig, FavorSFTTrainer
 from favor.trainers.bad_samples import BadSampleError
-from favor.trainers.encoder_cache import encode_dataset
 from favor.trainers.media_turns import media_turns
 from tests.trainers.preference_steps import QUIET
 
@@ -74,10 +73,3 @@ def test_blocks_and_media_that_differ_in_number_are_refused(media_dir):
     turns = [{"role": "user", "content": [{"type": "image"}, {"type": "image"}, text("Which?")]}, ANSWER]
     with pytest.raises(BadSampleError, match="blocks for 2 image, but the columns hold 1 image"):
         media_turns(turns, {"images": ["a.png"]})
-
-
-def test_the_cache_refuses_media_that_its_keys_would_not_name(tiny_parts, forms):
-    model, processor = tiny_parts
-    for form in ({"messages": forms[0]["messages"], "images": [forms[0]["image"]]}, forms[4]):
-        with pytest.raises(BadSampleError, match="cached samples have their media in the columns"):
-            encode_dataset(model, processor, Dataset.from_list([form]), workers=0, progress=False)
