@@ -17,11 +17,18 @@ from datasets import Image as ImageColumn
 from PIL import Image
 
 from favor import FavorDataCollator, FavorSFTConfig, FavorSFTTrainer
-from favor.trainers import add_length_column, load_manifest, load_training_data
+from favor.trainers import (
+    FavorPreferenceCollator,
+    add_length_column,
+    encode_prompts,
+    load_manifest,
+    load_training_data,
+)
 from favor.trainers.bad_samples import BadSampleError
 from favor.trainers.encoder_cache import encode_dataset
 from favor.trainers.favor_data_collator import TEXT_INPUTS
 from favor.trainers.media_features import undecoded
+from favor.trainers.preference_manifest import load_rows
 from tests.trainers.preference_steps import QUIET
 
 QUESTION = "Which sound is heard first?"
@@ -424,3 +431,30 @@ def test_features_that_are_no_media_stay():
     assert rows.features == Features(
         {"a": Value("string"), "b": List({"c": ImageColumn(decode=False), "d": Value("int64")})}
     )
+
+
+def test_preferences_over_several_media(tiny_parts, frames_dir, tmp_path):
+    """From a file of rows, with blocks and with lists; kept states are those of the batch."""
+    model, processor = tiny_parts
+    answers = {"chosen": "The bell.", "rejected": "The hum."}
+    prompt = ask({"type": "video", "path": "media/clip.mp4"}, {"type": "image", "path": "media/photo.png"})
+    lines = [
+        {"prompt": prompt["messages"][:1], **answers},
+        {"prompt": ask()["messages"][:1], "images": ["media/photo.png"] * 2, **answers},
+    ]
+    (tmp_path / "media").symlink_to(frames_dir)
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    rows = load_rows(path)
+    encoded, states = encode_prompts(model, processor, rows, dtype="float32", workers=0, progress=False)
+    batch, kept = (
+        FavorPreferenceCollator(processor)(list(rows)),
+        FavorPreferenceCollator(processor, states=states)(list(encoded)),
+    )
+    assert torch.equal(batch["input_ids"], kept["input_ids"])
+    with torch.no_grad():
+        media = {k: v for k, v in batch.items() if k not in (*TEXT_INPUTS, "completion_mask")}
+        wanted = model.model.encode_media(**media)
+    assert len(wanted["visual"]) == 4
+    for name, value in wanted.items():
+        torch.testing.assert_close(kept["encoder_states"][name], value, rtol=1e-4, atol=1e-5)
