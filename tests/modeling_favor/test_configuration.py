@@ -10,6 +10,7 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 
 from favor.modeling_favor import FavorCausalQFormerConfig, FavorConfig, FavorForConditionalGeneration
+from favor.modeling_favor.connectors_favor import build_connector
 from favor.trainers.favor_sft_trainer import LORA_TARGET_MODULES
 
 from .tiny_models import tiny_config
@@ -150,13 +151,20 @@ def test_rates_without_a_whole_number_of_vectors_a_frame_are_refused(audio_encod
     ("values", "message"),
     [
         ({"hidden_size": 770}, "hidden_size 770 .* num_attention_heads 12"),
-        ({"visual_hidden_size": 770}, "feature_size 1540 .* num_attention_heads 12"),
         ({"window_frames": 0}, "window_frames must be at least 1.*got 0"),
     ],
 )
 def test_sizes_that_cannot_be_built_are_refused(values, message):
     with pytest.raises(ValueError, match=message):
         FavorCausalQFormerConfig(**values)
+
+
+def test_widths_around_the_connector_are_refused_once_they_are_known():
+    """A config alone may be read before [`FavorConfig`] fills in the towers' widths."""
+    config = FavorCausalQFormerConfig(visual_hidden_size=770)
+    for build in (config.check_widths, lambda: build_connector(config)):
+        with pytest.raises(ValueError, match="feature_size 1540 .* num_attention_heads 12"):
+            build()
 
 
 CHOICES = {

@@ -208,7 +208,7 @@ def test_errors_say_what_to_do(pipe, clip):
     fails(ValueError, "Put the media and the text inside", [{"role": "user", "content": "hi"}], video=clip)
     fails(ValueError, "max_new_token", video=clip, text=QUESTION, max_new_token=3)
     fails(ValueError, "given twice", text=QUESTION, max_new_tokens=3, generate_kwargs={"max_new_tokens": 3})
-    fails(ValueError, "batch_size must be at least 1", text=[QUESTION], batch_size=-1)
+    fails(ValueError, "batch_size must be a whole number of at least 1; got -1", text=[QUESTION], batch_size=-1)
     fails(ValueError, "one input at a time", text=[QUESTION, QUESTION], stream=True)
 
 

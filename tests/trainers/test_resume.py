@@ -103,7 +103,7 @@ def test_a_checkpoint_that_was_being_written_is_passed_over(base_recipe, tmp_pat
 def test_a_recipe_of_stages_goes_on_in_the_stage_that_was_killed(lora, base_recipe, tmp_path):
     """Sorted steps and accumulation, so that the sampler's epochs count, too."""
     sft = {
-        "sort_steps_by_length": True,
+        "sort_steps_by_length": 1,
         "gradient_accumulation_steps": 2,
         "per_device_train_batch_size": 2,
         "max_steps": 5,
