@@ -110,7 +110,9 @@ class FavorVideoProcessor(VideoProcessorMixin):
         input_data_format: str | None = None,
         device: str | torch.device | None = None,
     ) -> list[torch.Tensor]:
-        tensors = [torch.from_numpy(video_to_array(video)).permute(0, 3, 1, 2) for video in videos]  # (T, 3, H, W)
+        # torch warns of arrays that may not be written to, such as `np.asarray` of a Pillow picture.
+        arrays = [np.require(video_to_array(video), requirements="W") for video in videos]
+        tensors = [torch.from_numpy(array).permute(0, 3, 1, 2) for array in arrays]  # (T, 3, H, W)
         return tensors if device is None else [tensor.to(device) for tensor in tensors]
 
     def _preprocess(

@@ -53,6 +53,7 @@ def test_path_bytes_and_file_object_give_the_same_answer(pipe, clip, media_dir, 
         assert pipe(video=file, text=QUESTION) == answer
 
 
+@pytest.mark.filterwarnings("error:The given NumPy array is not writable")
 def test_pictures_and_sounds_in_memory(pipe, media_dir):
     photo = media_dir / "photo.png"
     by_path = pipe(image=str(photo), text=QUESTION)
