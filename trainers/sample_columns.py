@@ -110,7 +110,8 @@ def check_sample_columns(sample: Mapping[str, object], where: str = "a sample") 
                 f"example with columns: {{{_likely_name(name, value)}: {name}}}, or remove it.",
                 where,
             )
-    for text in (text for name in ("messages", *PROMPTED) for text in said_texts(sample.get(name))):
+    read = ("messages",) if sample.get("completion") is None else PROMPTED
+    for text in (text for name in read for text in said_texts(sample.get(name))):
         for placeholder in PLACEHOLDERS.values():
             if placeholder in text:
                 raise BadSampleError(
@@ -171,7 +172,8 @@ def media_kinds(sample: Mapping[str, object]) -> list[str]:
 
 def check_manifest_keys(sample: Mapping[str, object], where: str) -> None:
     """Raises `ValueError` for a key that no manifest has."""
-    known = ("messages", *PROMPTED, *MEDIA_KINDS, *DESCRIPTIVE_KEYS)
+    turns = ("messages", *PROMPTED) if sample.get("messages") is None else ("messages",)
+    known = (*turns, *MEDIA_KINDS, *DESCRIPTIVE_KEYS)
     lists = [key for key in MEDIA_LISTS if isinstance(sample.get(key), (list, tuple))]
     unknown = [key for key in sample if key not in (*known, *lists)]
     if unknown:

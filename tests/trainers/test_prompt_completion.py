@@ -61,6 +61,14 @@ def test_batches_are_those_of_messages(tiny_parts, media_dir, tmp_path):
     same(collate([mapped]), collate([ask(video=str(media_dir / "clip.mp4"))]), mapped)
 
 
+def test_a_prompt_beside_messages_is_another_trainers(tiny_parts, media_dir, tmp_path):
+    """Passed over as any column of a dataset; in a manifest, where nothing is, refused."""
+    collate, plain = FavorDataCollator(tiny_parts[1]), ask(video=str(media_dir / "clip.mp4"))
+    same(collate([{**plain, "prompt": "<video> What?"}]), collate([plain]), "prompt")
+    with pytest.raises(ValueError, match="line 1: unknown key 'prompt'; a line may hold messages, video"):
+        manifest(tmp_path, media_dir, {**plain, "prompt": "What?"})
+
+
 def test_answers_in_the_prompt_are_not_learnt(tiny_parts, media_dir):
     processor = tiny_parts[1]
     collate, video = FavorDataCollator(processor), str(media_dir / "clip.mp4")
