@@ -89,7 +89,7 @@ def asked(tiny_model_dir, training_dir, tmp_path):
     return {
         "model": str(tiny_model_dir),
         "train_data": str(training_dir / "train.jsonl"),
-        "eval_data": str(training_dir / "train.jsonl"),
+        "eval_data": {"sources": [{"path": str(training_dir / "train.jsonl"), "subset": 3}]},
         "output_dir": str(tmp_path / "run"),
         "sft": {**each, **steps, **options, "eval_answers": 2, "eval_max_new_tokens": 2},
     }
