@@ -5,12 +5,14 @@ import json
 
 import pytest
 from datasets import Dataset, IterableDataset
+from PIL import Image
 
 from favor import FavorDataCollator
 from favor.trainers import load_manifest, load_training_data
 from favor.trainers.bad_samples import BadSampleError
 from favor.trainers.data_survey import see
 from favor.trainers.encoder_cache import encode_dataset
+from favor.trainers.media_features import undecoded
 from favor.trainers.sample_tokens import IGNORED_LABEL
 from tests.trainers.test_row_forms import ANSWER, QUESTION, ask, manifest, same, two_steps
 
@@ -59,6 +61,18 @@ def test_batches_are_those_of_messages(tiny_parts, media_dir, tmp_path):
     source = {"dataset": str(tmp_path / "data"), "columns": {"prompt": "asked"}}
     (mapped,) = load_training_data([source], repeat_streams=False)
     same(collate([mapped]), collate([ask(video=str(media_dir / "clip.mp4"))]), mapped)
+
+
+def test_open_blocks_and_columns_of_pictures(tiny_parts, media_dir):
+    """As TRL's examples for models that see have them: blocks that the `images` column fills, of one row and typed."""
+    collate, photo = FavorDataCollator(tiny_parts[1]), str(media_dir / "photo.png")
+    content = [{"type": "image", "text": None}, {"type": "text", "text": QUESTION}, {"type": "image", "text": None}]
+    asked, said = {"role": "user", "content": content}, {**ANSWER, "content": [{"type": "text", "text": "The bell."}]}
+    row = {"prompt": [asked], "completion": [said], "images": [Image.open(photo)] * 2}
+    wanted = collate([{"messages": [asked, said], "images": [photo] * 2}])
+    assert len(wanted["pixel_values_videos"]) == 2
+    same(collate([row]), wanted, "row")
+    same(collate(list(undecoded(Dataset.from_list([row])))), wanted, "dataset")
 
 
 def test_a_prompt_beside_messages_is_another_trainers(tiny_parts, media_dir, tmp_path):
