@@ -6,6 +6,7 @@ from html import escape
 
 from favor.evaluation.report.thumbnails import peaks, picture_urls
 from favor.trainers.data_survey import DataSurvey, SeenItem, SeenSample
+from favor.trainers.local_page import local_page
 
 BINS = 10
 BAR = 40  # characters of the longest
@@ -13,11 +14,9 @@ LISTED_BROKEN = 20
 PICTURES = 8  # of an item
 BAR_WIDTH, BAR_HEIGHT = 3, 40  # pixels of a sound's peaks
 STYLE = """
-body{font:15px/1.45 system-ui,sans-serif;color:#222;max-width:60rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.4rem} h2{font-size:1.1rem;margin-top:2rem} pre{background:#f5f5f3;padding:.8rem;overflow:auto}
+pre{background:#f5f5f3;padding:.8rem;overflow:auto}
 section{border-top:1px solid #ccc;padding:.8rem 0} img{height:72px;margin:0 2px 2px 0} svg{display:block}
-.learnt{background:#d9ead3} .where{color:#666;font-size:.85rem;overflow-wrap:anywhere} p{margin:.4rem 0}
-.said{white-space:pre-wrap;overflow-wrap:anywhere} rect{fill:#1f5fa8}
+.learnt{background:#d9ead3} rect{fill:#1f5fa8}
 """
 
 
@@ -67,12 +66,12 @@ def survey_page(name: str, survey: DataSurvey) -> str:
     """The whole page: the lines, and some samples as the model sees them."""
     shown = "\n".join(_section(sample) for sample in survey.shown)
     lines = escape("\n".join(survey_lines(name, survey)))
-    return (
-        f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{escape(name)}</title><style>{STYLE}</style>\n'
-        f"<h1>{escape(name)}</h1>\n<pre>{lines}</pre>\n<h2>Samples as the model sees them</h2>\n"
+    body = (
+        f"<pre>{lines}</pre>\n<h2>Samples as the model sees them</h2>\n"
         '<p>Pictures have the size that the encoder gets; <span class="learnt">so marked</span> is what is learnt.</p>'
-        f"{shown}\n</html>\n"
+        f"{shown}"
     )
+    return local_page(name, body, STYLE)
 
 
 def _section(sample: SeenSample) -> str:

@@ -21,13 +21,14 @@ from .manifest import as_dataset, is_manifest, iterate_manifest, keep_shares, lo
 from .media_features import undecoded
 from .media_folders import folder_rows, metadata_files
 from .media_turns import settled
-from .sample_columns import DESCRIPTIVE_KEYS, MEDIA_LISTS, Sample, check_sample_columns, kind_of_file
+from .prompt_turns import learnt_turns
+from .sample_columns import DESCRIPTIVE_KEYS, MEDIA_LISTS, PROMPTED, Sample, check_sample_columns, kind_of_file
 from .source_spec import SourceSpec
 
 Row: TypeAlias = Mapping[str, object]  # of any columns
 
 READERS = {".parquet": "parquet", ".tar": "webdataset", ".jsonl": "json", ".json": "json", ".csv": "csv"}
-MAPPED = ("messages", *MEDIA_KINDS, *MEDIA_LISTS, "use_own_audio", "question", "answer", *DESCRIPTIVE_KEYS)
+MAPPED = ("messages", *PROMPTED, *MEDIA_KINDS, *MEDIA_LISTS, "use_own_audio", "question", "answer", *DESCRIPTIVE_KEYS)
 
 
 @dataclass
@@ -246,9 +247,9 @@ def shard_features(shards: list[str]) -> datasets.Features:
 class Normaliser:
     """Turns a row of any columns into a sample.
 
-    Columns are found by `columns` ({our name: theirs}) or by their own name; `question` and `answer`, or `prompt` and
-    `answer`, make up `messages`. Of WebDataset rows, the suffixes tell the media and `json` holds the rest. Other
-    columns are left out, unless they look like media: that is an error.
+    Columns are found by `columns` ({our name: theirs}) or by their own name; `question` and `answer`, a `prompt` for
+    all rows and `answer`, or `prompt` and `completion`, make up `messages`. Of WebDataset rows, the suffixes tell the
+    media and `json` holds the rest. Other columns are left out, unless they look like media: that is an error.
     """
 
     def __init__(self, spec: SourceSpec, where: str, hub: HubSplit | None = None, from_manifest: bool = False):
@@ -283,9 +284,12 @@ class Normaliser:
         messages = found.pop("messages", None)
         if messages is None and question is not None and answer is not None:
             messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-        given = {**media, "messages": messages, "origin": origin}
+        prompted = {name: found.pop(name, None) for name in PROMPTED}
+        if messages is not None:  # such columns are of the dataset's own, as any others that are left out
+            prompted = {}
+        given = {**media, **prompted, "messages": messages, "origin": origin}
         check_sample_columns(given)
-        sample = settled(messages, given, lambda path, kind: self.file(path, origin))
+        sample = settled(learnt_turns(given), given, lambda path, kind: self.file(path, origin))
         sample["origin"] = origin
         sample["use_own_audio"] = found.pop("use_own_audio", None) is not False
         described = {name: value for name, value in found.items() if value is not None and name != "origin"}

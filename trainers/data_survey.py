@@ -16,6 +16,7 @@ from favor.processing.items_favor import MediaItem
 from .bad_samples import BadSampleError, reading
 from .data_mixture import load_training_data
 from .manifest import is_manifest, normalise_sample, read_samples
+from .prompt_turns import earlier_answers
 from .sample_columns import Sample, check_sample_columns, media_files
 from .sample_tokens import IGNORED_LABEL, answer_labels, media_messages
 
@@ -157,7 +158,7 @@ def see(processor: FavorProcessor, sample: Mapping[str, Any]) -> SeenSample:
         media = [processor.load_item(source) for source in sources]
         counts = processor.media_inputs(media)[1] if media else []
         prompt = processor.prompt_tokens(messages, counts, return_assistant_tokens_mask=True)
-    labels = answer_labels(processor, prompt.input_ids, prompt.answers or [])
+    labels = answer_labels(processor, prompt.input_ids, prompt.answers or [], earlier_answers(sample))
     items = [
         _seen_item(processor, source.kind, item, count)
         for source, item, count in zip(sources, media, counts, strict=True)

@@ -2,7 +2,6 @@
 """Answers to samples of the evaluation data, generated during training and compared with the references."""
 
 import hashlib
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from accelerate.utils import gather_object
 
 from favor.processing.media_names_favor import MEDIA_KINDS
 
+from .answer_log import add_answers
 from .data_mixture import SampleDataset
 from .favor_data_collator import Batch
 from .sample_columns import Sample
@@ -39,7 +39,7 @@ class Answered(TypedDict):
 
 
 def evaluate_answers(trainer: "FavorSFTTrainer", dataset: SampleDataset, prefix: str) -> dict[str, float]:
-    """Answers `args.eval_answers` samples, spread over the processes, and adds them to `samples.jsonl`.
+    """Answers `args.eval_answers` samples, spread over the processes, and adds them to the log (see [`add_answers`]).
 
     Returns `{prefix}_exact_match`, the share of answers that equal the reference but for case and punctuation, and
     the same by the samples' `task` or `family`, if they have one. Greedy, so that no random number is drawn.
@@ -49,10 +49,7 @@ def evaluate_answers(trainer: "FavorSFTTrainer", dataset: SampleDataset, prefix:
     answered = [answer_sample(trainer, sample, args.eval_max_new_tokens) for sample in own]
     entries = gather_object(answered) if trainer.accelerator.num_processes > 1 else answered
     if args.should_save:
-        with open(Path(args.output_dir) / "samples.jsonl", "a", encoding="utf-8") as file:
-            for entry in entries:
-                line = {"step": trainer.state.global_step, "split": prefix, **entry}
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        add_answers(Path(args.output_dir), trainer.state.global_step, prefix, entries)
     scores = defaultdict(list)
     for entry in entries:
         scores[f"{prefix}_exact_match"].append(entry["correct"])

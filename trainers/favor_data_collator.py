@@ -12,6 +12,7 @@ import torch
 from favor.processing import FavorProcessor
 
 from .bad_samples import BadSample, BadSampleError, BadSampleLog, reading
+from .prompt_turns import earlier_answers
 from .sample_columns import Sample, check_sample_columns, media_files
 from .sample_tokens import IGNORED_LABEL, answer_labels, limit_length, media_messages
 
@@ -56,7 +57,8 @@ class FavorDataCollator:
     """
     Collates samples through the processor; with loader workers, files are decoded there.
 
-    Accepts rows with `messages` (contents are strings or lists of blocks), any of `video`, `image` and `audio` and
+    Accepts rows with `messages` (contents are strings or lists of blocks), or with `prompt` and `completion` (strings
+    or turns; answers in the prompt are not learnt), any of `video`, `image` and `audio` and
     lists of them in `videos`, `images` and `audios` (see [`media_source`] for their values), `use_own_audio` (False:
     videos' sound is left out) and `origin` (named in errors). Descriptive columns are passed over, and a column that
     looks like media but is none of these is an error. Media that no block asks for go before the text of the first
@@ -146,7 +148,7 @@ class FavorDataCollator:
         ids, answers = row.pop("input_ids")[0].tolist(), row.pop("assistant_masks")
         # A sample alone has no padding: `pad_text` makes the batch's mask.
         row.pop("attention_mask")
-        labels = answer_labels(self.processor, ids, torch.as_tensor(answers)[0].tolist())
+        labels = answer_labels(self.processor, ids, torch.as_tensor(answers)[0].tolist(), earlier_answers(sample))
         row["input_ids"], row["labels"] = limit_length(ids, labels, self.max_length, origin)
         return cast(PreparedSample, row)
 

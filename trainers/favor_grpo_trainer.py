@@ -2,7 +2,6 @@
 """TRL's GRPOTrainer for answers about video, image and sound; the encoders run once for all answers to a prompt."""
 
 import functools
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from trl import GRPOTrainer
 from trl.models import unwrap_model_for_generation
 from trl.trainer.utils import RepeatSampler, add_fused_lm_head, pad
 
+from .answer_log import add_answers
 from .encoder_cache import EncodedCollator, EncodedRow, ItemStates, join_states
 from .favor_grpo_config import FavorGRPOConfig
 from .favor_trainer_mixin import FavorTrainerMixin, prepare_model
@@ -258,14 +258,12 @@ class FavorGRPOTrainer(FavorTrainerMixin, GRPOTrainer):
     # Logs
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """As inherited; answers with their rewards go to `samples.jsonl`, too."""
+        """As inherited; answers with their rewards are written down, too (see [`add_answers`])."""
         answered = self._logs["prompt"] and ("loss" in logs or "eval_loss" in logs)  # not the summary at the end
         if self.args.should_save and self.args.logged_answers and answered:
             split = "train" if self.model.training else "eval"
-            with open(Path(self.args.output_dir) / "samples.jsonl", "a", encoding="utf-8") as file:
-                for entry in self.last_answers(self.args.logged_answers):
-                    line = {"step": self.state.global_step, "split": split, **entry}
-                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            answers = self.last_answers(self.args.logged_answers)
+            add_answers(Path(self.args.output_dir), self.state.global_step, split, answers)
         super().log(logs, start_time)
 
     def last_answers(self, count: int) -> list[dict[str, Any]]:

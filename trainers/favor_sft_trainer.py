@@ -20,7 +20,7 @@ from .favor_trainer_mixin import FavorTrainerMixin, prepare_model
 from .media_features import undecoded
 from .muon import check_muon
 from .recipe_sections import LoraSettings
-from .sample_columns import INTERNAL_KEYS, MEDIA_LISTS
+from .sample_columns import INTERNAL_KEYS, MEDIA_LISTS, PROMPTED
 from .step_length_sampler import StepLengthSampler
 from .training_checks import check_datasets, check_encoders_frozen, check_launch, check_same_streams
 
@@ -36,7 +36,7 @@ LORA_TARGET_MODULES = (
     r"model\.language_model\.(decoder\.)?(layers|h|blocks)\.\d+\.(self_attn|self_attention|attention|attn)\."
     r"(q_proj|k_proj|v_proj|qkv_proj|query_key_value|Wqkv|c_attn|o_proj|dense|out_proj|c_proj)"
 )
-DATA_COLUMNS = ["messages", *MEDIA_KINDS, *MEDIA_LISTS, *INTERNAL_KEYS, "origin"]
+DATA_COLUMNS = ["messages", *PROMPTED, *MEDIA_KINDS, *MEDIA_LISTS, *INTERNAL_KEYS, "origin"]
 
 
 class FavorSFTTrainer(FavorTrainerMixin, SFTTrainer):

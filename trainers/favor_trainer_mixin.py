@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from transformers import TrainerState
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import rotate_checkpoints
 from transformers.utils import logging
 
@@ -13,6 +15,7 @@ from favor.modeling_favor import FavorForConditionalGeneration
 from favor.modeling_favor.connectors_favor import connector_kind
 from favor.modeling_favor.outputs_favor import FavorModelOutputWithPast
 
+from .answer_log import forget_answers_after
 from .complete_checkpoints import last_complete, mark_complete, unmark
 from .diversity_weight import diversity_units
 from .muon import add_muon
@@ -153,6 +156,8 @@ class FavorTrainerMixin:
             if resume_from_checkpoint is not None:
                 logger.warning(f"Training goes on at {resume_from_checkpoint}.")
                 resume_from_checkpoint = str(resume_from_checkpoint)
+        if self.args.should_save:
+            forget_answers_after(Path(self.args.output_dir), first_step(resume_from_checkpoint))
         result = super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
         if getattr(self.data_collator, "skipped_samples", 0) and self.args.should_log:
             logger.warning(self.data_collator.log.summary())
@@ -183,6 +188,12 @@ class FavorTrainerMixin:
     def unwrapped_favor(self) -> FavorForConditionalGeneration:
         """The `FavorForConditionalGeneration` under PEFT and Accelerate's wrappers."""
         return favor_of(self.accelerator.unwrap_model(self.model))
+
+
+def first_step(checkpoint: str | None) -> int:
+    """How many steps were made where training begins."""
+    state = None if checkpoint is None else Path(checkpoint) / TRAINER_STATE_NAME
+    return TrainerState.load_from_json(str(state)).global_step if state is not None and state.is_file() else 0
 
 
 def prepare_model(model: TrainedModel, args: Any, peft_config: "PeftConfig | None") -> None:

@@ -17,6 +17,7 @@ from favor.processing.media_names_favor import MEDIA_KINDS, PLACEHOLDERS
 from .hub_datasets import HubSplit
 from .media_turns import has_media_blocks, located_turns, settled
 from .media_values import Locate, is_one_file, media_source
+from .prompt_turns import learnt_turns
 from .sample_columns import (
     DESCRIPTIVE_KEYS,
     MEDIA_LISTS,
@@ -38,10 +39,10 @@ def load_manifest(
     """A manifest as a dataset of `messages` and absolute media paths.
 
     Each line is `{"messages": [...], "video": "a.mp4", "audio": "b.wav", "image": "c.jpg"}` with any subset of the
-    media keys; no `audio` key: the video's own sound is used; `"audio": null`: none. Several media are lists in
-    `videos`, `images` and `audios`, or blocks of the turns; a video may be a list of its pictures' files. Released
-    FAVOR files (`image_name` and `conversation` of `from`/`value`) load, too. Media are opened when a batch is made,
-    not here.
+    media keys; no `audio` key: the video's own sound is used; `"audio": null`: none. `prompt` and `completion` may
+    stand for `messages`. Several media are lists in `videos`, `images` and `audios`, or blocks of the turns; a video
+    may be a list of its pictures' files. Released FAVOR files (`image_name` and `conversation` of `from`/`value`)
+    load, too. Media are opened when a batch is made, not here.
 
     Args:
         path: a .jsonl manifest, or a .json list of released samples.
@@ -78,9 +79,10 @@ def iterate_manifest(path: str | Path, check_files: bool = True, hub: HubSplit |
 def is_manifest(path: Path) -> bool:
     """Whether a file's first sample is one of ours, and not a row of other columns."""
     sample = next((sample for _, sample in read_samples(path)), None)
-    if not isinstance(sample, Mapping) or not any(key in sample for key in ("messages", *RELEASED_TURNS)):
+    said = ("messages", "completion", *RELEASED_TURNS)
+    if not isinstance(sample, Mapping) or not any(key in sample for key in said):
         return False
-    return set(sample) <= {"messages", *RELEASED_TURNS, "image_name", *MEDIA_KINDS, *MEDIA_LISTS, *DESCRIPTIVE_KEYS}
+    return set(sample) <= {*said, "prompt", "image_name", *MEDIA_KINDS, *MEDIA_LISTS, *DESCRIPTIVE_KEYS}
 
 
 def read_samples(path: Path) -> Iterator[tuple[int, object]]:
@@ -113,7 +115,8 @@ def normalise_sample(
         sample |= released_sample(turns, sample.pop("image_name", None), where)
     check_manifest_keys(sample, where)
     locate = ManifestFiles(manifest, where, check_files, hub)
-    row = settled(sample.get("messages"), {**sample, "origin": where}, locate)
+    sample["origin"] = where
+    row = settled(learnt_turns(sample), sample, locate)
     row |= {"use_own_audio": uses_own_audio(sample), "origin": where}
     check_sample_columns(row)
     described = {key: str(sample[key]) if key == "id" else sample[key] for key in DESCRIPTIVE_KEYS if key in sample}

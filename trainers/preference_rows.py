@@ -11,7 +11,7 @@ from trl.data_utils import extract_prompt
 
 from .bad_samples import BadSampleError
 from .data_mixture import SampleDataset
-from .media_turns import has_media_blocks, media_turns
+from .prompt_turns import answer_turns, origin_of, prompt_chat
 from .sample_columns import check_sample_columns, media_kinds
 from .training_checks import ENCODED_KEYS, STREAM_SAMPLES, has_media
 
@@ -57,45 +57,6 @@ def read_pair(row: Mapping[str, Any]) -> Pair:
     return pair
 
 
-def prompt_chat(row: Mapping[str, Any]) -> list[dict]:
-    """The turns before an answer, with the row's media as blocks.
-
-    Of `prompt`, a string or turns; without it of `messages`, up to the last answer.
-    """
-    where = origin_of(row)
-    turns = row.get("prompt")
-    if turns is None:
-        turns = list(row.get("messages") or ())
-        while turns and isinstance(turns[-1], Mapping) and turns[-1].get("role") == "assistant":
-            turns.pop()
-    if isinstance(turns, str) and turns.strip():
-        turns = [{"role": "user", "content": turns}]
-    if not turns or isinstance(turns, str):
-        raise BadSampleError("malformed", "a row needs `prompt`, a question or turns, or `messages`.", where)
-    chat = media_turns(turns, {**row, "origin": where}, answered=False)
-    if chat[-1]["role"] == "assistant":
-        raise BadSampleError("malformed", "`prompt` ends with a turn of the assistant: nothing is asked.", where)
-    return chat
-
-
-def answer_turns(answer: object, name: str, where: str) -> list[dict]:
-    """An answer as turns of the assistant; raises `BadSampleError` for anything else, and for media in it."""
-    turns = [{"role": "assistant", "content": answer}] if isinstance(answer, str) else answer
-    if has_media_blocks(turns):
-        raise BadSampleError("malformed", f"`{name}` holds media; they belong into `prompt`.", where)
-    asked = {"role": "user", "content": "?"}  # for the check alone: a chat has a user
-    given = turns if isinstance(turns, (list, tuple)) else [turns]
-    read = media_turns([asked, *given], {"origin": where}, answered=False)[1:]
-    others = [turn["role"] for turn in read if turn["role"] != "assistant"]
-    if others:
-        raise BadSampleError(
-            "malformed", f"`{name}` holds a turn of {others[0]}; it is what the assistant says.", where
-        )
-    if not any(turn["content"].strip() for turn in read):
-        raise BadSampleError("malformed", f"`{name}` says nothing.", where)
-    return read
-
-
 def check_row(row: Mapping[str, Any]) -> None:
     """Raises `BadSampleError` for columns that would be passed over: misnamed media, and options of templates."""
     asked = {"messages": row["prompt"]} if isinstance(row.get("prompt"), list) else {}
@@ -136,8 +97,3 @@ def check_rows(datasets: SampleDataset | Mapping[str, SampleDataset] | None, pai
             f"None of the rows has media: their columns are {', '.join(datasets.column_names or ['unknown'])}. Give "
             "the files in `video`, `image` or `audio`; a language model alone is trained by TRL's own trainers."
         )
-
-
-def origin_of(row: Mapping[str, Any]) -> str:
-    """How errors name a row."""
-    return row.get("origin") or "a row without origin"

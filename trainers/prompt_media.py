@@ -18,7 +18,7 @@ from .favor_data_collator import MediaInputs, TokenRow
 from .media_features import undecoded
 from .preference_rows import check_row, origin_of, prompt_chat
 from .sample_columns import media_files
-from .sample_tokens import IGNORED_LABEL, answer_labels, limit_length
+from .sample_tokens import answer_labels, limit_length
 from .trained_modules import TrainedModel, favor_of
 
 
@@ -68,20 +68,10 @@ def answer_row(
     Raises `BadSampleError` if `max_length` leaves nothing of the answer.
     """
     tokens = processor.prompt_tokens([*prompt, *answer], query_tokens, return_assistant_tokens_mask=True)
-    labels = answer_labels(processor, tokens.input_ids, tokens.answers or [])  # asked for above
     earlier = sum(turn["role"] == "assistant" for turn in prompt)
-    ids, labels = limit_length(tokens.input_ids, without_first(labels, earlier), max_length, origin)
+    labels = answer_labels(processor, tokens.input_ids, tokens.answers or [], earlier)  # asked for above
+    ids, labels = limit_length(tokens.input_ids, labels, max_length, origin)
     return {"input_ids": ids, "labels": labels}
-
-
-def without_first(labels: Sequence[int], runs: int) -> list[int]:
-    """Labels without those of the first answers, each of which is a run of labels."""
-    kept, seen, before = [], 0, IGNORED_LABEL
-    for label in labels:
-        seen += label != IGNORED_LABEL and before == IGNORED_LABEL
-        kept.append(label if seen > runs else IGNORED_LABEL)
-        before = label
-    return kept
 
 
 def encode_prompts(

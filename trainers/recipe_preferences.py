@@ -31,8 +31,8 @@ from .recipe_run import (
     share_states,
 )
 from .recipe_sections import Recipe
-from .reward_curves import DrawCurves
 from .stage_ends import resume_point
+from .training_curves import DrawCurves
 from .training_options import check_packages
 from .training_record import run_record, stage_record, write_record
 
@@ -45,7 +45,7 @@ def run_preference_recipe(recipe: Recipe, name: str | None = None, reward_funcs:
         name: of its file, for the record.
         reward_funcs: of `grpo`, in the order of the recipe's `rewards`.
 
-    Writes `curves.svg` while it trains and, of `grpo`, answers with their rewards (`samples.jsonl`).
+    Writes `curves.svg` while it trains and, of `grpo`, answers with their rewards (`samples.jsonl`, `samples.html`).
     """
     output_dir, args = Path(recipe.output_dir), training_arguments(recipe)
     resumed = resume_point(recipe.resume, first_stage=True)

@@ -39,6 +39,7 @@ from .source_spec import TrainingData
 from .stage_ends import end_stage, finished_stages, load_stage_end, resume_point, stage_records
 from .time_shaped_queries import shape_queries_in_time
 from .trained_modules import TrainedModel, favor_of
+from .training_curves import DrawCurves
 from .training_options import check_packages
 from .training_record import run_record, write_record
 
@@ -199,6 +200,7 @@ def stage_trainer(
         eval_dataset=data.eval_rows,
         peft_config=lora_of(lora) if with_lora and lora is not None else None,
     )
+    trainer.add_callback(DrawCurves())
     check_merge(trainer, lora is not None and lora.merge)
     return trainer
 

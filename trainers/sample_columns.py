@@ -29,7 +29,8 @@ DESCRIPTIVE_KEYS = (
 MEDIA_LISTS = {f"{kind}s": kind for kind in MEDIA_KINDS}
 # What trainers and caches add.
 INTERNAL_KEYS = ("use_own_audio", "input_ids", "labels", "visual_states", "audio_states")
-KNOWN_KEYS = ("messages", *MEDIA_KINDS, *MEDIA_LISTS, *DESCRIPTIVE_KEYS, *INTERNAL_KEYS)
+PROMPTED = ("prompt", "completion")  # in place of `messages`, as TRL has them
+KNOWN_KEYS = ("messages", *PROMPTED, *MEDIA_KINDS, *MEDIA_LISTS, *DESCRIPTIVE_KEYS, *INTERNAL_KEYS)
 SUFFIXES: dict[str, tuple[str, ...]] = {
     "video": (".mp4", ".mkv", ".webm", ".mov", ".avi", ".ts", ".flv", ".gif", ".m4v"),
     "image": (".jpg", ".jpeg", ".png", ".webp", ".bmp"),
@@ -63,6 +64,8 @@ class Sample(TypedDict, total=False):
     """A row of a manifest, or of any other source once its columns have our names (docs/training-data.md)."""
 
     messages: list[Turn]
+    prompt: str | list[Turn]
+    completion: str | list[Turn]
     video: MediaValue | None
     image: MediaValue | None
     audio: MediaValue | None
@@ -107,8 +110,8 @@ def check_sample_columns(sample: Mapping[str, object], where: str = "a sample") 
                 f"example with columns: {{{_likely_name(name, value)}: {name}}}, or remove it.",
                 where,
             )
-    messages = sample.get("messages")
-    for text in said_texts(messages):
+    read = ("messages",) if sample.get("completion") is None else PROMPTED
+    for text in (text for name in read for text in said_texts(sample.get(name))):
         for placeholder in PLACEHOLDERS.values():
             if placeholder in text:
                 raise BadSampleError(
@@ -120,7 +123,9 @@ def check_sample_columns(sample: Mapping[str, object], where: str = "a sample") 
 
 
 def said_texts(messages: object) -> Iterator[str]:
-    """The texts of all turns: contents that are strings, and blocks of text."""
+    """The texts of all turns: contents that are strings, and blocks of text; a string is one."""
+    if isinstance(messages, str):
+        yield messages
     for turn in messages if isinstance(messages, (list, tuple)) else ():
         content = turn.get("content") if isinstance(turn, Mapping) else None
         for block in content if isinstance(content, (list, tuple)) else [content]:
@@ -148,10 +153,10 @@ def check_media_columns(dataset: Iterable[Mapping[str, object]], rows: int = 100
             counts["text_only"] += not seen
             continue
         check_sample_columns(sample, f"sample {number}")
-        if sample.get("messages") is None:
+        if sample.get("messages") is None and any(sample.get(name) is None for name in PROMPTED):
             raise ValueError(
                 f"sample {number} has no `messages`, only {', '.join(sorted(sample))}; a training sample holds "
-                "`messages` and any of `video`, `image` and `audio`."
+                "`messages`, or `prompt` and `completion`, and any of `video`, `image` and `audio`."
             )
         for key in media_kinds(sample) or ["text_only"]:
             counts[key] += 1
@@ -167,7 +172,8 @@ def media_kinds(sample: Mapping[str, object]) -> list[str]:
 
 def check_manifest_keys(sample: Mapping[str, object], where: str) -> None:
     """Raises `ValueError` for a key that no manifest has."""
-    known = ("messages", *MEDIA_KINDS, *DESCRIPTIVE_KEYS)
+    turns = ("messages", *PROMPTED) if sample.get("messages") is None else ("messages",)
+    known = (*turns, *MEDIA_KINDS, *DESCRIPTIVE_KEYS)
     lists = [key for key in MEDIA_LISTS if isinstance(sample.get(key), (list, tuple))]
     unknown = [key for key in sample if key not in (*known, *lists)]
     if unknown:

@@ -9,6 +9,7 @@ from favor.processing.items_favor import ItemSource
 
 from .bad_samples import BadSampleError
 from .media_turns import media_turns
+from .prompt_turns import earlier_answers, sample_turns
 
 SPACE_TOKENS = ("Ġ", "▁")  # a space alone, in byte-level BPE and in SentencePiece
 
@@ -36,8 +37,8 @@ def sample_item(processor: Any, sample: Mapping[str, Any]) -> ItemSource | None:
 
 
 def media_messages(sample: Mapping[str, Any]) -> list[dict]:
-    """The sample's messages with its media as blocks (see [`media_turns`])."""
-    return media_turns(sample.get("messages"), sample)
+    """The sample's turns with its media as blocks (see [`media_turns`])."""
+    return media_turns(sample_turns(sample), sample)
 
 
 def tokenize_sample(
@@ -45,13 +46,24 @@ def tokenize_sample(
 ) -> tuple[list[int], list[int]]:
     """Token ids with the items' placeholders expanded to so many query tokens each, and labels on the answers only."""
     prompt = processor.prompt_tokens(media_messages(sample), query_tokens, return_assistant_tokens_mask=True)
-    return prompt.input_ids, answer_labels(processor, prompt.input_ids, prompt.answers)
+    return prompt.input_ids, answer_labels(processor, prompt.input_ids, prompt.answers, earlier_answers(sample))
 
 
-def answer_labels(processor: Any, input_ids: list[int], answers: list[int]) -> list[int]:
-    """The tokens of the answers, [`IGNORED_LABEL`] elsewhere."""
+def answer_labels(processor: Any, input_ids: list[int], answers: list[int], earlier: int = 0) -> list[int]:
+    """The tokens of the answers but for so many earlier ones, [`IGNORED_LABEL`] elsewhere."""
     said = with_spaces_before(processor, input_ids, answers)
-    return [token if is_answer else IGNORED_LABEL for token, is_answer in zip(input_ids, said, strict=True)]
+    labels = [token if is_answer else IGNORED_LABEL for token, is_answer in zip(input_ids, said, strict=True)]
+    return without_first(labels, earlier)
+
+
+def without_first(labels: Sequence[int], runs: int) -> list[int]:
+    """Labels without those of the first answers, each of which is a run of labels."""
+    kept, seen, before = [], 0, IGNORED_LABEL
+    for label in labels:
+        seen += label != IGNORED_LABEL and before == IGNORED_LABEL
+        kept.append(label if seen > runs else IGNORED_LABEL)
+        before = label
+    return kept
 
 
 def with_spaces_before(processor: Any, input_ids: list[int], answers: list[int]) -> list[int]:

@@ -13,7 +13,7 @@ from favor.rewards import reward_functions
 from favor.trainers.complete_checkpoints import last_complete
 from favor.trainers.preference_manifest import load_rows
 from favor.trainers.recipe import CONFIGS, parse_recipe, read_recipe
-from favor.trainers.reward_curves import FILE, curves_of, drawn
+from favor.trainers.training_curves import FILE, curves_of, drawn
 from tests.conftest import REPOSITORY
 from tests.trainers.killed_run import run
 from tests.trainers.one_step import start

@@ -2,6 +2,8 @@
 """Draws what a run logged over its steps: `curves.svg`, which any browser opens."""
 
 import math
+import re
+import time
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -9,7 +11,12 @@ from pathlib import Path
 from transformers import TrainerCallback
 
 FILE = "curves.svg"
-LOGGED = ("reward", "rewards/", "eval_reward", "loss", "eval_loss", "kl", "entropy", "completions/mean_length")
+# What tells how well training goes; of evaluation by the name of one of several sets, too, as `eval_photos_loss`.
+LOGGED = re.compile(
+    r"reward|loss|cross_entropy|(diversity|said)_loss$|off$|kl|entropy|completions/mean_length"
+    r"|eval_(.+_)?(reward|loss|exact_match)"
+)
+PAUSE = 50  # times what drawing took: at most 2 % of the time goes into it, however many steps there are
 PANEL_WIDTH, PANEL_HEIGHT, MARGIN = 360, 150, 46  # pixels
 STYLE = (
     "text{font:11px sans-serif;fill:#333}polyline{fill:none;stroke:#1f5fa8;stroke-width:1.5}"
@@ -19,9 +26,22 @@ Points = list[tuple[float, float]]
 
 
 class DrawCurves(TrainerCallback):
-    """Writes `curves.svg` into `output_dir` whenever something was logged."""
+    """Writes `curves.svg` into `output_dir` when something was logged, and at the end.
+
+    Of a run that is resumed, the curves go on: the trainer's state has what was logged before.
+    """
+
+    def __init__(self) -> None:
+        self.rests_until = 0.0
 
     def on_log(self, args, state, control, **kwargs) -> None:
+        started = time.monotonic()
+        if state.is_world_process_zero and started >= self.rests_until:
+            write_curves(Path(args.output_dir), state.log_history)
+            now = time.monotonic()
+            self.rests_until = now + PAUSE * (now - started)
+
+    def on_train_end(self, args, state, control, **kwargs) -> None:
         if state.is_world_process_zero:
             write_curves(Path(args.output_dir), state.log_history)
 
@@ -37,13 +57,17 @@ def write_curves(folder: Path, history: Sequence[Mapping[str, float]]) -> None:
 
 
 def curves_of(history: Sequence[Mapping[str, float]]) -> dict[str, Points]:
-    """(step, value) of each value that says how well training goes and was logged at two steps at least."""
+    """(step, value) of each value that says how well training goes and was logged at two steps at least.
+
+    In an order of their own, training first: a resumed run has another order of what was logged.
+    """
     found: dict[str, Points] = {}
     for entry in history:
         for name, value in entry.items():
-            if name.startswith(LOGGED) and isinstance(value, (int, float)) and math.isfinite(value):
+            if LOGGED.match(name) and isinstance(value, (int, float)) and math.isfinite(value):
                 found.setdefault(name, []).append((entry["step"], float(value)))
-    return {name: points for name, points in found.items() if len({step for step, _ in points}) > 1}
+    names = sorted(found, key=lambda name: (name.startswith("eval_"), name))
+    return {name: found[name] for name in names if len({step for step, _ in found[name]}) > 1}
 
 
 def drawn(curves: Mapping[str, Points]) -> str:
