@@ -127,6 +127,7 @@ class StreamCursor:
         self.frame_seconds = float(1 / rate) if rate else 0.0
         self._breaks: Any = source.breaks
         self._time_base: Fraction = self.stream.time_base
+        self._ticks = self._time_base.as_integer_ratio()
         self.codec = _alpha_decoder(self.stream) or self.stream.codec_context
         self.codec.thread_count = threads
         if threads > 1:
@@ -240,8 +241,8 @@ class StreamCursor:
         return None if frame.pts is None else self._seconds(frame.pts) - self.zero
 
     def _seconds(self, stamp: int) -> float:
-        """A timestamp of the stream, correctly rounded; the fraction itself is slow to compute with."""
-        return stamp * self._time_base.numerator / self._time_base.denominator
+        """A number of the stream's ticks, correctly rounded; the fraction itself is slow to compute with."""
+        return stamp * self._ticks[0] / self._ticks[1]
 
     def _read_packets(self) -> Iterator[av.Packet]:
         packets = self.container.demux(self.stream)
@@ -282,7 +283,7 @@ class StreamCursor:
             stamp = packet.pts if packet.pts is not None else packet.dts
             if stamp is not None:
                 self.time = self._seconds(stamp)
-                self._packet_end = self.time + float((packet.duration or 0) * self._time_base)
+                self._packet_end = self.time + self._seconds(packet.duration or 0)
             yield packet
 
     def _is_joined(self, place: int, stop: int | None = None) -> bool:
@@ -304,7 +305,7 @@ class StreamCursor:
         stamp = packet.dts if packet.dts is not None else packet.pts
         if stamp is None:
             return
-        decoded, seconds = self._seconds(stamp), float((packet.duration or 0) * self._time_base) or self.frame_seconds
+        decoded, seconds = self._seconds(stamp), self._seconds(packet.duration or 0) or self.frame_seconds
         if self._last is not None and is_suspicious(decoded, *self._last):
             self._breaks.look()
         self._last = decoded, seconds
