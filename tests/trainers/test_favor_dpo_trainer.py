@@ -117,7 +117,9 @@ def test_kept_states_train_as_files_do_and_no_encoder_runs(prepared, tmp_path, p
     found = preference_step("dpo", model, processor, encoded, tmp_path / "kept", data_collator=collator, **options)
     assert found.gradients.keys() == expected.gradients.keys()
     for name, gradient in expected.gradients.items():
-        torch.testing.assert_close(found.gradients[name], gradient, atol=1e-6, rtol=1e-4)
+        # Of sums in another order: small elements are as exact as the tensor's largest one.
+        close = 1e-4 * gradient.abs().max().item()
+        torch.testing.assert_close(found.gradients[name], gradient, atol=close, rtol=1e-4)
     for rows_given, given in ((list(encoded), FavorPreferenceCollator(processor)), (rows, collator)):
         with pytest.raises(ValueError, match="go together: give both to FavorPreferenceCollator"):
             given(rows_given)

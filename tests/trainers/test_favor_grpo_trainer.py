@@ -173,7 +173,9 @@ def test_kept_states_train_as_files_do_and_no_encoder_runs(prepared, tmp_path, p
         and max(g.abs().max() for g in found.gradients.values()) > 1e-4
     )
     for name, gradient in expected.gradients.items():
-        torch.testing.assert_close(found.gradients[name], gradient, atol=1e-6, rtol=1e-4)
+        # Of sums in another order: small elements are as exact as the tensor's largest one.
+        close = 1e-4 * gradient.abs().max().item()
+        torch.testing.assert_close(found.gradients[name], gradient, atol=close, rtol=1e-4)
     calls = []
     found.unwrapped_favor().model.encode_media = lambda **media: calls.append(media)
     found._generate_and_score_completions(grouped(list(encoded)))
