@@ -7,7 +7,7 @@ the pieces of the answers (see `answer_pieces.py`), a still, which has no order,
 output is drawn to the embedding of what it is to say.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import cast
 
@@ -24,6 +24,7 @@ from .embedding_alignment import EmbeddedPieces, in_any_order, in_order
 from .favor_data_collator import TEXT_INPUTS, Batch
 from .favor_sft_trainer import FavorSFTTrainer
 from .recipe_sections import ConnectorAlignment
+from .spelt_states import SpeltStates
 
 logger = logging.get_logger(__name__)
 
@@ -51,12 +52,15 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
     def __init__(self, *args, alignment: ConnectorAlignment, **kwargs):
         super().__init__(*args, **kwargs)
         self.alignment, self._step_items = alignment, 0
+        self.spelt: SpeltStates | None = None
         names = self.args.train_only or [""]
         if any(name.removeprefix("model.").split(".")[0] != CONNECTOR for name in names):
             raise ValueError(
                 f"align_connector trains the connector alone, but train_only is {self.args.train_only!r}: name the "
                 "connector, or parts of it."
             )
+        if alignment.letters_weight and not hasattr(self.unwrapped_favor().config.connector_config, "num_query_tokens"):
+            raise ValueError("letters_weight needs queries' states, but the connector is a projector: set it to 0.")
         if self.is_fsdp_enabled or self.is_deepspeed_enabled:
             raise ValueError(
                 "align_connector does not run with FSDP or DeepSpeed, which shard the connector: it is small. Start "
@@ -79,19 +83,39 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
         states = self.connector_inputs(inputs)
         with self.accelerator.autocast():
             output = self.unwrapped_favor().model.connector(**states)
-        targets = [self.pieces.places(text) for text in self.answers(inputs)]
+        texts = self.answers(inputs)
+        targets = [self.pieces.places(text) for text in texts]
         check_items(targets, output.num_tokens)
+        still = stills(states, output)
         with torch.autocast(output.embeddings.device.type, enabled=False):  # distances are small differences
-            said, off = alignment_losses(output, targets, stills(states, output), self.embedded)
+            said, off = alignment_losses(output, targets, still, self.embedded)
+            spelt = self.spelling_loss(output, texts, still)
         diversity = said.new_zeros(()) if output.diversity_loss is None else output.diversity_loss
         loss = said.mean() + self.alignment.distance_weight * off.mean()
         loss = loss + self.current_diversity_weight() * diversity
         metrics = {"said_loss": said.mean(), "off": off.mean(), "diversity_loss": diversity}
+        if spelt is not None:
+            loss = loss + self.alignment.letters_weight * spelt
+            metrics["spelt_loss"] = spelt
         for name, value in metrics.items():
             self._metrics["train" if training else "eval"][name].append(value.item())
         if training:  # gradients of micro-batches are added up, those of processes averaged
             loss = loss * len(targets) * self.accelerator.num_processes / self._step_items
         return (loss, {"loss": loss.detach()}) if return_outputs else loss
+
+    def spelling_loss(
+        self, output: FavorConnectorOutput, texts: Sequence[str], still: torch.Tensor
+    ) -> torch.Tensor | None:
+        """By how much the states of sounds and videos spell their answers wrongly, a mean over all items."""
+        if not self.alignment.letters_weight:
+            return None
+        states = cast(torch.Tensor, output.query_states).float().flatten(1, 2)  # (B, W * N, d)
+        heard = [text for text, silent in zip(texts, still.tolist(), strict=True) if not silent]
+        if not heard:
+            return states.new_zeros(())
+        self.spelt = self.spelt or SpeltStates(states.shape[-1], states.device)
+        losses = self.spelt.losses(states[~still], token_counts(output)[~still], heard)
+        return losses.sum() / len(texts)
 
     def get_batch_samples(self, epoch_iterator, num_batches, device):
         """As inherited; also counts the step's samples that have media, over its micro-batches and processes."""
@@ -150,17 +174,32 @@ def alignment_losses(
         pieces: the embeddings, the blank's first.
     """
     lengths, outputs = token_counts(output), alignable(output)
-    distances = pieces.distances(outputs.flatten(0, 1)).unflatten(0, outputs.shape[:2])
-    log_probs = pieces.scores(distances).log_softmax(-1)  # (B, T, P)
+    said, off = outputs.new_zeros(len(targets)), outputs.new_zeros(len(targets))
+    for rule, chosen in ((in_any_order, still), (partial(in_order, blank=0), ~still)):
+        if chosen.any():
+            own = [target for target, mine in zip(targets, chosen.tolist(), strict=True) if mine]
+            losses, distances = _losses_by(rule, outputs[chosen], lengths[chosen], own, pieces)
+            said, off = said.masked_scatter(chosen, losses), off.masked_scatter(chosen, distances)
+    return said, off
+
+
+def _losses_by(
+    rule: Callable[..., tuple[torch.Tensor, torch.Tensor]],
+    outputs: torch.Tensor,
+    lengths: torch.Tensor,
+    targets: Sequence[Sequence[int]],
+    pieces: EmbeddedPieces,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The two losses of items that are learnt by one rule, both (B,). Rows of padding are not computed."""
+    outputs = outputs[:, : int(lengths.max())]
+    real = length_mask(lengths, outputs.shape[1])  # (B, T)
+    scores = pieces.scores(pieces.distances(outputs[real])).log_softmax(-1)  # (real outputs, P)
+    log_probs = scores.new_zeros(*real.shape, scores.shape[-1]).masked_scatter(real[..., None], scores)
     rows = [torch.tensor(target, dtype=torch.long) for target in targets]
     padded = nn.utils.rnn.pad_sequence(rows, batch_first=True).to(lengths.device)
     target_lengths = torch.tensor([len(target) for target in targets], device=lengths.device)
-    said, shares = outputs.new_zeros(len(rows)), torch.zeros_like(log_probs)
-    for rule, chosen in ((in_any_order, still), (partial(in_order, blank=0), ~still)):
-        if chosen.any():
-            losses, part = rule(log_probs[chosen], lengths[chosen], padded[chosen], target_lengths[chosen])
-            said, shares = said.masked_scatter(chosen, losses), shares.masked_scatter(chosen[:, None, None], part)
-    off = pieces.off(outputs, shares) * length_mask(lengths, outputs.shape[1])
+    said, shares = rule(log_probs, lengths, padded, target_lengths)
+    off = said.new_zeros(real.shape).masked_scatter(real, pieces.off(outputs[real], shares[real]))
     return said, off.sum(1) / lengths.clamp(min=1)
 
 

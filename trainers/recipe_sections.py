@@ -166,14 +166,19 @@ class ConnectorAlignment:
     Args:
         distance_weight: of an output's squared distance to what it is to say, in units of that between two pieces.
         pieces: so many of the answers' commonest pieces are said whole, rarer ones are spelt; by default all.
+        letters_weight: of the loss by which the queries' states of sounds and videos also spell the answer (see
+            [`SpeltStates`]); 0 leaves it out.
     """
 
     distance_weight: float = OFF_WEIGHT
     pieces: int | None = None
+    letters_weight: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.distance_weight < math.inf:
             raise ValueError(f"`distance_weight` must be 0 or more, but it is {self.distance_weight}.")
+        if not 0 <= self.letters_weight < math.inf:
+            raise ValueError(f"`letters_weight` must be 0 or more, but it is {self.letters_weight}.")
         if self.pieces is not None and self.pieces < 1:
             raise ValueError(f"`pieces` must be at least 1, or null for all, but it is {self.pieces}.")
 

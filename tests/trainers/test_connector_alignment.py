@@ -145,6 +145,20 @@ def test_the_loss_of_a_step_does_not_depend_on_its_micro_batches(aligned):
         torch.testing.assert_close(other, gradients[0], rtol=1e-3, atol=1e-5)
 
 
+def test_padding_and_other_samples_change_no_sample(aligned):
+    """A batch of sounds and stills of unequal lengths has the losses that each of them has alone."""
+    trainer, rows = aligned
+    trainer.model.eval()
+    trainer.alignment = ConnectorAlignment(letters_weight=0.5)
+    with torch.no_grad():
+        together = trainer.compute_loss(trainer.model, trainer.data_collator(list(rows)))
+        alone = [trainer.compute_loss(trainer.model, trainer.data_collator([row])) for row in rows]
+    weight = trainer.current_diversity_weight()
+    assert weight < 0.1  # the diversity loss is a mean over windows, not over samples
+    assert together.item() == pytest.approx(torch.stack(alone).mean().item(), rel=1e-3)
+    assert {"said_loss", "spelt_loss"} <= set(trainer._metrics["eval"])
+
+
 def test_media_and_their_cached_states_give_the_same_loss(aligned, said_dir, tmp_path):
     trainer, rows = aligned
     dataset, processor = load_manifest(said_dir / "train.jsonl"), trainer.processing_class
@@ -206,6 +220,7 @@ def test_a_killed_run_of_all_kinds_of_stages_goes_on(stage, recipe, tmp_path):
         ({"fresh_parts": []}, "would overwrite the model's trained connector"),
         ({"stages": [{"align_connector": {"pieces": 0}}]}, "`pieces` must be at least 1"),
         ({"stages": [{"align_connector": {"distance_weight": -1.0}}]}, "`distance_weight` must be 0 or more"),
+        ({"stages": [{"align_connector": {"letters_weight": -1.0}}]}, "`letters_weight` must be 0 or more"),
         ({"stages": [{"answers_for_media": {"errors": 1.5}}]}, "`errors` is a share from 0 to 1"),
     ],
 )
