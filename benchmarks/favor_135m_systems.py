@@ -21,8 +21,6 @@ from favor.processing.media_names_favor import MEDIA_KINDS
 from .encoder_memory import EncoderMemory
 from .favor_135m_sets import BLIND, FAVOR, FULL, MUTED, NEIGHBOUR, TEXT_ONLY, WHISPER, TestSet
 
-VIEWS = 2  # of each training picture or sound that a nearest neighbour knows
-
 
 @dataclass(frozen=True)
 class Sources:
@@ -55,7 +53,7 @@ class Sources:
         """Fingerprint of what decides on a system's answers: its weights, their precision, a neighbour's examples."""
         parts = [model_revision(model_source(self.of(system))), self.dtype]
         if system == NEIGHBOUR and self.train is not None:
-            parts += [str(VIEWS), examples_file(self.train, test_set.task).read_text(encoding="utf-8")]
+            parts.append(examples_file(self.train, test_set.task).read_text(encoding="utf-8"))
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
@@ -106,7 +104,7 @@ class Systems:
     def _neighbour(self, test_set: TestSet) -> Answerer:
         if self.sources.train is None:
             raise ValueError("A nearest neighbour needs the training data: name their folder.")
-        examples = read_examples(examples_file(self.sources.train, test_set.task), VIEWS)
+        examples = read_examples(examples_file(self.sources.train, test_set.task))
         return NeighbourAnswerer(self._pipe(self._source(NEIGHBOUR)), examples)
 
 
@@ -133,36 +131,17 @@ def examples_file(train: Path, task: str) -> Path:
     return train / task / "train.jsonl"
 
 
-def read_examples(manifest: Path, views: int) -> list[EvalSample]:
-    """Rows of a training manifest as samples whose reference is their answer: the first few of each file drawn from.
-
-    Args:
-        views: how many of each picture or sound, told apart by what `train_scenes.jsonl` beside it says was drawn.
+def read_examples(manifest: Path) -> list[EvalSample]:
+    """Rows of a training manifest as samples whose reference is their answer.
 
     Raises `OSError` for a missing file, `ValueError` for a row without media.
     """
-    drawn = {}
-    for line in _lines(manifest.with_name(f"{manifest.stem}_scenes.jsonl")):
-        drawn[line["scene"]] = _drawn_file(line["ground_truth"])
-    taken: dict[str, int] = {}
     examples = []
-    for number, row in enumerate(_lines(manifest)):
-        source = drawn[row["scene"]]
-        taken[source] = taken.get(source, 0) + 1
-        if taken[source] > views:
-            continue
-        media = {kind: str(manifest.parent / row[kind]) for kind in MEDIA_KINDS if kind in row}
+    for number, line in enumerate(manifest.read_text(encoding="utf-8").splitlines(), start=1):
+        row = json.loads(line)
+        media = {kind: str(manifest.parent / row[kind]) for kind in MEDIA_KINDS if row.get(kind)}
         if not media:
-            raise ValueError(f"{manifest}, line {number + 1} has no media, which a nearest neighbour needs.")
+            raise ValueError(f"{manifest}, line {number} has no media, which a nearest neighbour needs.")
         turns = row["messages"]
         examples.append(EvalSample(f"{number:06d}", turns[:-1], media, [turns[-1]["content"]]))
     return examples
-
-
-def _lines(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-
-
-def _drawn_file(truth: dict) -> str:
-    """The asset that a scene of one thing shows or plays."""
-    return truth["sprite"]["file"] if "sprite" in truth else truth["events"][0]["file"]

@@ -36,19 +36,20 @@ class NeighbourAnswerer(Answerer):
             raise ValueError("A nearest neighbour needs examples; got none. Give rows of the training data.")
         self.pipe, self.batch_size = pipe, batch_size
         self.names = [example.references[0] for example in examples]
+        self.given = _given(examples[0])
         vectors = self.vectors(examples)
         self.centre = vectors.mean(0)
         self.examples = torch.nn.functional.normalize(vectors - self.centre, dim=-1)  # (examples, width)
         self.facts: JsonObject = {"examples": len(examples)}
 
     def answer(self, samples: Sequence[EvalSample], generation: JsonObject) -> list[Answer]:
-        """Raises `ValueError` for a sample that has other streams than the examples."""
-        asked = self.vectors(samples)
-        if asked.shape[1] != self.examples.shape[1]:
+        """Raises `ValueError` for a sample that has other media than the examples."""
+        given = _given(samples[0])
+        if given != self.given:
             raise ValueError(
-                f"The samples' vectors are {asked.shape[1]} wide, the examples' {self.examples.shape[1]}: they have other "
-                "streams. Give examples of the same task."
+                f"The samples are given {given}, and the examples {self.given}: give examples of the same task."
             )
+        asked = self.vectors(samples)
         cosines = torch.nn.functional.normalize(asked - self.centre, dim=-1) @ self.examples.T  # (samples, examples)
         best = cosines.max(dim=1)
         return [
@@ -59,29 +60,34 @@ class NeighbourAnswerer(Answerer):
     def vectors(self, samples: Sequence[EvalSample]) -> torch.Tensor:
         """(samples, width) float32 pooled states.
 
-        Raises `ValueError` for samples without media, and if some have streams that others lack.
+        Raises `ValueError` for samples without media, and for some that are given what others are not.
         """
-        rows = []
-        for start in range(0, len(samples), self.batch_size):
-            rows.append(self._encoded(samples[start : start + self.batch_size]))
-        if len({len(row) for batch in rows for row in batch}) > 1:
-            raise ValueError("Some samples have a picture or a sound that others lack. Give those of one task.")
-        return torch.cat(rows)
+        given = {_given(sample) for sample in samples}
+        if len(given) > 1 or "nothing" in given:
+            raise ValueError(
+                "A nearest neighbour compares samples that have the same media; these are given "
+                f"{' or '.join(sorted(given))}."
+            )
+        batches = (samples[start : start + self.batch_size] for start in range(0, len(samples), self.batch_size))
+        vectors = [self._encoded(batch) for batch in batches]
+        if len({batch.shape[1] for batch in vectors}) > 1:  # the clips of a whole batch lack what others have
+            raise ValueError("Some samples have no sound, or no picture, that others have: leave them out.")
+        return torch.cat(vectors)
 
     def _encoded(self, samples: Sequence[EvalSample]) -> torch.Tensor:
-        missing = [sample.id for sample in samples if not sample.media]
-        if missing:
-            raise ValueError(f"Sample {missing[0]} has no media, which a nearest neighbour needs.")
-        own_audio = {sample.use_own_audio for sample in samples}
-        if len(own_audio) > 1:
-            raise ValueError("Some samples are muted and others are not. Give those of one run.")
         chats = [chat_of(sample) for sample in samples]
-        inputs = self.pipe.preprocess(chats, load_audio_from_video=own_audio.pop())
+        inputs = self.pipe.preprocess(chats, load_audio_from_video=samples[0].use_own_audio)
         model = self.pipe.model.model
         names = (name for name in MEDIA_INPUTS if name in inputs and not name.startswith("qformer"))
         with torch.inference_mode():
             states = model.encode_media(**{name: inputs[name].to(self.pipe.device) for name in names})
         return pooled_states(states)
+
+
+def _given(sample: EvalSample) -> str:
+    """Which media a system gets, in words."""
+    muted = ["muted video" if kind == "video" and not sample.use_own_audio else kind for kind in sorted(sample.media)]
+    return " and ".join(muted) or "nothing"
 
 
 def pooled_states(states: Mapping[str, torch.Tensor]) -> torch.Tensor:
