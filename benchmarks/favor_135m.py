@@ -6,10 +6,10 @@
         --scores runs/favor-135m/scores.json --page docs/favor-135m.md --card runs/favor-135m/card \\
         --picture docs/pictures/favor-135m.png --processes 2
 
-DATA holds the rendered sets, `SPLIT/TASK/TASK.jsonl` (`favor synth --world real`); those that are not there are left
-out and named. What the file of scores holds already, of the same weights and items, is not measured again: without
-`--model` only the baselines are, and the same command with it adds the model's rows. Every set is written as soon as
-it is scored, every answer as soon as it is given.
+DATA holds the rendered sets, `SPLIT/TASK.jsonl` (`favor synth DATA/SPLIT --world real`) or `SPLIT/TASK/TASK.jsonl`;
+those that are not there are left out and named. What the file of scores holds already, of the same weights and items,
+is not measured again: without `--model` only the baselines are, and the same command with it adds the model's rows.
+Every set is written as soon as it is scored, every answer as soon as it is given.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.favor_135m", description="Scores of favor-135m.")
-    parser.add_argument("data", type=Path, metavar="DATA", help="folder of SPLIT/TASK/TASK.jsonl")
+    parser.add_argument("data", type=Path, metavar="DATA", help="folder of SPLIT/TASK.jsonl")
     parser.add_argument("--scores", type=Path, required=True, metavar="FILE", help="JSON that is added to")
     parser.add_argument("--model", metavar="PATH_OR_ID", help="the trained model (default: baselines alone)")
     parser.add_argument("--parts", metavar="PATH", help="model folder whose towers the nearest neighbour uses")

@@ -101,7 +101,7 @@ ROWS = (
     Row("OCR", "test/ocr", "qa_accuracy"),
     Row("AVSR, WER", "test/avsr", "wer"),
     Row("AVSSD", "test/avssd", "class_match"),
-    Row("AVSD, all turns", "test/avsd", "qa_accuracy"),
+    Row("AVSD, last turn", "test/avsd", "qa_accuracy"),
     Row("AC, CIDEr-D", "test/ac", "cider_d"),
     Row("IC, CIDEr-D", "test/ic", "cider_d"),
 )

@@ -169,6 +169,8 @@ def score_set(
     task, annotation = run.test_set.eval_task, run.test_set.annotation(data)
     work = prepare_task(task, annotation, None, run.controls, limit)
     check_missing([work], allowed=False)
+    if run.test_set.only is not None:
+        work = _part(work, run.test_set.only)
     items = items_key(annotation)
     folder = answers_folder(answers, run, items)
     folder.mkdir(parents=True, exist_ok=True)
@@ -177,7 +179,8 @@ def score_set(
     started = time.process_time()
     answer_share([by_length(work)], answerer, folder, batch_size=batch_size, progress=False)
     spent = time.process_time() - started
-    parts = {ALL: work, **{name: part for name, chosen in run.test_set.parts.items() if (part := _part(work, chosen))}}
+    parts = {ALL: work} | {name: _part(work, chosen) for name, chosen in run.test_set.parts.items()}
+    parts = {name: part for name, part in parts.items() if part.samples}
     # The whole comes last: its scores are those that stay in the file of answers.
     results = {name: score_task(task, part, folder) for name, part in reversed(parts.items())}
     chances = {name: guess for name, part in parts.items() if (guess := chance(part.samples)) is not None}
@@ -205,9 +208,8 @@ def _media_bytes(sample: EvalSample) -> int:
     return sum(Path(path).stat().st_size for path in timed)
 
 
-def _part(work: TaskWork, chosen: Chosen) -> TaskWork | None:
-    samples = [sample for sample in work.samples if chosen(sample)]
-    return replace(work, samples=samples) if samples else None
+def _part(work: TaskWork, chosen: Chosen) -> TaskWork:
+    return replace(work, samples=[sample for sample in work.samples if chosen(sample)])
 
 
 def result_of(entry: SetScores, part: str, metric: str, title: str) -> TaskResult:

@@ -18,6 +18,7 @@ from favor.worlds.real.sound_folders import ESC10_THINGS
 FULL, MUTED, BLIND = Controls(), Controls(audio="off"), Controls(video="off")
 FAVOR, WHISPER, NEIGHBOUR, TEXT_ONLY = "favor-135m", "Whisper-base's decoder", "nearest neighbour", "text only"
 ALL = "all"  # the part of a set that is the whole
+LAST_TURN = 4  # of a dialogue: it asks for nothing that was named before
 COUNTS = ("one", "two", "three", "four")  # the world shows one to four of a thing
 NAME_TOKENS, SENTENCE_TOKENS, CAPTION_TOKENS = 12, 48, 32
 
@@ -42,15 +43,16 @@ def family(*names: str) -> Chosen:
 
 @dataclass(frozen=True)
 class TestSet:
-    """One folder `SPLIT/TASK` of the rendered world.
+    """One task of a split of the rendered world.
 
     Attributes:
-        split, task: of the folder.
+        split, task: of the files.
         rules: how answers are made and scored.
         parts: name -> which samples are scored by themselves, too.
         controls: runs of the model with a stream withheld.
         baselines: which other systems answer.
         complete: as of `EvalTask`.
+        only: which samples are asked at all; None: all.
     """
 
     split: str
@@ -60,14 +62,16 @@ class TestSet:
     controls: tuple[Controls, ...] = ()
     baselines: tuple[str, ...] = ()
     complete: Callable[[EvalSample], EvalSample] | None = None
+    only: Chosen | None = None
 
     @property
     def name(self) -> str:
         return f"{self.split}/{self.task}"
 
     def annotation(self, data: Path) -> Path:
-        """The file of its questions."""
-        return data / self.split / self.task / f"{self.task}.jsonl"
+        """The file of its questions: `SPLIT/TASK.jsonl`, as `favor synth` writes it, or in a folder for each task."""
+        folder, file = data / self.split, f"{self.task}.jsonl"
+        return folder / file if (folder / file).is_file() else folder / self.task / file
 
     @property
     def eval_task(self) -> EvalTask:
@@ -77,7 +81,6 @@ class TestSet:
 
 
 BOTH = (MUTED, BLIND)
-HEARING = {"asr": SENTENCES, "asr_free": SENTENCES, "spoken_thing": SPOKEN_NAMES}
 ISQA_PARTS = {kind: family(f"isqa_{kind}") for kind in ("beside", "count", "is_there")}
 VQA_PARTS = {kind: family(f"vqa_{kind}") for kind in ("beside", "count", "is_there")}
 AVM_PARTS = {"what is said": family("avm_image"), "what is heard": family("avm_video")}
@@ -91,9 +94,9 @@ VIDEO_PARTS = {
 }
 
 
-def _hearing(split: str, task: str, rules: AnswerRules) -> TestSet:
+def _hearing(split: str, task: str, rules: AnswerRules, *baselines: str) -> TestSet:
     controls = (MUTED,) if task == "spoken_thing" else ()
-    return TestSet(split, task, rules, controls=controls, baselines=(WHISPER,))
+    return TestSet(split, task, rules, controls=controls, baselines=baselines)
 
 
 def _isqa(split: str) -> TestSet:
@@ -105,8 +108,8 @@ def _avm(split: str, parts: dict[str, Chosen]) -> TestSet:
 
 
 TEST_SETS = (
-    _hearing("test", "spoken_thing", SPOKEN_NAMES),
-    _hearing("people", "asr", WORDS),
+    _hearing("test", "spoken_thing", SPOKEN_NAMES, WHISPER),
+    _hearing("people", "asr", WORDS, WHISPER),
     TestSet("test", "name_picture", NAMES, baselines=(NEIGHBOUR,)),
     TestSet("photos", "name_picture", NAMES, baselines=(NEIGHBOUR,)),
     TestSet(
@@ -119,22 +122,24 @@ TEST_SETS = (
     _avm("test", AVM_PARTS),
     _isqa("test"),
     TestSet("test", "video_qa", OPTIONS, VIDEO_PARTS, BOTH, (TEXT_ONLY,), own_data.with_options),
-    _hearing("test", "asr_free", SENTENCES),
-    _hearing("people", "asr_free", SENTENCES),
-    _hearing("test", "asr", SENTENCES),
+    _hearing("test", "asr_free", SENTENCES, WHISPER),
+    _hearing("people", "asr_free", SENTENCES, WHISPER),
+    _hearing("test", "asr", SENTENCES, WHISPER),
     _avm("people", {}),
     _avm("photos", {}),
     _isqa("photos"),
     _hearing("people", "spoken_thing", SPOKEN_NAMES),
-    *(_hearing("joe", task, rules) for task, rules in HEARING.items()),
+    _hearing("joe", "spoken_thing", SPOKEN_NAMES),
+    _hearing("joe", "asr", SENTENCES),
+    _hearing("joe", "asr_free", SENTENCES, WHISPER),
     _avm("joe", AVM_PARTS),
     _isqa("joe"),
     TestSet("test", "vqa", QUESTIONS, VQA_PARTS, baselines=(TEXT_ONLY,)),
     TestSet("photos", "vqa", QUESTIONS, VQA_PARTS, baselines=(TEXT_ONLY,)),
     TestSet("test", "ocr", QUESTIONS),
-    TestSet("test", "avsr", SENTENCES, controls=BOTH),
-    TestSet("test", "avssd", SOURCES, controls=BOTH, complete=own_data.with_class),
-    TestSet("test", "avsd", QUESTIONS, {"last turn": lambda sample: sample.extra.get("turn") == 4}),
+    TestSet("test", "avsr", SENTENCES),
+    TestSet("test", "avssd", SOURCES, complete=own_data.with_class),
+    TestSet("test", "avsd", QUESTIONS, only=lambda sample: sample.extra.get("turn") == LAST_TURN),
     TestSet("test", "ac", CAPTIONS),
     TestSet("test", "ic", CAPTIONS),
 )

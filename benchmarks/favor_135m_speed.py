@@ -109,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.favor_135m_speed", description="Speed of favor-135m.")
-    parser.add_argument("data", type=Path, metavar="DATA", help="folder of SPLIT/TASK/TASK.jsonl")
+    parser.add_argument("data", type=Path, metavar="DATA", help="folder of SPLIT/TASK.jsonl")
     parser.add_argument("--model", required=True, metavar="PATH_OR_ID", help="the model, with its adapter merged")
     parser.add_argument("--whisper", required=True, metavar="PATH_OR_ID", help="the whole Whisper")
     parser.add_argument("--language-model", required=True, metavar="PATH_OR_ID", help="the bare language model")

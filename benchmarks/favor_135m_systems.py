@@ -31,7 +31,7 @@ class Sources:
         parts: model folder whose frozen towers the nearest neighbour uses: the untrained one serves.
         whisper: folder or Hub id of the whole Whisper.
         language_model: folder or Hub id of the bare language model.
-        train: folder of the training data, `TASK/train.jsonl`.
+        train: folder of the training data, `train.jsonl`, or `TASK/train.jsonl` for each task.
         dtype: name of what all compute in.
     """
 
@@ -104,7 +104,7 @@ class Systems:
     def _neighbour(self, test_set: TestSet) -> Answerer:
         if self.sources.train is None:
             raise ValueError("A nearest neighbour needs the training data: name their folder.")
-        examples = read_examples(examples_file(self.sources.train, test_set.task))
+        examples = read_examples(examples_file(self.sources.train, test_set.task), test_set.task)
         return NeighbourAnswerer(self._pipe(self._source(NEIGHBOUR)), examples)
 
 
@@ -127,21 +127,25 @@ CONTROLS = {control.name: control for control in (FULL, MUTED, BLIND)}
 
 
 def examples_file(train: Path, task: str) -> Path:
-    """The training manifest of a task."""
-    return train / task / "train.jsonl"
+    """The training manifest that holds a task."""
+    return train / "train.jsonl" if (train / "train.jsonl").is_file() else train / task / "train.jsonl"
 
 
-def read_examples(manifest: Path) -> list[EvalSample]:
-    """Rows of a training manifest as samples whose reference is their answer.
+def read_examples(manifest: Path, family: str) -> list[EvalSample]:
+    """A family's rows of a training manifest, as samples whose reference is their answer.
 
-    Raises `OSError` for a missing file, `ValueError` for a row without media.
+    Raises `OSError` for a missing file, `ValueError` for a row without media, and if there is no row of the family.
     """
     examples = []
     for number, line in enumerate(manifest.read_text(encoding="utf-8").splitlines(), start=1):
         row = json.loads(line)
+        if row.get("family") != family:
+            continue
         media = {kind: str(manifest.parent / row[kind]) for kind in MEDIA_KINDS if row.get(kind)}
         if not media:
             raise ValueError(f"{manifest}, line {number} has no media, which a nearest neighbour needs.")
         turns = row["messages"]
         examples.append(EvalSample(f"{number:06d}", turns[:-1], media, [turns[-1]["content"]]))
+    if not examples:
+        raise ValueError(f"{manifest} holds no row of the family {family!r}, which a nearest neighbour needs.")
     return examples

@@ -14,7 +14,7 @@ from benchmarks.favor_135m_page import BEGIN, END, draw_picture, score_table, wr
 from benchmarks.favor_135m_scores import Run, ScoreFile, answers_folder, score_set
 from benchmarks.favor_135m_sets import FAVOR, FULL, MUTED, SETS, TEXT_ONLY, chance, items_key
 from benchmarks.favor_135m_speed import Parts, decoding, first_token, joined_speech, middle_sample
-from benchmarks.favor_135m_systems import Sources, Systems, read_examples, runs_of
+from benchmarks.favor_135m_systems import Sources, Systems, examples_file, read_examples, runs_of
 from favor.commands.push import read_scores
 from favor.evaluation.answerer import Answer, Answerer, chat_of
 from favor.evaluation.sample import EvalSample
@@ -183,13 +183,27 @@ def test_only_systems_with_a_source_are_measured():
 def test_examples_are_rows_of_a_manifest(tmp_path):
     turns = [{"role": "user", "content": "What is this?"}, {"role": "assistant", "content": "owl"}]
     manifest = tmp_path / "train.jsonl"
-    manifest.write_text(json.dumps({"messages": turns, "image": "media/1.jpg", "audio": None}) + "\n")
-    (example,) = read_examples(manifest)
+    row = {"messages": turns, "image": "media/1.jpg", "audio": None, "family": "name_picture"}
+    others = {**row, "family": "ic", "messages": [turns[0], {"role": "assistant", "content": "an owl"}]}
+    manifest.write_text(json.dumps(others) + "\n" + json.dumps(row) + "\n")
+    (example,) = read_examples(manifest, "name_picture")
     assert example.references == ["owl"] and example.question == "What is this?"
     assert example.media == {"image": str(tmp_path / "media/1.jpg")}
-    manifest.write_text(json.dumps({"messages": turns}) + "\n")
+    with pytest.raises(ValueError, match="no row of the family 'name_sound'"):
+        read_examples(manifest, "name_sound")
+    manifest.write_text(json.dumps({"messages": turns, "family": "name_picture"}) + "\n")
     with pytest.raises(ValueError, match="line 1 has no media"):
-        read_examples(manifest)
+        read_examples(manifest, "name_picture")
+    assert examples_file(tmp_path, "name_picture") == manifest
+    assert examples_file(tmp_path / "other", "ic") == tmp_path / "other/ic/train.jsonl"
+
+
+def test_sets_lie_as_they_were_rendered_together_or_one_by_one(data):
+    inner = SETS[VIDEO_QA].annotation(data)
+    assert inner == data / "test/video_qa/video_qa.jsonl" and inner.is_file()
+    together = data / "test/video_qa.jsonl"
+    together.write_text(inner.read_text())
+    assert SETS[VIDEO_QA].annotation(data) == together
 
 
 @pytest.fixture

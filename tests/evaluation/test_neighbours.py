@@ -73,7 +73,7 @@ def test_what_cannot_be_compared_is_refused(pipe, pictures, media_dir):
         answerer.answer([picture, sound], {})
     clip = sample("c", "x", video=media_dir / "clip.mp4")
     with pytest.raises(ValueError, match="given muted video or video"):
-        answerer.answer([clip, replace(clip, use_own_audio=False)], {})
+        answerer.vectors([clip, replace(clip, use_own_audio=False)])
     with pytest.raises(ValueError, match="1 of 2 samples have no audio"):  # a clip without a track
         NeighbourAnswerer(pipe, [clip, sample("s", "y", video=media_dir / "silent.mp4")])
 
