@@ -222,7 +222,7 @@ def _draw_row(axes: Axes, place: int, bars: dict[str, MetricScore], guess: float
     height = 0.8 / len(bars)
     for index, (name, score) in enumerate(bars.items()):
         value, (low, high) = score.value or 0.0, score.ci95 or (score.value or 0.0, score.value or 0.0)
-        errors = [[100 * (value - low)], [100 * (high - value)]]
+        errors = [[100 * max(0.0, value - low)], [100 * max(0.0, high - value)]]
         at = place - 0.4 + (index + 0.5) * height
         axes.barh(at, 100 * value, height, color=BAR_COLOURS[name], xerr=errors, error_kw=ERROR_BARS)
     if guess is not None:

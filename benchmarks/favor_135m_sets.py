@@ -103,8 +103,8 @@ def _isqa(split: str) -> TestSet:
     return TestSet(split, "isqa", SPOKEN_QUESTIONS, ISQA_PARTS, BOTH, complete=own_data.with_source)
 
 
-def _avm(split: str, parts: dict[str, Chosen]) -> TestSet:
-    return TestSet(split, "avm", MATCHING, parts, BOTH, (TEXT_ONLY,), own_data.with_yes_or_no)
+def _avm(split: str, parts: dict[str, Chosen], *baselines: str) -> TestSet:
+    return TestSet(split, "avm", MATCHING, parts, BOTH, baselines, own_data.with_yes_or_no)
 
 
 TEST_SETS = (
@@ -119,7 +119,7 @@ TEST_SETS = (
         {"ESC-10's ten": lambda sample: sample.references[0] in ESC10_THINGS},
         baselines=(NEIGHBOUR,),
     ),
-    _avm("test", AVM_PARTS),
+    _avm("test", AVM_PARTS, TEXT_ONLY),
     _isqa("test"),
     TestSet("test", "video_qa", OPTIONS, VIDEO_PARTS, BOTH, (TEXT_ONLY,), own_data.with_options),
     _hearing("test", "asr_free", SENTENCES, WHISPER),
