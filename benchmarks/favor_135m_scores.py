@@ -139,7 +139,8 @@ class ScoreFile:
         return entry is not None and (entry.revision, entry.items, entry.limit) == (run.revision, items, limit)
 
     def add(self, entry: SetScores) -> None:
-        self.scores[entry.key] = entry
+        """Writes the file with the entry, beside what another run may have added meanwhile."""
+        self.scores = {**ScoreFile.open(self.path, self.command).scores, entry.key: entry}
         content = {"measured_with": self.command, "scores": {key: self.scores[key].to_json() for key in self.scores}}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(self.path, json.dumps(content, indent=1) + "\n")

@@ -111,6 +111,13 @@ def test_what_is_scored_is_not_asked_again_unless_weights_or_items_change(data):
     assert len(again.asked) == 6
 
 
+def test_two_runs_at_a_time_keep_each_others_scores(data):
+    first, second = (ScoreFile.open(data.parent / "scores.json", "") for _ in range(2))
+    for scores, controls in ((first, FULL), (second, MUTED)):
+        scores.add(score_set(parrot_run(controls), Parrot(), data, data.parent / "answers"))
+    assert len(ScoreFile.open(first.path, "").scores) == 2
+
+
 def test_a_run_that_was_cut_off_keeps_its_answers(data):
     class Dies(Parrot):
         def answer(self, samples, generation):
