@@ -116,11 +116,13 @@ class Fields:
     def sections(self, name: str) -> "dict[str, Fields]":
         """The objects of an object below this one; empty if it is not there."""
         fields = self.section(name)
-        if fields is None:
-            return {}
+        return {} if fields is None else fields.all_sections()
+
+    def all_sections(self) -> "dict[str, Fields]":
+        """All fields, which must be objects."""
         return {
-            key: Fields(fields._content[key], self.file, f"{fields.place}.{key}")  # null is no object either
-            for key in fields.names()
+            key: Fields(value, self.file, f"{self.place}.{key}" if self.place else key)  # null is no object either
+            for key, value in self._content.items()
         }
 
     def as_json(self) -> JsonObject:

@@ -17,10 +17,12 @@ from .meteor import Meteor
 from .metric import AnswerMetric, EvalMetric, MetricUnavailable, Statistics
 from .sound_class import score_class
 from .spice import Spice, Spider
-from .word_error_rate import WordErrorRate
+from .thing_name import score_name_said, score_name_word, score_whole_name
+from .word_error_rate import ExactTranscript, WordErrorRate
 
 _ALL: tuple[AnswerMetric | Judged, ...] = (
     WordErrorRate(),
+    ExactTranscript(),
     Bleu(1),
     Bleu(4),
     CiderD(),
@@ -38,6 +40,9 @@ _ALL: tuple[AnswerMetric | Judged, ...] = (
     Accuracy("yes_no", score_yes_no),
     Accuracy("qa_accuracy", score_free, columns=("choices",)),
     Accuracy("qa_contained", score_vqa),
+    Accuracy("whole_name", score_whole_name),
+    Accuracy("name_word", score_name_word),
+    Accuracy("name_said", score_name_said),
     Unparsable(),
     PositionBias(),
     Accuracy("class_match", score_class, columns=("class",)),

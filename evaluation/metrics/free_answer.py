@@ -16,12 +16,13 @@ def score_free(sample: EvalSample, hypothesis: str) -> float:
     """
     if sample.choices:
         return score_choice(sample, hypothesis)
-    wanted = [_words(reference) for reference in sample.references]
+    wanted = [words_without_articles(reference) for reference in sample.references]
     if all(words in (["yes"], ["no"]) for words in wanted):
         return float([said(hypothesis)] in wanted)
-    return float(_words(hypothesis) in wanted)
+    return float(words_without_articles(hypothesis) in wanted)
 
 
-def _words(text: str) -> list[str]:
+def words_without_articles(text: str) -> list[str]:
+    """The words of a text (`words_of`) but its articles, unless it has no others."""
     words = words_of(text) or [text.strip()]
     return [word for word in words if word not in _ARTICLES] or words

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..sample import EvalSample
 from .characters import with_marks_kept
-from .metric import MetricUnavailable, Statistics, TotalMetric
+from .metric import MeanScore, MetricUnavailable, Statistics, TotalMetric
 
 _MISSING = "wer needs {package}, which is not installed: run `pip install 'favor[eval]'`."
 
@@ -56,6 +56,17 @@ class WordErrorRate(TotalMetric):
 
     def from_totals(self, totals: Mapping[str, float]) -> float:
         return word_errors(totals) / totals["words"] if totals["words"] else math.nan
+
+
+class ExactTranscript(MeanScore):
+    """Share of the utterances without a word error, after Whisper's English normaliser: for single words."""
+
+    name = "exact_transcript"
+
+    def sample_statistics(self, samples: Sequence[EvalSample], hypotheses: Sequence[str]) -> list[Statistics]:
+        """Whether an utterance is right. Raises as `WordErrorRate`."""
+        rows = WordErrorRate().sample_statistics(samples, hypotheses)
+        return [{"score": float(not word_errors(row)), "n": 1.0} for row in rows]
 
 
 @cache

@@ -24,6 +24,7 @@ _THING_OF_CLASS = {  # ESC-10's classes, as ESC-50's table names them, and other
     "helicopter": "helicopter",
     "chainsaw": "chainsaw",
 }
+ESC10_THINGS = frozenset(_THING_OF_CLASS.values())
 _DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 
 
