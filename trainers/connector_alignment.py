@@ -59,7 +59,8 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
                 f"align_connector trains the connector alone, but train_only is {self.args.train_only!r}: name the "
                 "connector, or parts of it."
             )
-        if alignment.letters_weight and not hasattr(self.unwrapped_favor().config.connector_config, "num_query_tokens"):
+        connector_config = self.unwrapped_favor().config.connector_config
+        if alignment.letters_weight and not hasattr(connector_config, "num_query_tokens"):
             raise ValueError("letters_weight needs queries' states, but the connector is a projector: set it to 0.")
         if self.is_fsdp_enabled or self.is_deepspeed_enabled:
             raise ValueError(
