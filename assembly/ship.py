@@ -11,6 +11,7 @@ template if that is not this package's any more.
 
 import argparse
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from favor.processing.processing_favor import CHAT_TEMPLATE
@@ -21,8 +22,8 @@ RECIPE = "recipe.yaml"
 RECORD = "training_record.json"  # as the trainers write it
 
 
-def main() -> None:
-    """Runs the command line."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command line, or `argv`."""
     import yaml
 
     parser = argparse.ArgumentParser(prog="python -m favor.assembly.ship", description=__doc__.partition("\n")[0])
@@ -30,7 +31,7 @@ def main() -> None:
     parser.add_argument("out", type=Path, metavar="OUT", help="folder to write, favor/favor_135m for the package")
     parser.add_argument("--recipe", type=Path, metavar="FILE", help=f"of the run (default: ADAPTER/{RECIPE})")
     parser.add_argument("--dtype", default="bfloat16", help="of the whole model (default: bfloat16)")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     recipe = arguments.recipe or arguments.adapter / RECIPE
     if not recipe.is_file():
         parser.error(f"{recipe} is not there: name the run's recipe (--recipe).")

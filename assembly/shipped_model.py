@@ -116,11 +116,13 @@ def read_adapter(file: Path) -> TrainedWeights:
         else:
             sides.setdefault(match["module"], {})[match["side"]] = tensor
     unpaired = [module for module, pair in sides.items() if len(pair) < 2]
-    if unknown or unpaired:
+    if unknown:
         raise ValueError(
-            f"{file} holds tensors that are neither the connector's nor a LoRA's of the language model "
-            f"({shortened(unknown) or 'none'}), and half a LoRA of {shortened(unpaired) or 'none'}."
+            f"{file} holds tensors that are neither the connector's nor a LoRA's of the language model: "
+            f"{shortened(unknown)}."
         )
+    if unpaired:
+        raise ValueError(f"{file} holds half a LoRA of {shortened(unpaired)}.")
     if not connector:
         raise ValueError(f"{file} holds no connector: it was trained without (lora.connector: false).")
     return TrainedWeights(connector, {module: (pair["A"], pair["B"]) for module, pair in sorted(sides.items())})
@@ -151,7 +153,7 @@ def write_shipped(
     other = [name for name in OTHER_LORA if settings.get(name)]
     if settings.get("peft_type") != "LORA" or settings.get("bias", "none") != "none" or other:
         raise ValueError(
-            f"{adapter / ADAPTER_SETTINGS}: only a plain LoRA can be shipped; this is {settings.get('peft_type')} with "
+            f"{adapter / ADAPTER_SETTINGS}: only a plain LoRA can be shipped; it is {settings.get('peft_type')} with "
             f"bias {settings.get('bias')!r}, {', '.join(other) or 'nothing else'}."
         )
     parts = {role: package_part_names(role)[0] for role in ROLES}
@@ -159,7 +161,7 @@ def write_shipped(
     weights = read_adapter(adapter / WEIGHTS)
     ranks = {len(a) for a, _ in weights.lora.values()}
     if ranks - {settings["r"]}:
-        raise ValueError(f"{adapter}: the LoRA's matrices are of rank {sorted(ranks)}, its config says {settings['r']}.")
+        raise ValueError(f"{adapter}: its LoRA is of rank {sorted(ranks)}, its config says {settings['r']}.")
     halves = {name: in_half(name, tensor) for name, tensor in load_file(adapter / WEIGHTS).items()}
     out_dir.mkdir(parents=True, exist_ok=True)
     save_file(halves, out_dir / WEIGHTS, metadata={"format": "pt"})
@@ -173,7 +175,7 @@ def in_half(name: str, tensor: torch.Tensor) -> torch.Tensor:
     """A tensor in float16; raises `ValueError` if that cannot hold its values."""
     half = tensor.to(torch.float16).contiguous()
     if not bool(half.isfinite().all()):
-        raise ValueError(f"{name} holds values up to {tensor.abs().max():g}, more than float16's 65504, or none.")
+        raise ValueError(f"{name} holds values up to {tensor.abs().max():g}, more than the 65504 of float16, or none.")
     return half
 
 

@@ -102,7 +102,7 @@ def named_folder(model: str | os.PathLike | None) -> str:
     """The folder of a model of the package's own, by its name; any other name as it is. Raises as [`model_source`]."""
     if model is None or is_bundled(model):
         return str(bundled_model_path())
-    return str(bundled_model_path(PREPARED_NAME)) if own_model(model) == PREPARED_NAME else os.fspath(model)
+    return str(prepare()) if own_model(model) == PREPARED_NAME else os.fspath(model)
 
 
 def own_model(model: str | os.PathLike | None) -> str | None:

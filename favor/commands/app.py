@@ -58,14 +58,14 @@ def run(arguments: argparse.Namespace) -> None:
         from favor.serving.page.page import Page, launch
         from favor.serving.page.sessions import Sessions
 
-        from .app_examples import render_examples
+        from .app_examples import examples_for
 
         print("Loading the model ...", file=sys.stderr)
         pipe = load_pipeline(arguments.model)
         set_media_options(pipe, arguments.on_error)
         engine = ChatEngine(pipe, media_limits=MEDIA_LIMITS, decoders=decoders)
         sessions = Sessions(Path(folder) / "clips", decoding_by(pipe.processor, decoders), MEDIA_LIMITS)
-        examples = render_examples(Path(folder) / "examples")
+        examples = examples_for(arguments.model, Path(folder) / "examples")
         page = Page(engine, sessions, examples, None if is_bundled(arguments.model) else arguments.model)
         try:
             anywhere = not _is_loopback(arguments.host)
