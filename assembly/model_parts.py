@@ -345,9 +345,9 @@ def with_chunk_length(audio: PartSource, changes: dict[str, Any]) -> PreTrainedC
         )
     if not changes:
         return config
-    wanted, has = changes[CHUNK_LENGTH], getattr(config, CHUNK_LENGTH, None)
     if not audio_encoder(config).constant_weights:
         raise ValueError(f"{audio} has no computed positions: audio_config.{CHUNK_LENGTH} cannot be changed.")
+    wanted, has = changes[CHUNK_LENGTH], int(getattr(config, CHUNK_LENGTH))
     if not isinstance(wanted, int) or not 0 < wanted <= has:
         raise ValueError(f"audio_config.{CHUNK_LENGTH} must be 1 to {has}, as long as {audio} reads; got {wanted!r}.")
     setattr(config, CHUNK_LENGTH, wanted)

@@ -10,10 +10,11 @@ import os
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import PreTrainedConfig
 
 from .checkpoint_files import shortened
 from .model_parts import DTYPES, ModelAssembly
@@ -28,8 +29,10 @@ ROLES = ("llm", "whisper", "vision")
 CONNECTOR_PREFIX = "base_model.model.model.connector."
 LORA_NAME = re.compile(r"base_model\.model\.model\.language_model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
 # Other kinds of LoRA, which are not W + (alpha / r) B A with one alpha and one r.
-OTHER_LORA = ("use_dora", "use_rslora", "use_qalora", "use_bdlora", "fan_in_fan_out", "lora_bias")
-OTHER_LORA += ("rank_pattern", "alpha_pattern", "layer_replication", "target_parameters", "trainable_token_indices")
+OTHER_LORA = (
+    *("use_dora", "use_rslora", "use_qalora", "use_bdlora", "fan_in_fan_out", "lora_bias"),
+    *("rank_pattern", "alpha_pattern", "layer_replication", "target_parameters", "trainable_token_indices"),
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ class TrainedWeights:
         """
         base = assembly.parts["llm"].model.base_model_prefix
         lora = {f"{base}.{module}": pair for module, pair in self.lora.items()}
-        weights = ReleasedWeights(self.connector, assembly.config.connector_config, lora, alpha)
+        config = cast(PreTrainedConfig, assembly.config.connector_config)
+        weights = ReleasedWeights(self.connector, config, lora, alpha)
         weights.check_parts(assembly)
         return weights
 

@@ -69,7 +69,7 @@ def fit_chunks(config: FavorConfig, processor: FavorProcessor) -> bool:
     """
     extractor = processor.feature_extractor
     frames = audio_encoder(config.audio_config).chunk_frames(config.audio_config)
-    if getattr(extractor, "nb_max_frames", frames) == frames:
+    if frames is None or getattr(extractor, "nb_max_frames", frames) == frames:
         return False
     try:
         processor.feature_extractor = with_chunks_of(extractor, frames)

@@ -105,7 +105,7 @@ def ask_real(pipe: "VideoTextToTextPipeline", folder: Path | None = None) -> lis
 
 def real_rows(samples: Sequence[RealSample]) -> list[tuple[str, ...]]:
     """The table; of several references the first."""
-    rows = [("task", "file", "question", "reference", "answer", "ok", "muted", "blind")]
+    rows: list[tuple[str, ...]] = [("task", "file", "question", "reference", "answer", "ok", "muted", "blind")]
     for sample in samples:
         question = textwrap.shorten(sample.question, QUESTION_WIDTH, placeholder=" ...")
         said = (sample.references[0], sample.answer, "yes" if sample.correct else "NO")
