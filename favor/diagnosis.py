@@ -179,7 +179,13 @@ def _look_at_prepared_model(found: Diagnosis) -> None:
     from .prepared_model import MEGABYTES, PREPARED_NAME, is_prepared, prepared_folder
 
     try:
+        from transformers.utils import logging
+
+        logging.set_verbosity_error()  # what it says of torchvision, which nothing here needs
         state = f"made, in {prepared_folder()}" if is_prepared() else ""
+    except ImportError as error:  # told above
+        found.facts.append((PREPARED_NAME, f"not looked for: {error}"))
+        return
     except FileNotFoundError as error:
         found.facts.append((PREPARED_NAME, "not installed"))
         found.missing.append(str(error))
