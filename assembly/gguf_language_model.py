@@ -19,7 +19,7 @@ def write_language_model(gguf: Path, dtype: torch.dtype, out_dir: Path) -> None:
     Raises `ValueError` without the `gguf` package, by which transformers reads such files.
     """
     if find_spec("gguf") is None:
-        raise ValueError("A GGUF file is read by transformers with the package gguf: pip install 'favor[packages]'.")
+        raise ValueError("A GGUF file is read by transformers with the package gguf: pip install gguf.")
     folder, name = str(gguf.parent), gguf.name
     model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=dtype)
     # What is in memory is no longer quantised; with these, save_pretrained would refuse, and loading expect GGUF.

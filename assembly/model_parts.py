@@ -32,8 +32,9 @@ from .processor_parts import load_feature_extractor
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 TOWERS = {"vision": "vision_tower", "whisper": "audio_tower", "llm": "language_model"}
-# What the sources' own configs say: not to be given as values.
+# What the sources' own configs say: not to be given as values, but for the length of the audio encoder's chunks.
 PART_CONFIGS = ("vision_config", "audio_config", "text_config")
+CHUNK_LENGTH = "max_source_positions"
 UNTRAINED = "new, with random weights: the connector must be trained before the model is of use"
 
 
@@ -104,6 +105,7 @@ def assemble_model(
         seed: of the connector's random weights.
         progress: show a bar on stderr.
         config_values: of [`FavorConfig`], the parts' own configs excepted; `connector_config` may be part of one.
+            `audio_config={"max_source_positions": 500}` lets a Whisper read chunks of 10 s instead of 30 s.
 
     Returns an [`AssemblyReport`].
 
@@ -159,7 +161,8 @@ class ModelAssembly:
         with torch.device("meta"):
             model = FavorForConditionalGeneration._from_config(copy.deepcopy(self.config))
         tensors, reports = self.find_tensors(model)
-        shapes = {name: shape for name, (_, _, shape) in tensors.items()}
+        rows = self.computed_rows(model)
+        shapes = {name: shape[: rows[name]] if name in rows else shape for name, (_, _, shape) in tensors.items()}
         connector = new_connector_state(model, seed) if connector_state is None else connector_state
         connector = {f"model.connector.{name}": tensor for name, tensor in connector.items()}
         self.check_load(shapes | {name: tensor.to("meta") for name, tensor in connector.items()}, tensors)
@@ -167,8 +170,10 @@ class ModelAssembly:
 
         def load(name: str) -> torch.Tensor:
             tensor = connector[name] if name in connector else tensors[name][0].load(tensors[name][1])
-            if changes and name in changes:
-                tensor = changes[name](tensor)
+            tensor = tensor[: rows[name]] if name in rows else tensor
+            if changes and name in changes:  # in the wider dtype of the two: what is added is rounded once
+                wide = tensor.dtype if dtype == "auto" else torch.promote_types(tensor.dtype, DTYPES[dtype])
+                tensor = changes[name](tensor.to(wide))
             return cast(tensor, dtype)
 
         shapes = {name: cast(tensor, dtype) for name, tensor in (connector | shapes).items()}
@@ -176,6 +181,15 @@ class ModelAssembly:
         report.files = write_shards(shapes, load, out_dir, max_shard_size, progress)
         report.num_bytes = sum(tensor.nbytes for tensor in shapes.values())
         return report
+
+    def computed_rows(self, model: PreTrainedModel) -> dict[str, int]:
+        """How long the audio encoder's computed tables are: of a longer one the beginning is the shorter one."""
+        constant = audio_encoder(self.config.audio_config).constant_weights
+        tower = model.model.audio_tower.state_dict()
+        tables = {
+            name: len(table) for name, table in tower.items() if name.startswith(tuple(f"{m}." for m in constant))
+        }
+        return {f"model.audio_tower.{name}": rows for name, rows in tables.items()}
 
     def find_tensors(
         self, model: PreTrainedModel
@@ -281,6 +295,7 @@ class ModelAssembly:
 def assembled_config(parts: dict[str, PartSource], values: dict[str, Any]) -> FavorConfig:
     """The configs of the parts with `values`, checked, in one [`FavorConfig`]."""
     values = copy.deepcopy(values)
+    audio_config = with_chunk_length(parts["whisper"], values.pop("audio_config", {}))
     known = {item.name for item in fields(FavorConfig)} - set(PART_CONFIGS)
     unknown = sorted(set(values) - known)
     if unknown:
@@ -301,7 +316,7 @@ def assembled_config(parts: dict[str, PartSource], values: dict[str, Any]) -> Fa
     config = FavorConfig(
         **{
             "vision_config": copy.deepcopy(vision.vision_config),
-            "audio_config": copy.deepcopy(whisper.config),
+            "audio_config": audio_config,
             "text_config": copy.deepcopy(llm.config),
             "tie_word_embeddings": bool(llm.config.tie_word_embeddings),
             "lm_head_bias": getattr(head, "bias", None) is not None,
@@ -313,6 +328,29 @@ def assembled_config(parts: dict[str, PartSource], values: dict[str, Any]) -> Fa
         if getattr(config, name, None) is not None:
             getattr(config, name).name_or_path = ""  # where the part was on this machine
     check_connector(config.connector_config, given)
+    return config
+
+
+def with_chunk_length(audio: PartSource, changes: dict[str, Any]) -> PreTrainedConfig:
+    """The audio encoder's own config, with chunks of another length if `changes` give it.
+
+    Raises `ValueError` for another change, for an encoder with trained positions or none, and for longer chunks.
+    """
+    config = copy.deepcopy(audio.config)
+    others = sorted(set(changes) - {CHUNK_LENGTH})
+    if others:
+        raise ValueError(
+            f"audio_config.{others[0]} is the checkpoint's own: of audio_config only {CHUNK_LENGTH}, the length of a "
+            "chunk, can be given."
+        )
+    if not changes:
+        return config
+    if not audio_encoder(config).constant_weights:
+        raise ValueError(f"{audio} has no computed positions: audio_config.{CHUNK_LENGTH} cannot be changed.")
+    wanted, has = changes[CHUNK_LENGTH], int(getattr(config, CHUNK_LENGTH))
+    if not isinstance(wanted, int) or not 0 < wanted <= has:
+        raise ValueError(f"audio_config.{CHUNK_LENGTH} must be 1 to {has}, as long as {audio} reads; got {wanted!r}.")
+    setattr(config, CHUNK_LENGTH, wanted)
     return config
 
 

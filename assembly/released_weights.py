@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
+from transformers import PreTrainedConfig
 
-from favor.modeling_favor.configuration_favor import FavorCausalQFormerConfig
 from favor.modeling_favor.connector_favor import FavorConnector
 from favor.modeling_favor.conversion_favor import released_connector_config, released_connector_state_dict
 
@@ -47,7 +47,7 @@ class ReleasedWeights:
     """
 
     connector_state: dict[str, torch.Tensor]
-    config: FavorCausalQFormerConfig
+    config: PreTrainedConfig
     lora: dict[str, tuple[torch.Tensor, torch.Tensor]]
     alpha: float
 

@@ -16,7 +16,7 @@ from .extras import extra_of
 from .third_party_noise import silence_announcements
 
 COMMANDS = {
-    "demo": "render clips never trained on, ask the bundled model about them, and score its answers",
+    "demo": "ask the package's models about files and clips that no training used, and score the answers",
     "ask": "answer a question about a video, an image or a sound",
     "app": "open a web page to talk to a video",
     "data": "look at training data: counts, lengths, what is broken, and samples as the model sees them",

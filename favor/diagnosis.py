@@ -20,6 +20,7 @@ NAMED_IN_REPORTS = (
     "HF_ENDPOINT",
     "CUDA_VISIBLE_DEVICES",
     "OMP_NUM_THREADS",
+    "FAVOR_CACHE",
     "PYTORCH_ENABLE_MPS_FALLBACK",
 )
 
@@ -58,6 +59,7 @@ def diagnose() -> Diagnosis:
         if not shutil.which(program):
             found.missing.append(f"{program}, for {use}")
     _look_at_bundled_model(found)
+    _look_at_prepared_model(found)
     settings = [f"{name}={os.environ[name]}" for name in NAMED_IN_REPORTS if name in os.environ]
     found.facts.append(("environment", ", ".join(settings) or "nothing set that matters"))
     return found
@@ -171,3 +173,21 @@ def _look_at_bundled_model(found: Diagnosis) -> None:
         found.problems.append(str(error))
         return
     found.facts.append((BUNDLED_NAME, f"{size / 1e6:.1f} MB"))
+
+
+def _look_at_prepared_model(found: Diagnosis) -> None:
+    from .prepared_model import MEGABYTES, PREPARED_NAME, is_prepared, prepared_folder
+
+    try:
+        from transformers.utils import logging
+
+        logging.set_verbosity_error()  # what it says of torchvision, which nothing here needs
+        state = f"made, in {prepared_folder()}" if is_prepared() else ""
+    except ImportError as error:  # told above
+        found.facts.append((PREPARED_NAME, f"not looked for: {error}"))
+        return
+    except FileNotFoundError as error:
+        found.facts.append((PREPARED_NAME, "not installed"))
+        found.missing.append(str(error))
+        return
+    found.facts.append((PREPARED_NAME, state or f"not made yet: its first use fetches {MEGABYTES} MB of parts by pip"))

@@ -3,19 +3,23 @@
 
 import json
 import os
+import shutil
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from favor.assembly.model_parts import AssemblyReport, ModelAssembly
+from favor.assembly.package_parts import LICENCES as PART_LICENCES
 from favor.assembly.package_parts import package_part, part_facts
 from favor.assembly.processor_parts import assemble_processor
 from favor.assembly.released_weights import ReleasedWeights, read_released
-from favor.hub_upload.export import check_replaceable, complete_folder, written_at_once
+from favor.assembly.shipped_model import SETTINGS, TEMPLATE, WEIGHTS, ShippedModel, TrainedWeights
+from favor.hub_upload.export import LICENCES, PROVENANCE, check_replaceable, complete_folder, written_at_once
 from favor.modeling_favor.towers_favor import audio_encoder, picture_size
 from favor.processing import FavorProcessor
+from favor.processing.log_mel_favor import with_chunks_of
 
-PROVENANCE = "assembly.json"
 ADAPTER = "adapter"
 PART_ROLES = {"llm": "language_model", "whisper": "audio_tower", "vision": "vision_tower"}
 
@@ -121,6 +125,43 @@ def convert_released(
     return report
 
 
+def write_shipped_folder(
+    settings: ShippedModel,
+    weights: TrainedWeights,
+    sources: Mapping[str, Path],
+    out_dir: Path,
+    shipped: Path,
+) -> AssemblyReport:
+    """
+    Writes a model that is shipped without its parts: these, the trained connector, and the LoRA merged into them.
+
+    The folder appears at once, complete.
+
+    Args:
+        settings, weights: of `read_shipped`.
+        sources: the folder of each part, by role.
+        shipped: where they are; its other files (the model card, the run's record) go along.
+
+    Raises `ValueError` for weights that do not fit the parts, by name.
+    """
+    assembly = ModelAssembly(sources["llm"], sources["whisper"], sources["vision"], **settings.config)
+    trained = weights.for_assembly(assembly, settings.lora_alpha)
+    template = shipped / TEMPLATE
+    text = template.read_text(encoding="utf-8") if template.is_file() else None
+    processor = _processor(assembly, text, settings.media_options)
+    with written_at_once(out_dir) as folder:
+        report = assembly.write(
+            folder, settings.dtype, connector_state=trained.connector_state, changes=trained.merges(assembly)
+        )
+        report.notes = [_lora_note(trained, "merge")]
+        complete_folder(folder, assembly.config, assembly.generation_config(), processor)
+        _write_provenance(folder, report, preset=None)
+        for file in shipped.iterdir():
+            if file.is_file() and file.name not in (SETTINGS, TEMPLATE, WEIGHTS):
+                shutil.copyfile(file, folder / file.name)
+    return report
+
+
 def _sources(parts_from: str, **parts: str | os.PathLike | None) -> list[str | os.PathLike]:
     """Folder or Hub id of each part."""
     if parts_from == "packages":
@@ -149,11 +190,14 @@ def _processor(
         image_size=size,
         reads_instruction=qformer is not None and qformer.model_type == "instructblip_qformer",
         channels=encoder.channels(config.audio_config),
-        chunk_frames=encoder.chunk_frames(config.audio_config),
+        chunk_frames=encoder.chunk_frames(assembly.parts["whisper"].config),
         chat_template=chat_template,
         media_options=media_options,
         **config.processor_values(),
     )
+    frames = encoder.chunk_frames(config.audio_config)
+    if frames not in (None, encoder.chunk_frames(assembly.parts["whisper"].config)):
+        processor.feature_extractor = with_chunks_of(processor.feature_extractor, frames)
     config.video_token_id = processor.video_token_id
     return processor
 
@@ -193,4 +237,12 @@ def _write_provenance(folder: Path, report: AssemblyReport, preset: str | None) 
         "preset": preset,
         "notes": report.notes,
     }
+    _copy_licences(folder, [part.source for part in report.parts])
     (folder / PROVENANCE).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _copy_licences(folder: Path, sources: Iterable[str]) -> None:
+    """The licence texts that came with parts from packages."""
+    for text in (text for source in sources for text in sorted(Path(source, PART_LICENCES).glob("*.txt"))):
+        (folder / LICENCES).mkdir(exist_ok=True)
+        shutil.copyfile(text, folder / LICENCES / text.name)

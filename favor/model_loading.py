@@ -1,5 +1,5 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""Opens a model folder, a Hub id or the bundled favor-tiny as a `video-text-to-text` pipeline."""
+"""Opens a model folder, a Hub id or one of the package's own models as a `video-text-to-text` pipeline."""
 
 import json
 import os
@@ -7,21 +7,32 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .prepared_model import PREPARED_NAME, prepare
+
 if TYPE_CHECKING:
     from favor.modeling_favor import VideoTextToTextPipeline
 
 BUNDLED_NAME = "favor-tiny"  # by which it is named everywhere
+OWN_MODELS = (BUNDLED_NAME, PREPARED_NAME)
 _BUNDLED_FOLDER = "favor_tiny"
 _PROBE_SECONDS = 10
 _MODEL_FILES = ("config.json", "adapter_config.json")
 
 
-def bundled_model_path() -> Path:
-    """The folder of favor-tiny, the small model that comes with the package.
+def bundled_model_path(name: str = BUNDLED_NAME) -> Path:
+    """The folder of a model that comes with the package, for `from_pretrained` of transformers and the like.
+
+    Args:
+        name: "favor-tiny", or "favor-135m", which is made at the first call (see `prepared_model.prepare`).
 
     Raises:
-        FileNotFoundError: the package was installed without it.
+        FileNotFoundError: the package was installed without it, or a part of it cannot be had.
+        ValueError: the package has no model of that name.
     """
+    if name == PREPARED_NAME:
+        return prepare()
+    if name != BUNDLED_NAME:
+        raise ValueError(f"The package has no model {name!r}, but {' and '.join(OWN_MODELS)}.")
     folder = Path(str(files("favor"))) / _BUNDLED_FOLDER
     if not (folder / "config.json").is_file():
         raise FileNotFoundError(
@@ -38,7 +49,7 @@ def load_pipeline(model: str | None = None) -> "VideoTextToTextPipeline":
 
     Args:
         model: a model folder, an adapter folder or a Hub id, which may name a branch, tag or commit ("org/name@v1");
-            "favor-tiny", and no name, is the bundled model.
+            "favor-135m" and "favor-tiny" are the package's own, and no name is favor-tiny.
 
     Raises:
         ValueError: the folder holds a model of another kind, or broken files.
@@ -72,25 +83,39 @@ def load_pipeline(model: str | None = None) -> "VideoTextToTextPipeline":
 
 def model_source(model: str | os.PathLike | None) -> str:
     """
-    What `from_pretrained` loads for the name of a model: the bundled model's folder for "favor-tiny" and for no name.
+    What `from_pretrained` loads for the name of a model: a folder for "favor-tiny", "favor-135m" and for no name.
 
     Args:
-        model: as of `load_pipeline`. A model folder "favor-tiny" of one's own goes before the bundled one.
+        model: as of `load_pipeline`. A model folder of one's own with such a name goes before the package's.
 
     Raises:
-        FileNotFoundError: there is no such folder, and it is no Hub id that is downloaded or can be.
+        FileNotFoundError: there is no such folder, and it is no Hub id that is downloaded or can be; or favor-135m
+            cannot be made.
     """
-    if model is None or is_bundled(model):
-        return str(bundled_model_path())
-    name = os.fspath(model)
+    name = named_folder(model)
     if not os.path.exists(name):
         _check_hub_id(name)
     return name
 
 
+def named_folder(model: str | os.PathLike | None) -> str:
+    """The folder of a model of the package's own, by its name; any other name as it is. Raises as [`model_source`]."""
+    if model is None or is_bundled(model):
+        return str(bundled_model_path())
+    return str(prepare()) if own_model(model) == PREPARED_NAME else os.fspath(model)
+
+
+def own_model(model: str | os.PathLike | None) -> str | None:
+    """Which of `OWN_MODELS` a name means, if any."""
+    if model is None:
+        return BUNDLED_NAME
+    name = os.fspath(model)
+    return name if name in OWN_MODELS and not _is_model_folder(name) else None
+
+
 def is_bundled(model: str | os.PathLike | None) -> bool:
-    """Whether a name means the model that comes with the package."""
-    return model is None or (os.fspath(model) == BUNDLED_NAME and not _is_model_folder(BUNDLED_NAME))
+    """Whether a name means favor-tiny, which lies in the package and knows only rendered clips."""
+    return own_model(model) == BUNDLED_NAME
 
 
 def _is_model_folder(folder: str) -> bool:
@@ -103,7 +128,7 @@ def _check_hub_id(name: str) -> None:
     source, revision = source_and_revision(name)
     parts = source.split("/")
     if len(parts) != 2 or not all(parts) or parts[0] in (".", "..", "~") or os.path.isdir(parts[0]):
-        raise FileNotFoundError(f"{missing}; name one that exists, a Hub id (ORG/NAME), or {BUNDLED_NAME}.")
+        raise FileNotFoundError(f"{missing}; name one that exists, a Hub id (ORG/NAME), or {' or '.join(OWN_MODELS)}.")
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
     from huggingface_hub.errors import (
         EntryNotFoundError,
@@ -164,7 +189,7 @@ def _check_base_model(source: str, adapter: Path) -> None:
     """Raises `ValueError` or `FileNotFoundError` unless an adapter's base model is where `pipeline()` looks for it."""
     base = json.loads(adapter.read_text(encoding="utf-8")).get("base_model_name_or_path")
     remedy = f"Merge them: favor export {source} OUT_DIR --merge --base-model PATH_OR_ID."
-    if not base or is_bundled(base):
+    if not base or own_model(base):
         named = f"names {base} as its base model, which is no folder" if base else "names no base model"
         raise ValueError(f"The adapter {source} {named}. {remedy}")
     try:

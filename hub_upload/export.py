@@ -40,7 +40,9 @@ CUSTOM_PIPELINES = {
         "type": "multimodal",
     }
 }
+PROVENANCE = "assembly.json"  # of a model of parts: whose they are, by which licence
 CARD_FILES = ("README.md", "architecture.png", ".eval_results/favor.yaml")
+LICENCES = "LICENSES"  # folder of the parts' licence texts
 # A run leaves others there: towers and connector as they were pre-trained.
 WEIGHT_FILES = ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json")
 # What loading leaves in a tokenizer's settings: paths and options of this machine.
@@ -145,8 +147,9 @@ def _copy_weights(source: Path, folder: Path) -> tuple[FavorConfig, GenerationCo
 
 
 def _copy_card(source: Path, folder: Path) -> None:
-    """The model card, with its picture and results, if the folder has one."""
-    for name in CARD_FILES:
+    """The model card with its picture and results, what is known of the parts, and licences: what there is of them."""
+    licences = [f"{LICENCES}/{file.name}" for file in sorted((source / LICENCES).glob("*.txt"))]
+    for name in (*CARD_FILES, PROVENANCE, *licences):
         if (source / name).is_file():
             (folder / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(source / name, folder / name)

@@ -1,7 +1,10 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """The parts of a FAVOR model, as its config.json tells: for the card's table and its picture."""
 
+import json
 from dataclasses import dataclass
+
+from favor.modeling_favor.vision_towers_favor import config_of, picture_width
 
 from .json_values import JsonObject, number, section, text
 
@@ -21,8 +24,10 @@ class Part:
 
     @property
     def sizes(self) -> str:
-        """ "4 layers of 128", or nothing."""
-        return f"{self.num_layers} layers of {self.width}" if self.num_layers and self.width else ""
+        """ "4 layers of 128", "vectors of 1280", or nothing."""
+        if self.num_layers and self.width:
+            return f"{self.num_layers} layers of {self.width}"
+        return f"vectors of {self.width}" if self.width else ""
 
     @property
     def described(self) -> str:
@@ -70,7 +75,7 @@ def model_parts(config: JsonObject) -> ModelParts:
         name = "frame_rate" if frame_rate is None else "audio_encoder_rate"
         raise ValueError(f"config.json has no {name}: save the model again with save_pretrained.")
     return ModelParts(
-        vision=_part(vision),
+        vision=_vision_part(vision, number(config, "vision_feature_layer")),
         audio=_part(section(config, "audio_config")),
         text=_part(section(config, "text_config")),
         connector=_part(connector),
@@ -93,3 +98,13 @@ def _part(config: JsonObject) -> Part:
         num_layers=number(config, "encoder_layers", "num_hidden_layers", "n_layer"),
         width=number(config, "d_model", "hidden_size", "n_embd"),
     )
+
+
+def _vision_part(config: JsonObject, feature_layer: float | None) -> Part:
+    """Convolutions have stages of several widths: the one that counts is that of the vectors that they give."""
+    part = _part(config)
+    if part.width is not None or not config:
+        return part
+    layer = None if feature_layer is None else int(feature_layer)
+    width = picture_width(config_of(part.model_type, json.dumps(config)), layer)
+    return Part(part.model_type, num_layers=None, width=width)

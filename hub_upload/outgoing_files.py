@@ -45,6 +45,7 @@ MODEL_FILES = (
     "requirements.txt",
     "LICENSE",
     "NOTICE",
+    "LICENSES/*.txt",
     *TOKENIZER_FILES,
     *(f"qformer_tokenizer/{name}" for name in TOKENIZER_FILES),
 )

@@ -10,13 +10,13 @@ import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 
+from .export import PROVENANCE
 from .json_values import Json, JsonObject, section, texts
 from .model_parts import ModelParts
 from .outgoing_files import read_json
 
 Row = tuple[str, str]
 RECORD = "training_record.json"
-ASSEMBLY = "assembly.json"
 RECIPE_SECTIONS = ("train_data", "seed", "tower_pretraining", "connector_pretraining", "lora", "sft")
 NOT_SHOWN = {"output_dir", "logging_dir", "report_to", "run_name", "hub_token", "hub_model_id", "push_to_hub"}
 
@@ -54,10 +54,10 @@ def part_facts(parts: ModelParts) -> list[Row]:
 
 def origin_facts(folder: Path) -> list[Row]:
     """Where parts come from that packages brought, by what `favor assemble` wrote: origin, licence, precision."""
-    if not (folder / ASSEMBLY).is_file():
+    if not (folder / PROVENANCE).is_file():
         return []
     rows = []
-    for name, part in section(read_json(folder / ASSEMBLY), "parts").items():
+    for name, part in section(read_json(folder / PROVENANCE), "parts").items():
         if not isinstance(part, dict) or not part.get("origin"):
             continue
         packages = ", ".join(f"`{package}`" for package in texts(part.get("packages")))

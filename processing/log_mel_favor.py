@@ -50,6 +50,23 @@ def chunk_samples(extractor: Any) -> int:
     return int(seconds * extractor.sampling_rate)
 
 
+def with_chunks_of(extractor: WhisperFeatureExtractor, frames: int) -> WhisperFeatureExtractor:
+    """The same log-mel extractor with chunks of another number of mel frames.
+
+    Raises:
+        ValueError: if these are no whole seconds.
+    """
+    seconds = frames * extractor.hop_length / extractor.sampling_rate
+    if seconds != int(seconds):
+        raise ValueError(
+            f"Chunks of {frames} mel frames last {seconds} s, but a chunk has whole seconds: {int(seconds)} or "
+            f"{int(seconds) + 1}."
+        )
+    derived = ("n_samples", "nb_max_frames")
+    values = {name: value for name, value in extractor.to_dict().items() if name not in derived}
+    return type(extractor)(**{**values, "chunk_length": int(seconds)})
+
+
 def sound_chunks(audio: np.ndarray, extractor: Any) -> tuple[torch.Tensor, torch.Tensor]:
     """Sound of any length as whole chunks of the feature extractor.
 

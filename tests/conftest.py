@@ -11,6 +11,7 @@ import tempfile
 
 _hub_folder = tempfile.TemporaryDirectory(prefix="favor-tests-")  # for copies of remote code; removed at exit
 os.environ["HF_HOME"] = _hub_folder.name
+os.environ["FAVOR_CACHE"] = os.path.join(_hub_folder.name, "favor")  # not the user's
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 

@@ -12,6 +12,7 @@ from favor.modeling_favor.connectors_favor import build_connector
 from favor.modeling_favor.language_head_favor import build_language_head
 from favor.modeling_favor.towers_favor import audio_encoder
 from favor.processing import FavorProcessor
+from favor.processing.log_mel_favor import with_chunks_of
 
 from .recipe_sections import FRESH_PARTS
 
@@ -68,17 +69,13 @@ def fit_chunks(config: FavorConfig, processor: FavorProcessor) -> bool:
     """
     extractor = processor.feature_extractor
     frames = audio_encoder(config.audio_config).chunk_frames(config.audio_config)
-    if getattr(extractor, "nb_max_frames", frames) == frames:
+    if frames is None or getattr(extractor, "nb_max_frames", frames) == frames:
         return False
-    seconds = frames * extractor.hop_length / extractor.sampling_rate
-    if seconds != int(seconds):
-        raise ValueError(
-            f"config.audio_config.max_source_positions {config.audio_config.max_source_positions} makes chunks of "
-            f"{seconds} s, but a chunk has whole seconds: {int(seconds)} or {int(seconds) + 1}."
-        )
-    derived = ("n_samples", "nb_max_frames")
-    values = {name: value for name, value in extractor.to_dict().items() if name not in derived}
-    processor.feature_extractor = type(extractor)(**{**values, "chunk_length": int(seconds)})
+    try:
+        processor.feature_extractor = with_chunks_of(extractor, frames)
+    except ValueError as error:
+        positions = config.audio_config.max_source_positions
+        raise ValueError(f"config.audio_config.max_source_positions {positions}: {error}") from error
     return True
 
 

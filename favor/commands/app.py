@@ -12,7 +12,13 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from .media_arguments import add_decoding_arguments, add_media_arguments, decoding_workers, set_media_options
+from .media_arguments import (
+    add_decoding_arguments,
+    add_media_arguments,
+    add_model_argument,
+    decoding_workers,
+    set_media_options,
+)
 
 DEFAULT_PORT = 7860
 DEFAULT_UPLOAD_MB = 200
@@ -21,7 +27,7 @@ MEDIA_LIMITS = {"max_frames": 1200, "max_decode_seconds": 120.0}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", metavar="PATH_OR_ID", help="model folder or Hub id (default: favor-tiny, bundled)")
+    add_model_argument(parser)
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1, this machine only)"
     )
@@ -52,14 +58,14 @@ def run(arguments: argparse.Namespace) -> None:
         from favor.serving.page.page import Page, launch
         from favor.serving.page.sessions import Sessions
 
-        from .app_examples import render_examples
+        from .app_examples import examples_for
 
         print("Loading the model ...", file=sys.stderr)
         pipe = load_pipeline(arguments.model)
         set_media_options(pipe, arguments.on_error)
         engine = ChatEngine(pipe, media_limits=MEDIA_LIMITS, decoders=decoders)
         sessions = Sessions(Path(folder) / "clips", decoding_by(pipe.processor, decoders), MEDIA_LIMITS)
-        examples = render_examples(Path(folder) / "examples")
+        examples = examples_for(arguments.model, Path(folder) / "examples")
         page = Page(engine, sessions, examples, None if is_bundled(arguments.model) else arguments.model)
         try:
             anywhere = not _is_loopback(arguments.host)

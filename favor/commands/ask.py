@@ -6,7 +6,7 @@ import json
 import sys
 from typing import Any
 
-from .media_arguments import add_media_arguments, set_media_options
+from .media_arguments import add_media_arguments, add_model_argument, set_media_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("question", metavar="QUESTION", help="what to ask about it")
     parser.add_argument("--audio", metavar="FILE", help="a sound to hear with it, instead of the video's own")
     parser.add_argument("--no-audio", action="store_true", help="mute the video")
-    parser.add_argument("--model", metavar="PATH_OR_ID", help="model folder or Hub id (default: bundled favor-tiny)")
+    add_model_argument(parser)
     parser.add_argument("--stream", action="store_true", help="print the answer while it is generated")
     parser.add_argument("--json", action="store_true", help="print the answer and what was seen and heard as JSON")
     add_media_arguments(parser)

@@ -1,7 +1,8 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""`favor demo`: renders clips that the bundled model was never trained on, asks about them, and scores the answers.
+"""`favor demo`: shows favor-135m real things, and favor-tiny clips that it was never trained on; scores the answers.
 
-Half of the questions need picture and sound together ("What colour is the shape while the bell sounds?"). They are
+favor-135m is asked about files that come with the package (demo_real.py). For favor-tiny clips are rendered. Half of
+the questions about them need picture and sound together ("What colour is the shape while the bell sounds?"). They are
 asked twice, the second time with the sound muted: what the model loses then is what it had from hearing. Then come
 some items of each of AVEB's eleven tasks; `favor eval` scores many of them.
 """
@@ -19,6 +20,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from favor.model_loading import BUNDLED_NAME, OWN_MODELS, PREPARED_NAME
+
+from .demo_real import ABOUT, RealResult, ask_real, real_rows, real_summary
 from .demo_tasks import TaskSample, ask_tasks, matches
 
 if TYPE_CHECKING:
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from favor.worlds.question import Question
 
 DEMO_SEED = 2310  # no training run uses it
+CLIPS, SPLIT = 24, "test"
 QUESTIONS_PER_CLIP = 4
 BOTH_STREAMS_PER_CLIP = 2
 BOTH = "both"
@@ -53,46 +58,100 @@ class Sample:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", choices=OWN_MODELS, help="show this one only (default: both, one after the other)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.add_argument("--clips", type=int, default=24, metavar="N", help="number of clips, at least 8 (default: 24)")
-    parser.add_argument(
-        "--seed", type=int, default=DEMO_SEED, metavar="S", help=f"seed of the clips (default: {DEMO_SEED})"
-    )
-    parser.add_argument(
-        "--split",
-        default="test",
-        choices=("validation", "test", "compositional"),
-        help="combinations held out from training: none, colours with shapes (default), or also colours with sounds",
-    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="keep the clips and results.json in this folder")
+    tiny = parser.add_argument_group(f"clips of {BUNDLED_NAME}")
+    tiny.add_argument("--clips", type=int, metavar="N", help=f"number of clips, at least 8 (default: {CLIPS})")
+    tiny.add_argument("--seed", type=int, metavar="S", help=f"seed of the clips (default: {DEMO_SEED})")
+    tiny.add_argument(
+        "--split",
+        choices=("validation", "test", "compositional"),
+        help="combinations held out from training: none, colours with shapes (test, the default), or also colours "
+        "with sounds",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
-    if arguments.clips < 8:
-        raise ValueError(f"--clips must be at least 8; got {arguments.clips}.")
-    if arguments.out is not None and arguments.out.exists() and any(arguments.out.iterdir()):
-        raise ValueError(f"--out {arguments.out} is not empty: name another folder.")
+    _check(arguments)
+    result: dict[str, Any] = {}
+    if arguments.model != BUNDLED_NAME:
+        result["real"] = show_real(arguments.json, required=arguments.model == PREPARED_NAME)
+    if arguments.model != PREPARED_NAME:
+        result = {**show_tiny(arguments), **result}
+    if arguments.out:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        (arguments.out / "results.json").write_text(json.dumps(result, indent=2) + "\n")
+    if arguments.json:
+        print(json.dumps(result, indent=2))
+
+
+def show_real(as_json: bool, required: bool) -> dict[str, Any]:
+    """Asks favor-135m and prints its answers, unless `as_json`; what is kept of them.
+
+    If the model cannot be had it says so on one line, or raises the `OSError` if it is `required`.
+    """
     from favor.model_loading import load_pipeline
 
+    try:
+        _progress(f"loading {PREPARED_NAME}")
+        pipe = load_pipeline(PREPARED_NAME)
+    except OSError as error:
+        if required:
+            raise
+        _progress("")
+        reason = " ".join(str(error).split())
+        print(f"{PREPARED_NAME} is left out. {reason}", file=sys.stderr)
+        return {"left_out": reason}
+    started = time.monotonic()
+    _progress(f"asking {PREPARED_NAME}")
+    samples = ask_real(pipe)
+    _progress("")
+    result = RealResult(samples, round(time.monotonic() - started, 1))
+    if not as_json:
+        print(f"{PREPARED_NAME}. {ABOUT}\n")
+        _print_table(real_rows(samples))
+        print(f"\n{real_summary(result)}\n")
+    return result.to_json()
+
+
+def show_tiny(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Asks favor-tiny and prints its answers, unless they are wanted as JSON; what is kept of them."""
+    from favor.model_loading import load_pipeline
+
+    clips = CLIPS if arguments.clips is None else arguments.clips
+    seed = DEMO_SEED if arguments.seed is None else arguments.seed
+    split = arguments.split or SPLIT
     started = time.monotonic()
     _progress("loading the bundled model")
     pipe = load_pipeline()
     with nullcontext(arguments.out) if arguments.out else tempfile.TemporaryDirectory(prefix="favor-demo-") as out_dir:
-        samples = render_samples(Path(out_dir), arguments.clips, arguments.seed, arguments.split)
+        samples = render_samples(Path(out_dir), clips, seed, split)
         answer_samples(pipe, samples, Path(out_dir))
         result = {**score(samples), "seconds": round(time.monotonic() - started, 1)}
         _progress("asking about items of AVEB's eleven tasks")
-        tasks = ask_tasks(pipe, Path(out_dir) / TASKS_FOLDER, arguments.seed, arguments.split)
+        tasks = ask_tasks(pipe, Path(out_dir) / TASKS_FOLDER, seed, split)
         _progress("")
         result["tasks"] = [asdict(sample) for sample in tasks]
-        if arguments.out:
-            (arguments.out / "results.json").write_text(json.dumps(result, indent=2) + "\n")
-    if arguments.json:
-        print(json.dumps(result, indent=2))
-    else:
+    if not arguments.json:
+        if arguments.model is None:
+            print(f"{BUNDLED_NAME}. Rendered clips of coloured shapes with beeps, bells and spoken words.\n")
         print_tasks(tasks)
         print()
         print_report(samples, result)
+    return result
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    given = [name for name in ("clips", "seed", "split") if getattr(arguments, name) is not None]
+    if given and arguments.model == PREPARED_NAME:
+        raise ValueError(
+            f"--{given[0]} is of the clips of {BUNDLED_NAME}: {PREPARED_NAME} is asked about fixed files."
+        )
+    if arguments.clips is not None and arguments.clips < 8:
+        raise ValueError(f"--clips must be at least 8; got {arguments.clips}.")
+    if arguments.out is not None and arguments.out.exists() and any(arguments.out.iterdir()):
+        raise ValueError(f"--out {arguments.out} is not empty: name another folder.")
 
 
 def render_samples(out_dir: Path, clips: int, seed: int, split: str = "test") -> list[Sample]:

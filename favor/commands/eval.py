@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from favor.evaluation.systems import CONSTANT, FAVOR, SYSTEMS, SystemUnderTest
 
-from .media_arguments import add_media_arguments, set_media_options
+from .media_arguments import add_media_arguments, add_model_argument, set_media_options
 
 if TYPE_CHECKING:
     from favor.evaluation.answerer import Answerer
@@ -22,7 +22,7 @@ BUNDLED_TITLE = "favor-tiny (bundled)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", metavar="PATH_OR_ID", help="model folder or Hub id (default: favor-tiny, bundled)")
+    add_model_argument(parser)
     parser.add_argument(
         "--tasks", metavar="NAMES", default="all", help="asr,avm,qa,... (default: all whose annotations are there)"
     )

@@ -6,7 +6,11 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model_dir", metavar="MODEL_DIR", help="folder of a trained or converted model, or an adapter")
+    parser.add_argument(
+        "model_dir",
+        metavar="MODEL_DIR",
+        help="model folder, an adapter's folder, or the name of one of the package's models",
+    )
     parser.add_argument("out_dir", metavar="OUT_DIR", help="folder to write; must not exist or be empty")
     parser.add_argument("--overwrite", action="store_true", help="replace a model that OUT_DIR already holds")
     parser.add_argument("--merge", action="store_true", help="add the adapter in MODEL_DIR to its base model")
@@ -18,12 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     from favor.hub_upload import export_model
     from favor.hub_upload.export import check_replaceable
-    from favor.model_loading import bundled_model_path, is_bundled, model_source
+    from favor.model_loading import model_source, named_folder, own_model
 
     if arguments.base_model is not None and not arguments.merge:
         raise ValueError("--base-model goes with --merge: an adapter's base model.")
     out_dir = Path(arguments.out_dir)
-    source = str(bundled_model_path()) if is_bundled(arguments.model_dir) else arguments.model_dir
+    source = named_folder(arguments.model_dir)
     if arguments.merge:
         from transformers.utils import logging
 
@@ -33,7 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
         logging.disable_progress_bar()
         check_replaceable(out_dir, arguments.overwrite)
         base = arguments.base_model or named_base(Path(source))
-        base = model_source(base) if arguments.base_model or (base and is_bundled(base)) else base
+        base = model_source(base) if arguments.base_model or (base and own_model(base)) else base
         model, processor = merged_adapter(Path(source), base)
         export_model(model, out_dir, processor=processor, overwrite=arguments.overwrite)
     else:

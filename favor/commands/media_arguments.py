@@ -1,9 +1,11 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""Options that say how media files are read, for every command that reads some by a pipeline."""
+"""Options of every command that asks a model about media files: which model, and how the files are read."""
 
 import argparse
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
+
+from favor.model_loading import BUNDLED_NAME, PREPARED_NAME
 
 if TYPE_CHECKING:
     from favor.modeling_favor import VideoTextToTextPipeline
@@ -12,6 +14,16 @@ if TYPE_CHECKING:
 ON_ERROR = ("raise", "warn")  # of `load_media`
 DECODER_MB = 1024
 MEBIBYTE = 1 << 20
+
+
+def add_model_argument(parser: argparse._ActionsContainer) -> None:
+    """Adds --model."""
+    parser.add_argument(
+        "--model",
+        metavar="NAME",
+        help=f"{PREPARED_NAME} (made once, of parts that pip fetches), {BUNDLED_NAME} (default), a model folder, "
+        "which goes first if it has such a name, or a Hub id",
+    )
 
 
 def add_media_arguments(parser: argparse._ActionsContainer) -> None:

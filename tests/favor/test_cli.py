@@ -162,7 +162,7 @@ def test_ask_takes_the_folder_of_an_adapter(capsys, media_dir, tiny_model_dir, t
 
 
 def test_demo_asks_and_scores(capsys, tmp_path):
-    assert main(["demo", "--json", "--clips", "8", "--out", str(tmp_path / "demo")]) == 0
+    assert main(["demo", "--model", "favor-tiny", "--json", "--clips", "8", "--out", str(tmp_path / "demo")]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["questions"] == len(result["samples"]) == 32
     assert result["correct"] == sum(sample["correct"] for sample in result["samples"])

@@ -219,3 +219,13 @@ def test_the_picture_shows_the_parts_of_the_config(tiny_model_dir):
     assert image.format == "PNG" and image.width > 1000
     assert picture != architecture_picture(model_parts(config | {"qformer_config": None}))
     architecture_picture(model_parts(config | {"connector_config": {"model_type": "favor_projector"}}))
+
+
+def test_convolutions_are_told_by_the_width_of_their_vectors():
+    sizes = {"width_coefficient": 0.25, "depth_coefficient": 0.2, "image_size": 32, "hidden_dim": 320}
+    vision = {"model_type": "efficientnet", "num_hidden_layers": 64, **sizes}
+    config = {"vision_config": vision, "audio_config": {"d_model": 20, "encoder_layers": 2}, "frame_rate": 1.0}
+    config |= {"text_config": {"hidden_size": 8}, "connector_config": {}, "audio_encoder_rate": 50.0}
+    assert model_parts(config).vision.described == "`efficientnet`, vectors of 320"
+    assert model_parts(config).audio.sizes == "2 layers of 20"
+    architecture_picture(model_parts(config))
