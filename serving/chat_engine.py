@@ -23,21 +23,13 @@ from .batch_generation import BatchGenerator, Question
 from .chat_items import Chat, check_count, check_size, checked_chat, prompt_ids
 from .decoding_workers import WORKERS, DecodingWorkers
 from .encoded_clips import EncodedClip, EncodedClips
+from .engine_state import EngineState, EngineStopped, TooManyRequests
 from .generation_settings import GenerationSettings
 from .lanes import Lane, LaneState
 from .turns import Turns
 
 DEFAULT_NEW_TOKENS = 256
 PROMPT_WORKERS = 2
-STANDS_STILL = 10.0  # seconds without progress while others wait
-
-
-class TooManyRequests(RuntimeError):
-    """As many answers are being made as the engine takes; ask again later."""
-
-
-class EngineStopped(RuntimeError):
-    """The engine was closed, or its thread has ended: it answers nothing any more."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +84,7 @@ class ChatEngine:
 
     Attributes:
         clips: the [`EncodedClips`].
+        positions: tokens that the language model takes.
         batches, batched_questions: how many there were. prompt_tokens, completion_tokens: of all ended answers.
     """
 
@@ -114,7 +107,7 @@ class ChatEngine:
         self._processor = decoding_by(pipe.processor, decoders)
         # A placeholder in an answer would be read as an item without media by the next step.
         never = (self._processor.video_token_id, self._processor.image_token_id, self._processor.audio_token_id)
-        self._positions = getattr(pipe.model.config.text_config, "max_position_embeddings", None) or 1 << 40
+        self.positions = getattr(pipe.model.config.text_config, "max_position_embeddings", None) or 1 << 40
         self._generate = BatchGenerator(pipe.model, copy.deepcopy(self._processor.tokenizer), never)
         self.batches = self.batched_questions = self.prompt_tokens = self.completion_tokens = 0
         self._generating = 0
@@ -137,6 +130,7 @@ class ChatEngine:
         load_audio_from_video: bool = True,
         sink: Callable[[Event], None] | None = None,
         client: str = "",
+        every_piece: bool = True,
     ) -> Answer:
         """Takes a question; returns at once.
 
@@ -147,11 +141,12 @@ class ChatEngine:
             sink: called with each piece, and at the end with None or an error, from the engine's threads; instead of
                 the iteration.
             client: whose question it is; the files of different clients are read in turn.
+            every_piece: False: of the pieces only the first is told, for whoever waits for the whole text.
 
         Raises `TooManyRequests`, and `EngineStopped`. What is wrong with the question, its media or its length
         (`ValueError`, `OSError`) is raised from the iteration.
         """
-        answer = Answer(sink, self._left)
+        answer = Answer(sink, self._left, every_piece)
         with self._changed:
             if not self.alive:
                 raise EngineStopped("The engine is closed.")
@@ -187,8 +182,28 @@ class ChatEngine:
 
     @property
     def standing_still(self) -> list[str]:
-        """The lanes in which nothing has moved for `STANDS_STILL` seconds while questions wait."""
-        return [lane.name for lane in self.lanes if lane.still_seconds > STANDS_STILL]
+        """The lanes in which nothing has moved for long while questions wait."""
+        return self.state.standing_still
+
+    @property
+    def state(self) -> EngineState:
+        """How it gets on, in numbers."""
+        clips, decoders = self.clips, self.decoders
+        return EngineState(
+            alive=self.alive,
+            lanes=self.lanes,
+            pending=self.pending,
+            cache_bytes=clips.bytes,
+            cache_max_bytes=clips.max_bytes,
+            cache_hits=clips.hits,
+            cache_misses=clips.misses,
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.completion_tokens,
+            batches=self.batches,
+            batched_questions=self.batched_questions,
+            decoders_ended=None if decoders is None else dict(decoders.ended),
+            decoder_restarts=0 if decoders is None else decoders.restarts,
+        )
 
     @property
     def default_new_tokens(self) -> int:
@@ -279,11 +294,11 @@ class ChatEngine:
 
         Raises `ValueError` for what cannot fit, before any work is done over it.
         """
-        check_count(len(asked.chat), "messages", self._positions)
+        check_count(len(asked.chat), "messages", self.positions)
         chat = checked_chat(asked.chat)
-        check_size(chat, self._positions)
+        check_size(chat, self.positions)
         items = self._own.processor.chat_items(chat, asked.own_sound)
-        check_count(len(items), "media", self._positions)
+        check_count(len(items), "media", self.positions)
         return chat, items
 
     def _question(self, asked: _Asked, chat: Chat, items: list[ItemSource], clips: list[EncodedClip]) -> Question:
@@ -307,7 +322,7 @@ class ChatEngine:
 
         Raises `ValueError` if the language model was not made for so many.
         """
-        positions = self._positions
+        positions = self.positions
         wanted = settings.max_new_tokens or self.default_new_tokens
         if settings.max_new_tokens is None:
             wanted = max(1, min(wanted, positions - prompt_tokens))
