@@ -184,7 +184,7 @@ def open_files(server: int) -> int:
 
 
 def processes_of(server: int) -> tuple[list[int], list[int]]:
-    """The server's process with the others that serve, and those that decode, the program that makes these included."""
+    """The server's process with the others that serve, and those that decode, with the program that makes them."""
     kinds: tuple[list[int], list[int]] = ([server], [])
     for process in descendants(server):
         with suppress(OSError):
@@ -332,8 +332,8 @@ def main() -> None:
             print(f"\nProcessors used, {row}: {used} of {os.cpu_count()}.", end="")
         same = again == {body: expected[body] for body in again}
         print(
-            f"\n\nLeft after kill -9: {killed} files, {processes} of the {len(made)} processes that it made; after the "
-            f"restart: {left_behind(scratch)} files; same answers: {same}."
+            f"\n\nLeft after kill -9: {killed} files, {processes} of the {len(made)} processes that it made; after "
+            f"the restart: {left_behind(scratch)} files; same answers: {same}."
         )
         print("Attacks:", ", ".join(f"{name} {count}" for name, count in sorted(results[1][2].items())))
 

@@ -140,7 +140,7 @@ class ChatEngine:
             load_audio_from_video: hear a video's own sound.
             sink: called with each piece, and at the end with None or an error, from the engine's threads; instead of
                 the iteration.
-            client: whose question it is; the files of different clients are read in turn.
+            client: whose question it is; first come the files and answers of clients on whom little time was spent.
             every_piece: False: of the pieces only the first is told, for whoever waits for the whole text.
 
         Raises `TooManyRequests`, and `EngineStopped`. What is wrong with the question, its media or its length
@@ -315,7 +315,7 @@ class ChatEngine:
             if clip.summary.query_tokens
         ]
         text = AnswerText(self._generate.tokenizer, settings.stop)
-        return Question(tokens, embeddings, room, settings, answer, text)
+        return Question(tokens, embeddings, room, settings, answer, text, client=asked.client)
 
     def _room(self, prompt_tokens: int, settings: GenerationSettings) -> int:
         """New tokens that the answer may have.
@@ -339,8 +339,12 @@ class ChatEngine:
         try:
             while batch := self._next_batch():
                 self.batches += 1
-                for left_over in self._generate(batch, self._ended, self._is_somebody_due):
-                    self._set_aside(left_over)
+                begun = time.monotonic()
+                left_over = self._generate(batch, self._ended, self._is_somebody_due)
+                with self._changed:
+                    self._turns.charge(batch, time.monotonic() - begun)
+                for questions in left_over:
+                    self._set_aside(questions)
         finally:  # whatever happened, nobody is to wait for what does not come
             with self._changed:
                 self._closed = True

@@ -1,5 +1,5 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""The model's side of `RemoteEngine`: a process that asks its `ChatEngine` what comes by a socket, and tells answers."""
+"""The model's side of `RemoteEngine`: a process that asks its `ChatEngine` what comes by a socket."""
 
 import logging
 import os
@@ -95,7 +95,7 @@ def _ask(channel: Channel, engine: ChatEngine, asked: Asked, answers: dict[int, 
 
 
 def _error(error: BaseException) -> dict[str, str]:
-    """What kind of error the other side is to raise, and its words; what is no fault of the question is logged here."""
+    """The kind of error that the other side is to raise, and its words; what is no question's fault is logged here."""
     if isinstance(error, EngineStopped):
         return {"kind": "stopped", "message": str(error)}
     # By name: the processor may be a model folder's own code, whose classes are not this package's.

@@ -10,15 +10,15 @@ import os
 import queue
 import socket
 import struct
-import tempfile
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from .generation_settings import GenerationSettings
+from .unnamed_file import unnamed_file
 
 PREFIX = struct.Struct(">IQ")  # bytes of the JSON, and of the files
 AT_ONCE = 64  # messages that are sent together
@@ -140,10 +140,3 @@ class Channel:
 def _framed(message: Message, file_bytes: int) -> bytes:
     head = json.dumps(message).encode()
     return PREFIX.pack(len(head), file_bytes) + head
-
-
-def unnamed_file() -> BinaryIO:
-    """A file in memory, or where the system has none such in the folder of temporary files, that has no name."""
-    if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("media"), "w+b")
-    return tempfile.TemporaryFile()  # type: ignore[return-value]

@@ -6,6 +6,7 @@ A lane does not know what a job does. What must be bounded from outside, such as
 """
 
 import logging
+import math
 import threading
 import time
 from collections import OrderedDict, deque
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 LOG = logging.getLogger("favor.serving")
 Job = Callable[[], None]
 HALF_LIFE = 30.0  # seconds after which half of what a client has had is forgotten
+MEMORY = HALF_LIFE / math.log(2)  # seconds: who has had a share s of the time for long has had s times this lately
 FORGOTTEN = 1e-3  # seconds of work
 
 

@@ -1,5 +1,5 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""A `ChatEngine` in a process of its own, so that what HTTP costs does not keep the model from Python's interpreter."""
+"""A `ChatEngine` in a process of its own: what HTTP costs there does not keep the model from the interpreter."""
 
 import itertools
 import os
