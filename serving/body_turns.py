@@ -19,7 +19,7 @@ LARGE_BODY = 1 << 16  # bytes; smaller ones have no turns
 SHARE = 0.1  # of one processor's time: of the event loop's for receiving, and of a thread's for reading
 # Of work that a client may have had lately and still need not wait while others rest: an equal part of the share,
 # within these.
-FREE_SECONDS, MOST_FREE_SECONDS = 0.01, 0.2
+FREE_SECONDS, MOST_FREE_SECONDS = 0.01, 0.03
 Result = TypeVar("Result")
 
 

@@ -31,6 +31,7 @@ from .answer_exchange import CLIENT_GONE, AnswerExchange, ClientGone, StreamedAn
 from .body_turns import LARGE_BODY, BodyTurns
 from .chat_items import Chat
 from .chat_request import ChatRequest, parse_chat_request
+from .client_records import ClientRecords
 from .completions import Completion, model_entry
 from .engine_state import Engine, EngineStopped, TooManyRequests
 from .generation_settings import GenerationSettings
@@ -180,6 +181,7 @@ class ChatEndpoint:
         self._deadlines: set[asyncio.Timeout] = set()
         self._answers: set[Answer] = set()
         self._stopping = False
+        self._records = ClientRecords()
         self._readers = anyio.CapacityLimiter(1)  # each takes the interpreter from the event loop
         self._large = 0  # bodies that are being received or read
         self.turns = BodyTurns(lambda: self.open_requests.total() > self._large)
@@ -209,6 +211,7 @@ class ChatEndpoint:
         try:
             async with deadline:
                 self._deadlines.add(deadline)
+                await self._hear_later(client)
                 response = await self._respond(request, client, completion, arrived)
             status, streamed = 200, isinstance(response, StreamedAnswer)
             response.headers["x-request-id"] = completion.id
@@ -240,6 +243,12 @@ class ChatEndpoint:
             raise too_busy(total, RETRY_SECONDS)
         if most is not None and self.open_requests[client] >= most:
             raise too_many_of_one(most, RETRY_SECONDS)
+
+    async def _hear_later(self, client: str) -> None:
+        """Waits while others do, if the client's requests mostly come to nothing."""
+        delay = self._records.delay(client)
+        if delay > 0 and self.open_requests.total() > self.open_requests[client]:
+            await asyncio.sleep(delay)
 
     async def _respond(self, request: Request, client: str, completion: Completion, arrived: float) -> Response:
         asked, settings, chat = await self._asked(request, client)
@@ -337,6 +346,7 @@ class ChatEndpoint:
         self.open_requests[client] -= 1
         if not self.open_requests[client]:
             del self.open_requests[client]
+        self._records.count(client, status)
         self._count(status, arrived)
 
     def _count(self, status: int, arrived: float) -> None:

@@ -90,7 +90,7 @@ def test_who_has_sent_little_does_not_wait_for_those_who_rest():
 
 
 def test_who_has_had_less_than_an_equal_part_does_not_wait(monkeypatch):
-    monkeypatch.setattr("favor.serving.body_turns.MOST_FREE_SECONDS", 0.2)
+    monkeypatch.setattr("favor.serving.body_turns.MOST_FREE_SECONDS", 0.2)  # a longer one is told better
     turns = BodyTurns(lambda: True)
     waits = []
     for clients in (1, 10, 100, 1000):
