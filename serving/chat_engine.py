@@ -30,6 +30,9 @@ from .turns import Turns
 
 DEFAULT_NEW_TOKENS = 256
 PROMPT_WORKERS = 2
+# Seconds of a call in which no prompt is made: each would take the interpreter from it a hundred times, and its
+# question could not join the call anyway.
+UNDISTURBED = 0.1
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,10 @@ class ChatEngine:
         self._turns = Turns(max_batch_size, max_batch_tokens)
         self._pending: set[Answer] = set()
         self._preparing: set[Answer] = set()  # those that are not ready
+        self._checking: set[Answer] = set()  # of these, those in the lane of prompts
+        self._between_calls = threading.Event()
+        self._between_calls.set()
+        self._call_began = 0.0
         self._changed = threading.Condition()
         self._closed = False
         self._own = threading.local()
@@ -154,6 +161,7 @@ class ChatEngine:
                 raise TooManyRequests(f"{len(self._pending)} answers are being made; the bound is {self.max_pending}.")
             self._pending.add(answer)
             self._preparing.add(answer)
+            self._checking.add(answer)
         asked = _Asked(answer, chat, settings or GenerationSettings(), load_audio_from_video, client)
         self._prompts.submit(client, answer, partial(self._prepare, asked))
         return answer
@@ -243,11 +251,13 @@ class ChatEngine:
     def _prepare(self, asked: _Asked) -> None:
         """In the lane of prompts: what needs no reading is made ready, anything else goes to the lane of media."""
         question, failure = None, None
+        self._between_calls.wait(max(0.0, self._call_began + UNDISTURBED - time.monotonic()))
         try:
             chat, items = self._items(asked)
             clips = [clip for clip in map(self.clips.known, items) if clip is not None]
             if len(clips) < len(items):
                 self._media.submit(asked.client, asked.answer, partial(self._read, asked, chat, items))
+                self._checked(asked.answer)
                 return
             question = self._question(asked, chat, items, clips)
         except Exception as error:
@@ -267,9 +277,15 @@ class ChatEngine:
             failure = error
         self._ready(asked.answer, question, failure)
 
+    def _checked(self, answer: Answer) -> None:
+        with self._changed:
+            self._checking.discard(answer)
+            self._changed.notify_all()
+
     def _ready(self, answer: Answer, question: Question | None, failure: Exception | None) -> None:
         with self._changed:
             self._preparing.discard(answer)
+            self._checking.discard(answer)
             if question is not None and not answer.ended and not self._closed:
                 self._turns.add(question)
             self._changed.notify_all()
@@ -283,6 +299,7 @@ class ChatEngine:
         self._media.withdraw(answer)
         with self._changed:
             self._preparing.discard(answer)
+            self._checking.discard(answer)
             self._pending.discard(answer)
             set_aside = self._turns.withdraw(answer)
             if set_aside is not None:
@@ -339,13 +356,16 @@ class ChatEngine:
         try:
             while batch := self._next_batch():
                 self.batches += 1
-                begun = time.monotonic()
+                self._call_began = time.monotonic()
+                self._between_calls.clear()
                 left_over = self._generate(batch, self._ended, self._is_somebody_due)
+                self._between_calls.set()
                 with self._changed:
-                    self._turns.charge(batch, time.monotonic() - begun)
+                    self._turns.charge(batch, time.monotonic() - self._call_began)
                 for questions in left_over:
                     self._set_aside(questions)
         finally:  # whatever happened, nobody is to wait for what does not come
+            self._between_calls.set()
             with self._changed:
                 self._closed = True
                 answers = list(self._pending)
@@ -361,9 +381,11 @@ class ChatEngine:
             idle = not self._turns
             while not self._turns and not self._closed:
                 self._changed.wait()
-            # A short wait for those whose media are being read: one prefill for all is cheaper than two.
+            # A short wait for those whose prompts are being made, and if there is no hurry for those whose media are
+            # being read: one prefill for all is cheaper than two.
             deadline = time.monotonic() + self.batch_wait
-            while idle and self._turns.new < self._turns.max_batch_size and self._preparing and not self._closed:
+            awaited = self._preparing if idle else self._checking
+            while awaited and self._turns.new < self._turns.max_batch_size and not self._closed:
                 if not self._changed.wait(deadline - time.monotonic()) and time.monotonic() >= deadline:
                     break
             if self._closed:

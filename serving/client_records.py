@@ -4,7 +4,7 @@
 from .lanes import TimeSpent
 
 FREE = 3  # requests without an answer, more than with one, that cost nothing
-SECONDS_EACH = 0.1  # of delay for each beyond these
+SECONDS_EACH = 0.25  # of delay for each beyond these
 LONGEST_DELAY = 2.0  # seconds
 NO_FAULT = (401, 429)  # refused before anything was done
 
@@ -13,8 +13,8 @@ class ClientRecords:
     """
     Counts each client's requests that were answered and that were not, those of long ago less.
 
-    A delay is no refusal: of clients who share an address, those who ask properly are still answered, and at once where
-    they are the more.
+    A delay is no refusal: of clients who share an address, those who ask properly are still answered, and where they
+    are the more at once.
     """
 
     def __init__(self) -> None:

@@ -19,6 +19,8 @@ from .batch_generation import Question
 from .lanes import TimeSpent
 
 FIRST_SHARE = 0.01  # seconds of the model that a newcomer is taken to have had; else one of this moment came first
+# Shorter than that of lanes: a call is shorter than a file's decoding, and what a newcomer costs shows at once.
+HALF_LIFE = 5.0
 Rank = tuple[int, float]  # who has less of it is due
 
 
@@ -36,7 +38,7 @@ class Turns:
         self._new: deque[Question] = deque()
         self._aside: deque[list[Question]] = deque()
         self._newcomers_turn = True
-        self._spent = TimeSpent()
+        self._spent = TimeSpent(HALF_LIFE)
 
     def __bool__(self) -> bool:
         return bool(self._new or self._aside)

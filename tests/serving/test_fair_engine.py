@@ -226,11 +226,11 @@ def test_who_has_had_much_of_the_model_lately_waits_for_who_has_not():
     assert not turns
 
 
-def test_what_a_client_had_of_the_model_is_forgotten(monkeypatch):
+def test_what_a_client_had_of_the_model_is_forgotten():
     turns = Turns(4, 1000)
     turns.charge([question("greedy")], 3.0)
     turns.add(question("greedy"))
     assert not turns.are_due([question("modest")], 0.5)
-    monkeypatch.setattr("favor.serving.lanes.HALF_LIFE", 1e-3)
+    turns._spent.half_life = 1e-3
     time.sleep(0.05)
     assert turns.are_due([question("modest")], 0.5)
