@@ -243,11 +243,13 @@ async def run(
 ) -> tuple[Got, Watched, Counter[str]]:
     """The honest clients, alone or beside hostile ones of some kinds."""
     got, watched = Got(), Watched()
-    until = time.monotonic() + seconds
     friends = round(HONEST_SHARE * clients)
-    before, started = processor_seconds(process), time.monotonic()
-    work = [honest(target, f"127.1.1.{n + 1}", expected, until, got, n) for n in range(friends)]
     with ProcessPoolExecutor(1, get_context("spawn")) as others:
+        if beside:  # what they send is made before anybody is measured
+            await asyncio.wrap_future(others.submit(prepare))
+        until = time.monotonic() + seconds
+        before, started = processor_seconds(process), time.monotonic()
+        work = [honest(target, f"127.1.1.{n + 1}", expected, until, got, n) for n in range(friends)]
         foes = others.submit(attack_all, target, beside, clients - friends, seconds) if beside else None
         await asyncio.gather(watch(target, process, until, watched), *work)
         done, hostile_seconds = (Counter[str](), 0.0) if foes is None else await asyncio.wrap_future(foes)
@@ -260,7 +262,6 @@ async def run(
 
 def attack_all(target: Target, names: list[str], clients: int, seconds: float) -> tuple[Counter[str], float]:
     """The hostile clients, in a process of their own; how often they did what, and in what processor time."""
-    prepare()
     started = time.process_time()
     done = Counter[str]()
     until = time.monotonic() + seconds

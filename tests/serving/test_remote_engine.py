@@ -185,8 +185,9 @@ def test_who_sends_does_not_wait_for_who_does_not_read():
 
 
 def test_what_is_no_fault_of_a_question_is_logged_without_its_words(caplog):
+    secret = "".join(map(chr, range(97, 117)))  # not in a line of code, which the log shows
     try:
-        raise RuntimeError("a user's words")
+        raise RuntimeError(secret)
     except RuntimeError as error:
         assert _error(error) == {"kind": "failed", "message": ""}
-    assert "RuntimeError" in caplog.text and "words" not in caplog.text.replace("without_its_words", "")
+    assert "RuntimeError" in caplog.text and secret not in caplog.text
