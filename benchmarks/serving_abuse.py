@@ -71,7 +71,7 @@ class Got:
 
 @dataclass
 class Watched:
-    """Of the server's process, once a second: slowest health check, memory, open files, memory of its decoders.
+    """Of the server's processes, once a second: slowest health check, memory, open files, memory of its decoders.
 
     At the end: who used how many of the machine's processors.
     """
@@ -163,10 +163,10 @@ async def watch(target: Target, process: int, until: float, watched: Watched) ->
         except (OSError, TimeoutError):
             watched.unhealthy += 1
         watched.health = max(watched.health, time.monotonic() - started)
-        status_file = Path(f"/proc/{process}/status").read_text()
-        watched.memory.append(int(status_file.partition("VmRSS:")[2].split()[0]) >> 10)
+        servers, decoders = processes_of(process)
+        watched.memory.append(sum(map(proportional_megabytes, servers)))
         watched.files.append(open_files(process))
-        watched.decoders.append(sum(map(proportional_megabytes, descendants(process))))
+        watched.decoders.append(sum(map(proportional_megabytes, decoders)))
         await asyncio.sleep(1.0)
 
 
@@ -178,8 +178,18 @@ async def settle(process: int, watched: Watched) -> None:
     watched.files.append(open_files(process))
 
 
-def open_files(process: int) -> int:
-    return len(os.listdir(f"/proc/{process}/fd"))
+def open_files(server: int) -> int:
+    """Of all processes of the server but those that decode."""
+    return sum(len(os.listdir(f"/proc/{process}/fd")) for process in processes_of(server)[0])
+
+
+def processes_of(server: int) -> tuple[list[int], list[int]]:
+    """The server's process with the others that serve, and those that decode, with the program that makes them."""
+    kinds: tuple[list[int], list[int]] = ([server], [])
+    for process in descendants(server):
+        with suppress(OSError):
+            kinds[b"decoding_process" in Path(f"/proc/{process}/cmdline").read_bytes()].append(process)
+    return kinds
 
 
 def descendants(process: int) -> list[int]:
@@ -197,6 +207,7 @@ def descendants(process: int) -> list[int]:
 
 def processor_seconds(server: int) -> dict[str, float]:
     """Processor time of the server, of its decoders, those that have ended included, and of this process."""
+    servers, decoders = processes_of(server)
 
     def ticks(process: int, fields: slice) -> int:
         with suppress(OSError):
@@ -205,8 +216,9 @@ def processor_seconds(server: int) -> dict[str, float]:
 
     tick = os.sysconf("SC_CLK_TCK")
     return {
-        "server": ticks(server, slice(11, 13)) / tick,
-        "decoders": sum(ticks(process, slice(11, 15)) for process in descendants(server)) / tick,
+        "HTTP": ticks(server, slice(11, 13)) / tick,
+        "model": sum(ticks(process, slice(11, 13)) for process in servers[1:]) / tick,
+        "decoders": sum(ticks(process, slice(11, 15)) for process in decoders) / tick,
         "honest clients": time.process_time(),
     }
 
@@ -231,11 +243,13 @@ async def run(
 ) -> tuple[Got, Watched, Counter[str]]:
     """The honest clients, alone or beside hostile ones of some kinds."""
     got, watched = Got(), Watched()
-    until = time.monotonic() + seconds
     friends = round(HONEST_SHARE * clients)
-    before, started = processor_seconds(process), time.monotonic()
-    work = [honest(target, f"127.1.1.{n + 1}", expected, until, got, n) for n in range(friends)]
     with ProcessPoolExecutor(1, get_context("spawn")) as others:
+        if beside:  # what they send is made before anybody is measured
+            await asyncio.wrap_future(others.submit(prepare))
+        until = time.monotonic() + seconds
+        before, started = processor_seconds(process), time.monotonic()
+        work = [honest(target, f"127.1.1.{n + 1}", expected, until, got, n) for n in range(friends)]
         foes = others.submit(attack_all, target, beside, clients - friends, seconds) if beside else None
         await asyncio.gather(watch(target, process, until, watched), *work)
         done, hostile_seconds = (Counter[str](), 0.0) if foes is None else await asyncio.wrap_future(foes)
@@ -248,7 +262,6 @@ async def run(
 
 def attack_all(target: Target, names: list[str], clients: int, seconds: float) -> tuple[Counter[str], float]:
     """The hostile clients, in a process of their own; how often they did what, and in what processor time."""
-    prepare()
     started = time.process_time()
     done = Counter[str]()
     until = time.monotonic() + seconds
@@ -301,10 +314,10 @@ def main() -> None:
                     asyncio.run(run(target, process.pid, expected, arguments.clients, arguments.seconds, beside))
                 )
                 print(results[-1][0].line("beside hostile ones" if beside else "alone"), flush=True)
-            decoders = descendants(process.pid)
+            made = descendants(process.pid)
             process.send_signal(signal.SIGKILL)
             process.wait()
-        processes = still_there(decoders)
+        processes = still_there(made)
         killed = left_behind(scratch)
         with serving(folder / "media", scratch, arguments.model) as (target, process):
             again = asyncio.run(alone(target, bodies[:4]))
@@ -320,8 +333,8 @@ def main() -> None:
             print(f"\nProcessors used, {row}: {used} of {os.cpu_count()}.", end="")
         same = again == {body: expected[body] for body in again}
         print(
-            f"\n\nLeft after kill -9: {killed} files, {processes} of {len(decoders)} decoding processes; after the "
-            f"restart: {left_behind(scratch)} files; same answers: {same}."
+            f"\n\nLeft after kill -9: {killed} files, {processes} of the {len(made)} processes that it made; after "
+            f"the restart: {left_behind(scratch)} files; same answers: {same}."
         )
         print("Attacks:", ", ".join(f"{name} {count}" for name, count in sorted(results[1][2].items())))
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what type checkers and editors read; `_FILE_OF` is what runs
     from .answer import Answer
-    from .chat_engine import ChatEngine, TooManyRequests
+    from .chat_engine import ChatEngine
     from .decoding_workers import DecodingWorkers
     from .encoded_clips import EncodedClips
+    from .engine_state import TooManyRequests
     from .generation_settings import GenerationSettings
 
 _FILE_OF = {
@@ -20,7 +21,7 @@ _FILE_OF = {
     "DecodingWorkers": "decoding_workers",
     "EncodedClips": "encoded_clips",
     "GenerationSettings": "generation_settings",
-    "TooManyRequests": "chat_engine",
+    "TooManyRequests": "engine_state",
 }
 
 __all__ = ["Answer", "ChatEngine", "DecodingWorkers", "EncodedClips", "GenerationSettings", "TooManyRequests"]

@@ -23,15 +23,21 @@ class Answer:
             "error"; None until it has ended.
     """
 
-    def __init__(self, sink: Callable[[Event], None] | None = None, left: Callable[["Answer"], None] | None = None):
+    def __init__(
+        self,
+        sink: Callable[[Event], None] | None = None,
+        left: Callable[["Answer"], None] | None = None,
+        every_piece: bool = True,
+    ):
         """
         Args:
             sink: called with every event; by default they are kept for the iteration.
             left: called once, before the last event, whoever ends the answer.
+            every_piece: False: of the pieces only the first is an event; `text` has them all.
         """
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._sink = self._events.put if sink is None else sink
-        self._left = left
+        self._left, self._every_piece = left, every_piece
         self._lock = threading.Lock()
         self.text = ""
         self.media: dict[str, Any] | None = None
@@ -63,8 +69,10 @@ class Answer:
         """Called by the engine with each piece."""
         with self._lock:
             if piece and not self.ended:
+                is_first = not self.text
                 self.text += piece
-                self._send(piece)
+                if is_first or self._every_piece:
+                    self._send(piece)
 
     def finish(self, reason: str) -> None:
         """Called by the engine after the last piece."""

@@ -45,6 +45,7 @@ class Question:
         random_states: of its own chance, where the call before was broken off; one a device.
         had: seconds of the model's time so far; what a call takes is shared by its questions.
         since: when it was ready, by `time.monotonic`.
+        client: whose it is.
     """
 
     input_ids: list[int]
@@ -59,6 +60,7 @@ class Question:
     random_states: list[torch.Tensor] = field(default_factory=list)
     had: float = 0.0
     since: float = field(default_factory=time.monotonic)
+    client: str = ""
 
     @property
     def tokens(self) -> int:
@@ -114,7 +116,6 @@ class BatchGenerator:
         goes_on = questions[0].settings.seed is None or self.model.device.type in ("cpu", "cuda")
         wanted = wanted if self.can_be_broken_off and goes_on else lambda _, __: False
         watch = _RowWatch(questions, self.end_ids, ended, wanted, moved)
-        begun = self.moved
         try:
             with _chance_of(questions[0], self.model.device):
                 self.model.generate(
@@ -130,9 +131,6 @@ class BatchGenerator:
                 )
         except Exception as error:
             return watch.after_failure(error)
-        finally:
-            for question in questions:
-                question.had += (time.monotonic() - begun) / len(questions)
         left_over = watch.left_over()
         return [left_over] if left_over else []
 

@@ -13,11 +13,13 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TypeVar
 
-from .lanes import Lane, TimeSpent
+from .lanes import MEMORY, Lane, TimeSpent
 
 LARGE_BODY = 1 << 16  # bytes; smaller ones have no turns
 SHARE = 0.1  # of one processor's time: of the event loop's for receiving, and of a thread's for reading
-FREE_SECONDS = 0.01  # of work that a client may have had lately and still need not wait while others rest
+# Of work that a client may have had lately and still need not wait while others rest: an equal part of the share,
+# within these.
+FREE_SECONDS, MOST_FREE_SECONDS = 0.01, 0.03
 Result = TypeVar("Result")
 
 
@@ -30,8 +32,9 @@ class BodyTurns:
     """
     Lets one piece of a large body be taken at a time, and reads one such body at a time.
 
-    Next is the client on whom the least time was spent lately; one on whom hardly any was spent does not wait. Who
-    sends slowly holds no turn: a turn is for a piece that has come.
+    Next is the client on whom the least time was spent lately; one on whom less was spent than an equal part of that
+    share, among all who sent something lately, does not wait. Who sends slowly holds no turn: a turn is for a piece
+    that has come.
 
     Args:
         others: whether anybody else waits for an answer; if not, bodies are received and read without a rest.
@@ -48,14 +51,14 @@ class BodyTurns:
     @asynccontextmanager
     async def piece(self, client: str) -> AsyncIterator[None]:
         """The turn to take a piece, in which nothing is waited for."""
-        waits = self._spent.of(client) >= FREE_SECONDS
+        waits = self._waits(client)
         if waits:
             await self._turn(client)
-        started = time.monotonic()
+        started = time.thread_time()
         try:
             yield
         finally:
-            seconds = time.monotonic() - started
+            seconds = time.thread_time() - started
             self._spent.add(client, seconds)
             if waits:
                 rest = rest_after(seconds) if self._others() else 0.0
@@ -65,7 +68,7 @@ class BodyTurns:
         """What `job` returns, or raises; in a thread that does one at a time, of two such threads."""
         loop = asyncio.get_running_loop()
         result: asyncio.Future[Result] = loop.create_future()
-        waits = self._spent.of(client) >= FREE_SECONDS
+        waits = self._waits(client)
         lane = self._reading if waits else self._reading_first
         lane.submit(client, result, partial(self._read, loop, client, result, job, waits))
         try:
@@ -77,6 +80,10 @@ class BodyTurns:
         """Ends the threads."""
         self._reading.close()
         self._reading_first.close()
+
+    def _waits(self, client: str) -> bool:
+        equal_part = SHARE * MEMORY / max(1, len(self._spent))
+        return self._spent.of(client) >= max(FREE_SECONDS, min(equal_part, MOST_FREE_SECONDS))
 
     async def _turn(self, client: str) -> None:
         if not self._taken:

@@ -23,21 +23,16 @@ from .batch_generation import BatchGenerator, Question
 from .chat_items import Chat, check_count, check_size, checked_chat, prompt_ids
 from .decoding_workers import WORKERS, DecodingWorkers
 from .encoded_clips import EncodedClip, EncodedClips
+from .engine_state import EngineState, EngineStopped, TooManyRequests
 from .generation_settings import GenerationSettings
 from .lanes import Lane, LaneState
 from .turns import Turns
 
 DEFAULT_NEW_TOKENS = 256
 PROMPT_WORKERS = 2
-STANDS_STILL = 10.0  # seconds without progress while others wait
-
-
-class TooManyRequests(RuntimeError):
-    """As many answers are being made as the engine takes; ask again later."""
-
-
-class EngineStopped(RuntimeError):
-    """The engine was closed, or its thread has ended: it answers nothing any more."""
+# Seconds of a call in which no prompt is made: each would take the interpreter from it a hundred times, and its
+# question could not join the call anyway.
+UNDISTURBED = 0.1
 
 
 @dataclass(frozen=True)
@@ -92,6 +87,7 @@ class ChatEngine:
 
     Attributes:
         clips: the [`EncodedClips`].
+        positions: tokens that the language model takes.
         batches, batched_questions: how many there were. prompt_tokens, completion_tokens: of all ended answers.
     """
 
@@ -114,13 +110,17 @@ class ChatEngine:
         self._processor = decoding_by(pipe.processor, decoders)
         # A placeholder in an answer would be read as an item without media by the next step.
         never = (self._processor.video_token_id, self._processor.image_token_id, self._processor.audio_token_id)
-        self._positions = getattr(pipe.model.config.text_config, "max_position_embeddings", None) or 1 << 40
+        self.positions = getattr(pipe.model.config.text_config, "max_position_embeddings", None) or 1 << 40
         self._generate = BatchGenerator(pipe.model, copy.deepcopy(self._processor.tokenizer), never)
         self.batches = self.batched_questions = self.prompt_tokens = self.completion_tokens = 0
         self._generating = 0
         self._turns = Turns(max_batch_size, max_batch_tokens)
         self._pending: set[Answer] = set()
         self._preparing: set[Answer] = set()  # those that are not ready
+        self._checking: set[Answer] = set()  # of these, those in the lane of prompts
+        self._between_calls = threading.Event()
+        self._between_calls.set()
+        self._call_began = 0.0
         self._changed = threading.Condition()
         self._closed = False
         self._own = threading.local()
@@ -137,6 +137,7 @@ class ChatEngine:
         load_audio_from_video: bool = True,
         sink: Callable[[Event], None] | None = None,
         client: str = "",
+        every_piece: bool = True,
     ) -> Answer:
         """Takes a question; returns at once.
 
@@ -146,12 +147,13 @@ class ChatEngine:
             load_audio_from_video: hear a video's own sound.
             sink: called with each piece, and at the end with None or an error, from the engine's threads; instead of
                 the iteration.
-            client: whose question it is; the files of different clients are read in turn.
+            client: whose question it is; first come the files and answers of clients on whom little time was spent.
+            every_piece: False: of the pieces only the first is told, for whoever waits for the whole text.
 
         Raises `TooManyRequests`, and `EngineStopped`. What is wrong with the question, its media or its length
         (`ValueError`, `OSError`) is raised from the iteration.
         """
-        answer = Answer(sink, self._left)
+        answer = Answer(sink, self._left, every_piece)
         with self._changed:
             if not self.alive:
                 raise EngineStopped("The engine is closed.")
@@ -159,6 +161,7 @@ class ChatEngine:
                 raise TooManyRequests(f"{len(self._pending)} answers are being made; the bound is {self.max_pending}.")
             self._pending.add(answer)
             self._preparing.add(answer)
+            self._checking.add(answer)
         asked = _Asked(answer, chat, settings or GenerationSettings(), load_audio_from_video, client)
         self._prompts.submit(client, answer, partial(self._prepare, asked))
         return answer
@@ -187,8 +190,28 @@ class ChatEngine:
 
     @property
     def standing_still(self) -> list[str]:
-        """The lanes in which nothing has moved for `STANDS_STILL` seconds while questions wait."""
-        return [lane.name for lane in self.lanes if lane.still_seconds > STANDS_STILL]
+        """The lanes in which nothing has moved for long while questions wait."""
+        return self.state.standing_still
+
+    @property
+    def state(self) -> EngineState:
+        """How it gets on, in numbers."""
+        clips, decoders = self.clips, self.decoders
+        return EngineState(
+            alive=self.alive,
+            lanes=self.lanes,
+            pending=self.pending,
+            cache_bytes=clips.bytes,
+            cache_max_bytes=clips.max_bytes,
+            cache_hits=clips.hits,
+            cache_misses=clips.misses,
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.completion_tokens,
+            batches=self.batches,
+            batched_questions=self.batched_questions,
+            decoders_ended=None if decoders is None else dict(decoders.ended),
+            decoder_restarts=0 if decoders is None else decoders.restarts,
+        )
 
     @property
     def default_new_tokens(self) -> int:
@@ -228,11 +251,13 @@ class ChatEngine:
     def _prepare(self, asked: _Asked) -> None:
         """In the lane of prompts: what needs no reading is made ready, anything else goes to the lane of media."""
         question, failure = None, None
+        self._between_calls.wait(max(0.0, self._call_began + UNDISTURBED - time.monotonic()))
         try:
             chat, items = self._items(asked)
             clips = [clip for clip in map(self.clips.known, items) if clip is not None]
             if len(clips) < len(items):
                 self._media.submit(asked.client, asked.answer, partial(self._read, asked, chat, items))
+                self._checked(asked.answer)
                 return
             question = self._question(asked, chat, items, clips)
         except Exception as error:
@@ -252,9 +277,15 @@ class ChatEngine:
             failure = error
         self._ready(asked.answer, question, failure)
 
+    def _checked(self, answer: Answer) -> None:
+        with self._changed:
+            self._checking.discard(answer)
+            self._changed.notify_all()
+
     def _ready(self, answer: Answer, question: Question | None, failure: Exception | None) -> None:
         with self._changed:
             self._preparing.discard(answer)
+            self._checking.discard(answer)
             if question is not None and not answer.ended and not self._closed:
                 self._turns.add(question)
             self._changed.notify_all()
@@ -268,6 +299,7 @@ class ChatEngine:
         self._media.withdraw(answer)
         with self._changed:
             self._preparing.discard(answer)
+            self._checking.discard(answer)
             self._pending.discard(answer)
             set_aside = self._turns.withdraw(answer)
             if set_aside is not None:
@@ -279,11 +311,11 @@ class ChatEngine:
 
         Raises `ValueError` for what cannot fit, before any work is done over it.
         """
-        check_count(len(asked.chat), "messages", self._positions)
+        check_count(len(asked.chat), "messages", self.positions)
         chat = checked_chat(asked.chat)
-        check_size(chat, self._positions)
+        check_size(chat, self.positions)
         items = self._own.processor.chat_items(chat, asked.own_sound)
-        check_count(len(items), "media", self._positions)
+        check_count(len(items), "media", self.positions)
         return chat, items
 
     def _question(self, asked: _Asked, chat: Chat, items: list[ItemSource], clips: list[EncodedClip]) -> Question:
@@ -300,14 +332,14 @@ class ChatEngine:
             if clip.summary.query_tokens
         ]
         text = AnswerText(self._generate.tokenizer, settings.stop)
-        return Question(tokens, embeddings, room, settings, answer, text)
+        return Question(tokens, embeddings, room, settings, answer, text, client=asked.client)
 
     def _room(self, prompt_tokens: int, settings: GenerationSettings) -> int:
         """New tokens that the answer may have.
 
         Raises `ValueError` if the language model was not made for so many.
         """
-        positions = self._positions
+        positions = self.positions
         wanted = settings.max_new_tokens or self.default_new_tokens
         if settings.max_new_tokens is None:
             wanted = max(1, min(wanted, positions - prompt_tokens))
@@ -324,9 +356,16 @@ class ChatEngine:
         try:
             while batch := self._next_batch():
                 self.batches += 1
-                for left_over in self._generate(batch, self._ended, self._is_somebody_due):
-                    self._set_aside(left_over)
+                self._call_began = time.monotonic()
+                self._between_calls.clear()
+                left_over = self._generate(batch, self._ended, self._is_somebody_due)
+                self._between_calls.set()
+                with self._changed:
+                    self._turns.charge(batch, time.monotonic() - self._call_began)
+                for questions in left_over:
+                    self._set_aside(questions)
         finally:  # whatever happened, nobody is to wait for what does not come
+            self._between_calls.set()
             with self._changed:
                 self._closed = True
                 answers = list(self._pending)
@@ -342,9 +381,11 @@ class ChatEngine:
             idle = not self._turns
             while not self._turns and not self._closed:
                 self._changed.wait()
-            # A short wait for those whose media are being read: one prefill for all is cheaper than two.
+            # A short wait for those whose prompts are being made, and if there is no hurry for those whose media are
+            # being read: one prefill for all is cheaper than two.
             deadline = time.monotonic() + self.batch_wait
-            while idle and self._turns.new < self._turns.max_batch_size and self._preparing and not self._closed:
+            awaited = self._preparing if idle else self._checking
+            while awaited and self._turns.new < self._turns.max_batch_size and not self._closed:
                 if not self._changed.wait(deadline - time.monotonic()) and time.monotonic() >= deadline:
                     break
             if self._closed:

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import warnings
@@ -37,6 +36,7 @@ from .decoding_wire import (
     receive_answer,
     send_request,
 )
+from .unnamed_file import unnamed_file
 
 MEMORY_BYTES = 1 << 30  # of one process beyond what it begins with
 GRACE_SECONDS = 1.0  # after `max_decode_seconds`, within which a process may say itself that it is late
@@ -282,17 +282,11 @@ def _descriptor(file: BinaryIO) -> Iterator[int]:
     if type(raw) is io.FileIO:
         yield raw.fileno()
         return
-    with _unnamed_file() as copy:
+    with unnamed_file() as copy:
         file.seek(0)
         shutil.copyfileobj(file, copy, COPY_BYTES)
         copy.flush()
         yield copy.fileno()
-
-
-def _unnamed_file() -> BinaryIO:
-    if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("media"), "w+b")
-    return tempfile.TemporaryFile()  # type: ignore[return-value]
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,6 @@ Uvicorn bounds idle connections only. Its h11 protocol is used even where httpto
 import asyncio
 import resource
 import socket
-import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,8 +20,6 @@ SEND_SECONDS = 30.0  # that a reader may take nothing of what is there for it
 DRAIN_SECONDS = 10.0  # for the answers in the making, when the server is told to end
 LAST_WORDS_SECONDS = 5.0  # to tell those that did not end in that time
 MAX_CONNECTIONS = 1024  # idle ones; beyond, 503
-# Python's own is 5 ms, which a call of the model can lose after each of its hundreds of operations if others run.
-SWITCH_SECONDS = 0.00015
 GRACE = 2.0  # seconds that a response may take to say that its time is over
 
 
@@ -137,11 +134,6 @@ def bounded_server(
         timeout_graceful_shutdown=int(drain_seconds + LAST_WORDS_SECONDS),
     )
     return DrainingServer(config, drain_seconds, chats.end_all)
-
-
-def share_the_interpreter() -> None:
-    """Makes the threads of this process give way to each other sooner: the event loop needs its turn often."""
-    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 def allow_open_files(count: int) -> None:

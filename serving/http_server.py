@@ -1,5 +1,5 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
-"""The HTTP server: OpenAI's chat completions over a [`ChatEngine`], with bounds on everything that a client sends.
+"""The HTTP server: OpenAI's chat completions over an engine, with bounds on everything that a client sends.
 
 A request is refused as early as it can be: host, key and queue before its body is read, the body while it is read.
 """
@@ -29,10 +29,11 @@ from starlette.requests import ClientDisconnect
 from .answer import Answer
 from .answer_exchange import CLIENT_GONE, AnswerExchange, ClientGone, StreamedAnswer
 from .body_turns import LARGE_BODY, BodyTurns
-from .chat_engine import ChatEngine, EngineStopped, TooManyRequests
 from .chat_items import Chat
 from .chat_request import ChatRequest, parse_chat_request
+from .client_records import ClientRecords
 from .completions import Completion, model_entry
+from .engine_state import Engine, EngineStopped, TooManyRequests
 from .generation_settings import GenerationSettings
 from .media_access import MediaAccess
 from .metrics import Metrics
@@ -89,7 +90,7 @@ class ServerSettings:
             raise ValueError("The API key begins or ends with a blank, which HTTP headers do not carry: take it away.")
 
 
-def build_app(engine: ChatEngine, settings: ServerSettings) -> FastAPI:
+def build_app(engine: Engine, settings: ServerSettings) -> FastAPI:
     """The application; it closes the engine when it shuts down."""
 
     @asynccontextmanager
@@ -121,9 +122,10 @@ def build_app(engine: ChatEngine, settings: ServerSettings) -> FastAPI:
 
     @app.get("/health")
     async def health() -> JSONResponse:
-        if not engine.alive:
+        state = engine.state
+        if not state.alive:
             return JSONResponse({"status": "stopped"}, 503)
-        still = engine.standing_still
+        still = state.standing_still
         return JSONResponse({"status": "degraded", "standing_still": still} if still else {"status": "ok"})
 
     @app.get("/metrics")
@@ -171,7 +173,7 @@ def check_model(asked_for: str | None, name: str) -> None:
 class ChatEndpoint:
     """POST /v1/chat/completions."""
 
-    def __init__(self, engine: ChatEngine, settings: ServerSettings):
+    def __init__(self, engine: Engine, settings: ServerSettings):
         self.engine, self.settings = engine, settings
         self.access = MediaAccess(settings.media_folder)
         self.metrics = Metrics(engine)
@@ -179,6 +181,7 @@ class ChatEndpoint:
         self._deadlines: set[asyncio.Timeout] = set()
         self._answers: set[Answer] = set()
         self._stopping = False
+        self._records = ClientRecords()
         self._readers = anyio.CapacityLimiter(1)  # each takes the interpreter from the event loop
         self._large = 0  # bodies that are being received or read
         self.turns = BodyTurns(lambda: self.open_requests.total() > self._large)
@@ -208,6 +211,7 @@ class ChatEndpoint:
         try:
             async with deadline:
                 self._deadlines.add(deadline)
+                await self._hear_later(client)
                 response = await self._respond(request, client, completion, arrived)
             status, streamed = 200, isinstance(response, StreamedAnswer)
             response.headers["x-request-id"] = completion.id
@@ -239,6 +243,12 @@ class ChatEndpoint:
             raise too_busy(total, RETRY_SECONDS)
         if most is not None and self.open_requests[client] >= most:
             raise too_many_of_one(most, RETRY_SECONDS)
+
+    async def _hear_later(self, client: str) -> None:
+        """Waits while others do, if the client's requests mostly come to nothing."""
+        delay = self._records.delay(client)
+        if delay > 0 and self.open_requests.total() > self.open_requests[client]:
+            await asyncio.sleep(delay)
 
     async def _respond(self, request: Request, client: str, completion: Completion, arrived: float) -> Response:
         asked, settings, chat = await self._asked(request, client)
@@ -307,17 +317,13 @@ class ChatEndpoint:
         loop = asyncio.get_running_loop()
         events: asyncio.Queue = asyncio.Queue()
 
-        first = True
-
         def sink(event: Any) -> None:
-            # Nobody reads the pieces of an answer that is sent whole, and each wakes the event loop.
-            nonlocal first
-            if first or asked.stream or not isinstance(event, str):
-                first = False
-                loop.call_soon_threadsafe(events.put_nowait, event)
+            loop.call_soon_threadsafe(events.put_nowait, event)
 
         try:
-            return self.engine.ask(chat, settings, asked.load_audio_from_video, sink, client), events
+            # Nobody reads the pieces of an answer that is sent whole, and each wakes the event loop.
+            answer = self.engine.ask(chat, settings, asked.load_audio_from_video, sink, client, asked.stream)
+            return answer, events
         except TooManyRequests:
             raise too_busy(self.engine.pending, RETRY_SECONDS) from None
         except EngineStopped:
@@ -340,6 +346,7 @@ class ChatEndpoint:
         self.open_requests[client] -= 1
         if not self.open_requests[client]:
             del self.open_requests[client]
+        self._records.count(client, status)
         self._count(status, arrived)
 
     def _count(self, status: int, arrived: float) -> None:

@@ -6,6 +6,7 @@ A lane does not know what a job does. What must be bounded from outside, such as
 """
 
 import logging
+import math
 import threading
 import time
 from collections import OrderedDict, deque
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 LOG = logging.getLogger("favor.serving")
 Job = Callable[[], None]
 HALF_LIFE = 30.0  # seconds after which half of what a client has had is forgotten
+MEMORY = HALF_LIFE / math.log(2)  # seconds: who has had a share s of the time for long has had s times this lately
 FORGOTTEN = 1e-3  # seconds of work
 
 
@@ -35,9 +37,15 @@ class LaneState:
 
 
 class TimeSpent:
-    """Seconds that were spent on each client lately. Not safe for threads by itself."""
+    """
+    Seconds that were spent on each client lately. Not safe for threads by itself.
 
-    def __init__(self) -> None:
+    Args:
+        half_life: seconds after which half is forgotten.
+    """
+
+    def __init__(self, half_life: float | None = None):
+        self.half_life = HALF_LIFE if half_life is None else half_life
         self._spent: dict[str, tuple[float, float]] = {}  # seconds by client, and when that was so
         self._kept = 50  # clients of whom something was left when it was last looked
 
@@ -45,7 +53,7 @@ class TimeSpent:
         """What is not forgotten of a client's seconds."""
         now = time.monotonic()
         seconds, then = self._spent.get(client, (0.0, now))
-        return seconds * 0.5 ** ((now - then) / HALF_LIFE)
+        return seconds * 0.5 ** ((now - then) / self.half_life)
 
     def add(self, client: str, seconds: float) -> None:
         """Charges a client."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from .chat_engine import ChatEngine
+from .engine_state import Engine
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
@@ -14,7 +14,7 @@ SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 class Metrics:
     """Counts requests, and reads the engine's own counts when asked."""
 
-    def __init__(self, engine: ChatEngine):
+    def __init__(self, engine: Engine):
         self.engine = engine
         registry = self.registry = CollectorRegistry()
         self.requests = Counter(
@@ -40,13 +40,18 @@ class Metrics:
 
     def collect(self) -> Iterator[Metric]:
         """The engine's counts, for prometheus_client."""
-        engine, clips = self.engine, self.engine.clips
+        state = self.engine.state
+        generates = next((lane for lane in state.lanes if lane.name == "answers"), None)
         for name, value, about in (
-            ("favor_requests_pending", engine.pending, "Questions taken and not ended."),
-            ("favor_requests_waiting", engine.waiting, "Questions that wait for a batch."),
-            ("favor_requests_generating", engine.generating, "Questions whose answer is being generated."),
-            ("favor_cache_bytes", clips.bytes, "Bytes of encoded clips."),
-            ("favor_cache_max_bytes", clips.max_bytes, "Bound of favor_cache_bytes."),
+            ("favor_requests_pending", state.pending, "Questions taken and not ended."),
+            ("favor_requests_waiting", generates.waiting if generates else 0, "Questions that wait for a batch."),
+            (
+                "favor_requests_generating",
+                generates.working if generates else 0,
+                "Questions whose answer is being generated.",
+            ),
+            ("favor_cache_bytes", state.cache_bytes, "Bytes of encoded clips."),
+            ("favor_cache_max_bytes", state.cache_max_bytes, "Bound of favor_cache_bytes."),
         ):
             yield GaugeMetricFamily(name, about, value)
         for name, attribute, about in (
@@ -55,24 +60,24 @@ class Metrics:
             ("favor_lane_still_seconds", "still_seconds", "Since anything moved in a lane while questions wait."),
         ):
             lanes = GaugeMetricFamily(name, about, labels=["lane"])
-            for lane in engine.lanes:
+            for lane in state.lanes:
                 lanes.add_metric([lane.name], getattr(lane, attribute))
             yield lanes
-        if engine.decoders is not None:
+        if state.decoders_ended is not None:
             ended = CounterMetricFamily(
                 "favor_decoders_ended", "Decoding processes that were ended or died, by reason.", labels=["reason"]
             )
-            for reason, count in engine.decoders.ended.items():
+            for reason, count in state.decoders_ended.items():
                 ended.add_metric([reason], count)
             yield ended
             about = "Restarts of the program that makes decoding processes."
-            yield CounterMetricFamily("favor_decoder_restarts", about, engine.decoders.restarts)
+            yield CounterMetricFamily("favor_decoder_restarts", about, state.decoder_restarts)
         for name, value, about in (
-            ("favor_prompt_tokens", engine.prompt_tokens, "Tokens of prompts, query tokens included."),
-            ("favor_completion_tokens", engine.completion_tokens, "Tokens generated."),
-            ("favor_batches", engine.batches, "Calls of generate."),
-            ("favor_batched_questions", engine.batched_questions, "Questions in those calls."),
-            ("favor_cache_hits", clips.hits, "Clips that were known."),
-            ("favor_cache_misses", clips.misses, "Clips that were read and encoded."),
+            ("favor_prompt_tokens", state.prompt_tokens, "Tokens of prompts, query tokens included."),
+            ("favor_completion_tokens", state.completion_tokens, "Tokens generated."),
+            ("favor_batches", state.batches, "Calls of generate."),
+            ("favor_batched_questions", state.batched_questions, "Questions in those calls."),
+            ("favor_cache_hits", state.cache_hits, "Clips that were known."),
+            ("favor_cache_misses", state.cache_misses, "Clips that were read and encoded."),
         ):
             yield CounterMetricFamily(name, about, value)

@@ -2,25 +2,26 @@
 """Who is answered next: questions that go together share a batch, and batches share the time.
 
 A batch runs for a while, and is set aside if others are due: a long answer, or one that needs a batch of its own,
-keeps nobody waiting for its end. Due is who has had the smallest share of the model's time since it came. What a batch
-takes is shared by its questions, so that many who are answered together come before one who is answered alone.
-Newcomers that can share a batch have every other turn at least, however many came before them who cannot.
+keeps nobody waiting for its end. Due is the client on whom the least of the model's time was spent lately; of clients
+alike, and of one client's questions, what has had the smallest share of it since it came. What a batch takes is shared
+by its questions, so that many who are answered together come before one who is answered alone.
+Newcomers of clients alike that can share a batch have every other turn at least, however many came before them who
+cannot.
 """
 
+import math
 import time
 from collections import deque
 from collections.abc import Sequence
 
 from .answer import Answer
 from .batch_generation import Question
+from .lanes import TimeSpent
 
 FIRST_SHARE = 0.01  # seconds of the model that a newcomer is taken to have had; else one of this moment came first
-
-
-def share(questions: Sequence[Question], seconds: float = 0.0) -> float:
-    """The smallest share of the model's time since they came, among questions that have just run for `seconds`."""
-    now, each = time.monotonic(), seconds / max(1, len(questions))
-    return min((FIRST_SHARE + one.had + each) / max(now - one.since, 1e-6) for one in questions)
+# Shorter than that of lanes: a call is shorter than a file's decoding, and what a newcomer costs shows at once.
+HALF_LIFE = 5.0
+Rank = tuple[int, float]  # who has less of it is due
 
 
 class Turns:
@@ -37,6 +38,7 @@ class Turns:
         self._new: deque[Question] = deque()
         self._aside: deque[list[Question]] = deque()
         self._newcomers_turn = True
+        self._spent = TimeSpent(HALF_LIFE)
 
     def __bool__(self) -> bool:
         return bool(self._new or self._aside)
@@ -57,27 +59,52 @@ class Turns:
         """A batch that goes on later."""
         self._aside.append(batch)
 
+    def charge(self, questions: Sequence[Question], seconds: float) -> None:
+        """Counts a call's time to its questions and their clients."""
+        for question in questions:
+            question.had += seconds / len(questions)
+            self._spent.add(question.client, seconds / len(questions))
+
+    def rank(self, questions: Sequence[Question], seconds: float = 0.0) -> Rank:
+        """The lowest rank of questions that have just run for `seconds`.
+
+        First the client's time, in steps of twice as much, so that clients alike share batches and take turns; then
+        the share of the time since the question came.
+        """
+        now, each = time.monotonic(), seconds / max(1, len(questions))
+        return min(
+            (
+                math.floor(math.log2(FIRST_SHARE + self._spent.of(one.client) + each)),
+                (FIRST_SHARE + one.had + each) / max(now - one.since, 1e-6),
+            )
+            for one in questions
+        )
+
     def are_due(self, running: Sequence[Question], seconds: float) -> bool:
         """Whether somebody is due before the questions that have been running for `seconds`."""
-        own = share(running, seconds)
-        return any(share(waiting) < own for waiting in (*([[self._new[0]]] if self._new else []), *self._aside))
+        own = self.rank(running, seconds)
+        return any(self.rank(waiting) < own for waiting in (*([one] for one in self._new), *self._aside))
 
     def next(self) -> list[Question]:
         """The batch that is due; newcomers have joined one that was begun if they can."""
-        due = min(self._aside, key=share, default=None)
-        newcomers = bool(self._new) and (due is None or self._newcomers_turn or share([self._new[0]]) <= share(due))
-        self._newcomers_turn = not newcomers
-        if newcomers or due is None:
-            batch = self._joined_by(self._new[0])
+        due = min(self._aside, key=self.rank, default=None)
+        in_order = sorted(self._new, key=lambda question: self.rank([question]))
+        if due is None or (in_order and self._come_first(in_order[0], due)):
+            self._newcomers_turn = False
+            batch = self._joined_by(in_order[0])
         else:
+            self._newcomers_turn = True
             batch = due
             self._aside = deque(one for one in self._aside if one is not due)
-        passed_over: deque[Question] = deque()
-        while self._new:
-            question = self._new.popleft()
-            (batch if self.fits(question, batch) else passed_over).append(question)
-        self._new = passed_over
+        for question in in_order:
+            if self.fits(question, batch):
+                batch.append(question)
+                self._new.remove(question)
         return batch
+
+    def _come_first(self, newcomer: Question, batch: list[Question]) -> bool:
+        own, other = self.rank([newcomer]), self.rank(batch)
+        return own <= other or (self._newcomers_turn and own[0] <= other[0])
 
     def fits(self, question: Question, batch: list[Question]) -> bool:
         """Whether a question can join a batch."""

@@ -57,10 +57,8 @@ def add_decoding_arguments(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def decoding_workers(
-    arguments: argparse.Namespace, workers: int | None = None
-) -> "AbstractContextManager[DecodingWorkers | None]":
-    """The processes that read files, or None, as the command line says.
+def decoder_bytes(arguments: argparse.Namespace) -> int | None:
+    """Memory of the processes that read files; None for files that are read in this one.
 
     Raises:
         ValueError: for memory that is not positive, or of processes that there are none of.
@@ -71,7 +69,19 @@ def decoding_workers(
     if arguments.decode_in_process:
         if memory is not None:
             raise ValueError("--decoder-mb bounds decoding processes, of which --decode-in-process makes none.")
+        return None
+    return int((DECODER_MB if memory is None else memory) * MEBIBYTE)
+
+
+def decoding_workers(arguments: argparse.Namespace) -> "AbstractContextManager[DecodingWorkers | None]":
+    """The processes that read files, or None, as the command line says.
+
+    Raises:
+        ValueError: for memory that is not positive, or of processes that there are none of.
+    """
+    memory_bytes = decoder_bytes(arguments)
+    if memory_bytes is None:
         return nullcontext()
     from favor.serving.decoding_workers import WORKERS, DecodingWorkers
 
-    return DecodingWorkers(workers or WORKERS, int((DECODER_MB if memory is None else memory) * MEBIBYTE))
+    return DecodingWorkers(WORKERS, memory_bytes)

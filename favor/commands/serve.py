@@ -6,18 +6,10 @@ import os
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from .media_arguments import (
-    add_decoding_arguments,
-    add_media_arguments,
-    add_model_argument,
-    decoding_workers,
-    set_media_options,
-)
+from favor.serve_engine import EngineOptions
 
-if TYPE_CHECKING:
-    from favor.serving import ChatEngine, DecodingWorkers
+from .media_arguments import add_decoding_arguments, add_media_arguments, add_model_argument, decoder_bytes
 
 KEY_VARIABLE = "FAVOR_API_KEY"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -92,6 +84,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     from favor.serving import http_connections as connections
     from favor.serving.http_server import ServerSettings, build_app
+    from favor.serving.interpreter import leave_out_of_collections, share_the_interpreter
 
     name = arguments.name or model_name(arguments.model)
     settings = ServerSettings(
@@ -104,18 +97,30 @@ def run(arguments: argparse.Namespace) -> None:
         max_tokens=arguments.max_tokens,
         timeout=arguments.timeout,
     )
-    decoders = decoding_workers(arguments, arguments.media_workers)
-    with _listen(arguments.host, arguments.port) as listener, decoders as processes:
+    options = EngineOptions(
+        model=arguments.model,
+        on_error=arguments.on_error,
+        cache_bytes=int(arguments.cache_mb * MEBIBYTE),
+        media_limits=limits,
+        max_batch_size=arguments.max_batch,
+        max_batch_tokens=arguments.max_batch_tokens,
+        max_pending=arguments.max_pending,
+        media_workers=arguments.media_workers,
+        decoder_bytes=decoder_bytes(arguments),
+    )
+    with _listen(arguments.host, arguments.port) as listener:
         print("Loading the model ...", file=sys.stderr)
         connections.allow_open_files(2 * connections.MAX_CONNECTIONS)
-        connections.share_the_interpreter()
-        app = build_app(_engine(arguments, limits, processes), settings)
-        port = listener.getsockname()[1]
-        host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
-        print(f"Serving {name} at http://{host}:{port}/v1", flush=True)
-        most = connections.MAX_CONNECTIONS
-        bounds = connections.ConnectionBounds(arguments.timeout, each=most if arguments.proxy else most // 2)
-        connections.bounded_server(app, bounds, arguments.proxy).run(sockets=[listener])
+        share_the_interpreter()
+        with options.started(secrets=(KEY_VARIABLE,)) as engine:
+            app = build_app(engine, settings)
+            port = listener.getsockname()[1]
+            host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
+            print(f"Serving {name} at http://{host}:{port}/v1", flush=True)
+            most = connections.MAX_CONNECTIONS
+            bounds = connections.ConnectionBounds(arguments.timeout, each=most if arguments.proxy else most // 2)
+            leave_out_of_collections()
+            connections.bounded_server(app, bounds, arguments.proxy).run(sockets=[listener])
 
 
 def media_limits(given: list[str]) -> dict[str, float]:
@@ -147,24 +152,6 @@ def model_name(model: str | None) -> str:
     if model is None or is_bundled(model):
         return BUNDLED_NAME
     return Path(model).resolve().name if os.path.exists(model) else model
-
-
-def _engine(arguments: argparse.Namespace, limits: dict[str, Any], decoders: "DecodingWorkers | None") -> "ChatEngine":
-    from favor.model_loading import load_pipeline
-    from favor.serving import ChatEngine
-
-    pipe = load_pipeline(arguments.model)
-    set_media_options(pipe, arguments.on_error)
-    return ChatEngine(
-        pipe,
-        cache_bytes=int(arguments.cache_mb * MEBIBYTE),
-        media_limits=limits,
-        max_batch_size=arguments.max_batch,
-        max_batch_tokens=arguments.max_batch_tokens,
-        max_pending=arguments.max_pending,
-        media_workers=arguments.media_workers,
-        decoders=decoders,
-    )
 
 
 def _listen(host: str, port: int) -> socket.socket:

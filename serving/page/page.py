@@ -12,7 +12,8 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
-from ..chat_engine import ChatEngine, TooManyRequests
+from ..chat_engine import ChatEngine
+from ..engine_state import TooManyRequests
 from ..generation_settings import GenerationSettings
 from . import conversation
 from .page_guard import LEFT_OVER_SECONDS, OwnUploads, PageGuard, fetch_nothing

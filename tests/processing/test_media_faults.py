@@ -607,3 +607,14 @@ def test_pictures_without_a_width(kind):
     except MediaError:
         return
     assert frames.shape == (1, 4, 4, 3) and kind == "GIF"
+
+
+@pytest.mark.parametrize("form, cut", [("JPEG", 6), ("PNG", 12), ("TIFF", 6), ("WEBP", 12), ("BMP", 6)])
+def test_errors_are_about_the_file_and_not_about_objects_of_python(form, cut):
+    """What PIL says of bytes that it cannot identify holds an address of this process."""
+    data = io.BytesIO()
+    Image.new("RGB", (40, 40), (200, 10, 10)).save(data, form)
+    for rest in (b"", bytes(40)):
+        with pytest.raises(MediaError) as raised:
+            load_media(data.getvalue()[:cut] + rest)
+        assert " object at 0x" not in str(raised.value)

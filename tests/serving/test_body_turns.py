@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from favor.serving import GenerationSettings
+from favor.serving import Answer, GenerationSettings
 from favor.serving.body_turns import FREE_SECONDS, LARGE_BODY, BodyTurns
 from favor.serving.chat_request import MAX_KEYS, ChatRequest, parse_chat_request
 from favor.serving.decoding_bounds import LOWER_PRIORITY
@@ -27,6 +27,7 @@ REST = WORK * (1 / SHARE - 1)
 @pytest.fixture(autouse=True)
 def small_share(monkeypatch):
     monkeypatch.setattr("favor.serving.body_turns.SHARE", SHARE)
+    monkeypatch.setattr("favor.serving.body_turns.MOST_FREE_SECONDS", FREE_SECONDS)
 
 
 def busy(seconds: float = WORK) -> str:
@@ -86,6 +87,20 @@ def test_who_has_sent_little_does_not_wait_for_those_who_rest():
     seconds, read = run(beside)
     assert read == "read"
     assert seconds < REST
+
+
+def test_who_has_had_less_than_an_equal_part_does_not_wait(monkeypatch):
+    monkeypatch.setattr("favor.serving.body_turns.MOST_FREE_SECONDS", 0.2)  # a longer one is told better
+    turns = BodyTurns(lambda: True)
+    waits = []
+    for clients in (1, 10, 100, 1000):
+        for number in range(clients):
+            turns._spent.add(f"{number} of {clients}", 0.1)
+        turns._spent.add("some", 0.04 - turns._spent.of("some"))
+        turns._spent.add("more", 0.19 - turns._spent.of("more"))
+        waits.append([turns._waits(client) for client in ("none", "some", "more")])
+    turns.close()
+    assert waits == [[False, False, False], [False, False, True], [False, True, True], [False, True, True]]
 
 
 def test_turns_go_to_who_had_least_and_pass_over_who_has_gone():
@@ -155,18 +170,30 @@ def test_decoders_share_the_servers_session_and_come_after_it():
         assert os.getpriority(os.PRIO_PROCESS, process) == min(19, least)
 
 
-@pytest.mark.parametrize("stream, events", [(False, ["a", None]), (True, ["a", "b", "c", None])])
-def test_only_a_stream_wakes_the_event_loop_with_each_piece(stream, events):
-    def ask(chat, settings, own_sound, sink, client):
-        for event in ("a", "b", "c", None):
-            sink(event)
+@pytest.mark.parametrize("every_piece, events", [(False, ["a", None]), (True, ["a", "b", "c", None])])
+def test_only_who_reads_every_piece_is_told_of_each(every_piece, events):
+    told: list = []
+    answer = Answer(told.append, every_piece=every_piece)
+    for piece in "abc":
+        answer.add(piece)
+    answer.finish("stop")
+    assert told == events
+    assert answer.text == "abc"
 
-    async def told() -> list:
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_only_a_stream_reads_every_piece(stream):
+    asked_for: list = []
+
+    def ask(chat, settings, own_sound, sink, client, every_piece):
+        asked_for.append(every_piece)
+
+    async def ask_once() -> None:
         chats = ChatEndpoint(SimpleNamespace(ask=ask), ServerSettings("model"))  # type: ignore[arg-type]
-        asked = ChatRequest.model_validate({"messages": TEXT, "stream": stream})
-        _, queue = chats._ask(asked, GenerationSettings(), [], "client")
-        await asyncio.sleep(0)
+        chats._ask(
+            ChatRequest.model_validate({"messages": TEXT, "stream": stream}), GenerationSettings(), [], "client"
+        )
         chats.turns.close()
-        return [queue.get_nowait() for _ in range(queue.qsize())]
 
-    assert asyncio.run(told()) == events
+    asyncio.run(ask_once())
+    assert asked_for == [stream]

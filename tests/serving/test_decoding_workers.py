@@ -390,7 +390,7 @@ def test_a_file_that_kills_its_decoder_is_told_and_counted(doing, pipe, media_di
 
 
 def test_while_decoders_hang_text_is_answered_and_health_tells(doing, pipe, media_dir, monkeypatch):
-    monkeypatch.setattr("favor.serving.chat_engine.STANDS_STILL", 0.3)
+    monkeypatch.setattr("favor.serving.engine_state.STANDS_STILL", 0.3)
     late = doing.ended["time"]
     limits = {"max_decode_seconds": 1.5}
     with ChatEngine(pipe, decoders=doing, media_limits=limits) as engine, serving(engine) as address:

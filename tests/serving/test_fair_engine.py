@@ -6,10 +6,11 @@ import time
 
 import pytest
 
-from favor.serving import ChatEngine, GenerationSettings
-from favor.serving.batch_generation import GenerationFailed
-from favor.serving.chat_engine import EngineStopped
+from favor.serving import Answer, ChatEngine, GenerationSettings
+from favor.serving.batch_generation import GenerationFailed, Question
+from favor.serving.engine_state import EngineStopped
 from favor.serving.lanes import Lane
+from favor.serving.turns import Turns
 
 from .conftest import LONG_ANSWER, chat, wait_until
 
@@ -39,7 +40,7 @@ def test_text_and_known_clips_do_not_wait_for_decoding(pipe, media_dir, monkeypa
         state = {lane.name: lane for lane in engine.lanes}
         assert (state["media"].working, state["media"].waiting) == (2, 1)
         assert not any(answer.ended for answer in slow)
-        monkeypatch.setattr("favor.serving.chat_engine.STANDS_STILL", 0.05)
+        monkeypatch.setattr("favor.serving.engine_state.STANDS_STILL", 0.05)
         wait_until(lambda: engine.standing_still == ["media"])
         held.free.set()
         assert engine.alive
@@ -197,3 +198,39 @@ def test_when_the_generating_thread_has_died_nobody_waits(talkative_pipe, monkey
         assert not engine.alive
         with pytest.raises(EngineStopped):
             engine.ask(TEXT)
+
+
+def question(client: str, seed: int | None = None, had: float = 0.0) -> Question:
+    settings = GenerationSettings(20, True, 1.0, seed=seed) if seed is not None else GenerationSettings(20)
+    return Question([1, 2], [], 20, settings, Answer(), None, had=had, client=client)
+
+
+def test_who_has_had_much_of_the_model_lately_waits_for_who_has_not():
+    turns = Turns(max_batch_size=2, max_batch_tokens=1000)
+    turns.charge([question("greedy"), question("modest")], 0.02)
+    turns.charge([question("greedy")], 3.0)
+    for number in range(3):
+        turns.add(question("greedy", seed=number))
+    turns.add(question("greedy"))
+    turns.add(question("greedy"))
+    late, later = question("modest"), question("new")
+    turns.add(late)
+    turns.add(later)
+    turns.add(question("new", seed=7))
+    assert turns.are_due([question("greedy", had=0.1)], 0.1)
+    assert set(map(id, turns.next())) == {id(late), id(later)}  # a batch of two, of four who could share one
+    assert turns.next()[0].client == "new"
+    assert not turns.are_due([question("modest")], 0.1)
+    for _ in range(4):  # a pair, and three who need batches of their own
+        assert {one.client for one in turns.next()} == {"greedy"}
+    assert not turns
+
+
+def test_what_a_client_had_of_the_model_is_forgotten():
+    turns = Turns(4, 1000)
+    turns.charge([question("greedy")], 3.0)
+    turns.add(question("greedy"))
+    assert not turns.are_due([question("modest")], 0.5)
+    turns._spent.half_life = 1e-3
+    time.sleep(0.05)
+    assert turns.are_due([question("modest")], 0.5)

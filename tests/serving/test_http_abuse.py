@@ -188,7 +188,7 @@ def test_one_client_cannot_take_all_places(talkative_pipe):
 
 def test_health_tells_which_lane_stands_still(pipe, monkeypatch):
     with ChatEngine(pipe) as engine, serving(engine, api_key=KEY) as address:
-        monkeypatch.setattr("favor.serving.chat_engine.STANDS_STILL", -1.0)
+        monkeypatch.setattr("favor.serving.engine_state.STANDS_STILL", -1.0)
         health = json.load(urllib.request.urlopen(f"{address}/health"))
         assert health == {"status": "degraded", "standing_still": ["prompts", "media", "answers"]}
         assert metrics(address)['favor_lane_waiting{lane="media"}'] == 0
