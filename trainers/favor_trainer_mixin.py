@@ -19,6 +19,7 @@ from .answer_log import forget_answers_after
 from .complete_checkpoints import last_complete, mark_complete, unmark
 from .diversity_weight import diversity_units
 from .muon import add_muon
+from .scored_tokens import score_answers_alone
 from .trained_modules import TrainedModel, encoders, favor_of, set_connector_dtype, train_only
 from .training_checks import check_peft_config
 from .training_record import run_record, stage_record, write_record
@@ -198,6 +199,7 @@ def first_step(checkpoint: str | None) -> int:
 
 def prepare_model(model: TrainedModel, args: Any, peft_config: "PeftConfig | None") -> None:
     """Freezes, casts and configures as `args` say, before a LoRA is put around the model."""
+    score_answers_alone()
     check_peft_config(model, peft_config)
     set_connector_dtype(model, getattr(torch, args.connector_dtype))
     if args.freeze_encoders:
