@@ -98,8 +98,8 @@ def _key(shipped: Path) -> str:
 
     if not is_shipped(shipped):
         raise NotPrepared(
-            f"The weights of {PREPARED_NAME} are missing from {shipped}: reinstall the package, or take another model "
-            "(--model favor-tiny)."
+            f"This package has no weights of {PREPARED_NAME} ({shipped}): take another model (--model favor-tiny), or "
+            f"train it (recipes/{PREPARED_NAME}.yaml) and put them there (python -m favor.assembly.ship RUN FOLDER)."
         )
     contents = {
         file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in shipped.iterdir() if file.is_file()
