@@ -291,7 +291,7 @@ def test_metrics_are_evaluate_metrics_without_network(monkeypatch):
     assert isqa == {"aveb_isqa": 1.0}
     assert load_metric("class_match").compute(predictions=["a bell"], references=[["bell"]], **{"class": ["bell"]})
     assert load_metric("judged_score").compute(predictions=[4.0, 2.0]) == {"judged_score": 3.0}
-    with pytest.raises(ValueError, match="unknown metric 'werr'; choose from wer, bleu_1"):
+    with pytest.raises(ValueError, match="unknown metric 'werr'; choose from wer, exact_transcript, bleu_1"):
         load_metric("werr")
 
 

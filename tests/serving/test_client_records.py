@@ -66,11 +66,20 @@ def test_refusals_are_delayed_only_beside_others_and_answers_still_come(talkativ
 
         quick = [seconds_of("10.0.0.1", REFUSED, 400) for _ in range(FREE + 12)]
         assert sum(quick) < LONGEST_DELAY * 12  # nobody else was there
-        busy = threading.Thread(target=post, args=(address, {"messages": TEXT, "max_tokens": 1500}))
-        busy.start()
+        ended = threading.Event()
+
+        def ask_on() -> None:
+            while not ended.is_set():
+                post(address, {"messages": TEXT, "max_tokens": 1500})
+
+        # Two of them: while one gets its answer, the other waits.
+        others = [threading.Thread(target=ask_on) for _ in range(2)]
+        for other in others:
+            other.start()
         while not engine.pending:
             time.sleep(0.01)
         assert seconds_of("10.0.0.1", REFUSED, 400) > 0.9 * LONGEST_DELAY
         assert seconds_of("10.0.0.1", {"messages": TEXT, "max_tokens": 1}, 200) > 0.5 * LONGEST_DELAY
-        assert busy.is_alive()
-        busy.join()
+        ended.set()
+        for other in others:
+            other.join()

@@ -25,11 +25,12 @@ def test_the_commands_run(
     monkeypatch.setattr(synth, "default_assets", lambda: Path(assets.root))
     lines = [line for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
     commands = [shlex.split(line) for line in lines if line.startswith("favor ")]
-    assert len(commands) == 4
+    assert len(commands) == 7
     for words in commands:
         words[words.index("--count") + 1] = "2"
         assert main([*words[1:], "--workers", "1"]) == 0, capsys.readouterr().err
     assert {path.name for path in tmp_path.glob("data/real/*")} == {"train", "test", "speech", "people"}
+    assert {path.name for path in tmp_path.glob("data/scored/*")} == {"test", "photos", "people"}
 
 
 def test_the_tables_name_all_there_is() -> None:
