@@ -35,7 +35,9 @@ class SpeltStates:
 
     def losses(self, states: torch.Tensor, lengths: torch.Tensor, texts: Sequence[str]) -> torch.Tensor:
         """
-        CTC's loss of each item by its letters, (B,); 0 for a text that has more letters than its states can say.
+        CTC's loss of each item by its letters, (B,).
+
+        It is 0, and teaches nothing, for a text that has more letters than its states can say, or none of `SYMBOLS`.
 
         Args:
             states: (B, T, hidden_size) float32, of the queries of all of an item's windows.
@@ -53,7 +55,8 @@ class SpeltStates:
             reduction="none",
             zero_infinity=True,
         )
-        return losses / target_lengths.clamp(min=1)
+        # Without a letter to say CTC would teach silence: an answer in another script is not silent.
+        return (losses / target_lengths.clamp(min=1)).masked_fill(target_lengths == 0, 0.0)
 
     def places(self, text: str) -> list[int]:
         """The symbols of a text; what is neither letter, digit nor space is left out."""

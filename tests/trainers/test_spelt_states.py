@@ -30,6 +30,16 @@ def test_a_text_that_the_states_cannot_hold_has_no_loss():
     assert spelt.losses(torch.randn(1, 1, WIDTH), torch.tensor([1]), ["caterpillar"]).tolist() == [0.0]
 
 
+def test_answers_in_another_script_teach_no_silence():
+    spelt = SpeltStates(WIDTH, torch.device("cpu"))
+    states, lengths = torch.randn(3, 4, WIDTH, requires_grad=True), torch.tensor([4, 4, 4])
+    losses = spelt.losses(states, lengths, ["кошка", "cat", "猫"])
+    assert losses[1] > 0 and losses[[0, 2]].tolist() == [0.0, 0.0]
+    losses.sum().backward()
+    assert states.grad[1].any() and not states.grad[[0, 2]].any()
+    assert spelt.losses(states, lengths, ["кошка", "!", ""]).tolist() == [0.0, 0.0, 0.0]
+
+
 def test_states_can_learn_to_spell():
     spelt, norm = SpeltStates(WIDTH, torch.device("cpu")), nn.LayerNorm(WIDTH)
     torch.manual_seed(2)
