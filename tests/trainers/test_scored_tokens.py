@@ -52,6 +52,15 @@ def test_answers_are_scored_alone_and_the_loss_stays(trainer, monkeypatch):
     assert difference < 1e-4
 
 
+def test_a_batch_without_an_answer_is_a_zero_that_can_be_differentiated(trainer):
+    batch = trainer.data_collator([trainer.train_dataset[number] for number in range(2)])
+    batch["labels"] = torch.full_like(batch["labels"], -100)
+    outputs = trainer.model(**batch, fused_lm_head=True)
+    assert not outputs.log_probs.any()
+    outputs.log_probs.sum().backward()
+    assert not any(weight.grad is not None and weight.grad.any() for weight in trainer.model.parameters())
+
+
 def test_the_switch_is_set_once():
     score_answers_alone()
     switch = trl_utils._use_triton
