@@ -7,6 +7,7 @@ the pieces of the answers (see `answer_pieces.py`), a still, which has no order,
 output is drawn to the embedding of what it is to say.
 """
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import cast
@@ -14,6 +15,7 @@ from typing import cast
 import torch
 from datasets import Dataset
 from torch import nn
+from transformers import PreTrainedConfig
 from transformers.utils import logging
 
 from favor.modeling_favor.connector_streams_favor import FavorConnectorOutput, length_mask
@@ -23,6 +25,7 @@ from .data_mixture import SampleDataset
 from .embedding_alignment import EmbeddedPieces, in_any_order, in_order
 from .favor_data_collator import TEXT_INPUTS, Batch
 from .favor_sft_trainer import FavorSFTTrainer
+from .paired_streams import PairedStreams, own_streams, pair_streams
 from .recipe_sections import ConnectorAlignment
 from .spelt_states import SpeltStates
 
@@ -35,7 +38,8 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
     """[`FavorSFTTrainer`] with another loss, of the connector alone; the language model lends its embeddings.
 
     Data, checkpoints, resuming and evaluation are as inherited. Answers in `samples.jsonl` are what the outputs say
-    that are nearest to a piece each. Logs have `said_loss` (CTC or bag of words, by the answer's pieces), `off`
+    that are nearest to a piece each. Logs have `said_loss` (CTC or bag of words, by the answer's pieces; with
+    `seen_queries` also the part of it that is seen, `seen_loss`), `off`
     (squared distance of an output to what it is to say, in units of that between two pieces) and `diversity_loss`.
 
     Args:
@@ -59,9 +63,7 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
                 f"align_connector trains the connector alone, but train_only is {self.args.train_only!r}: name the "
                 "connector, or parts of it."
             )
-        connector_config = self.unwrapped_favor().config.connector_config
-        if alignment.letters_weight and not hasattr(connector_config, "num_query_tokens"):
-            raise ValueError("letters_weight needs queries' states, but the connector is a projector: set it to 0.")
+        check_connector(self.unwrapped_favor().config.connector_config, alignment)
         if self.is_fsdp_enabled or self.is_deepspeed_enabled:
             raise ValueError(
                 "align_connector does not run with FSDP or DeepSpeed, which shard the connector: it is small. Start "
@@ -74,27 +76,37 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
         tokens = torch.tensor(self.pieces.tokens, device=device)
         # As the language model reads them: some scale their embeddings.
         self.embedded = EmbeddedPieces(favor.get_input_embeddings()(tokens).float())
-        rule = self.pieces, self.model.config.video_token_id, self.args.on_bad_sample == "skip"
+        heard_share = 1.0
+        if alignment.seen_queries:
+            heard_share -= alignment.seen_queries / favor.config.connector_config.num_query_tokens
+        rule = self.pieces, self.model.config.video_token_id, self.args.on_bad_sample == "skip", heard_share
         self.train_dataset = alignable_rows(self.train_dataset, *rule)
         self.eval_dataset = alignable_rows(self.eval_dataset, *rule)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """The mean over an optimisation step's samples that have media."""
         training = self.model.training
-        states = self.connector_inputs(inputs)
+        states, texts = self.connector_inputs(inputs), self.answers(inputs)
+        paired = self.paired(states, texts)
         with self.accelerator.autocast():
-            output = self.unwrapped_favor().model.connector(**states)
-        texts = self.answers(inputs)
+            output = self.unwrapped_favor().model.connector(**paired.states)
         targets = [self.pieces.places(text) for text in texts]
-        check_items(targets, output.num_tokens)
-        still = stills(states, output)
+        still, seen = stills(states, output), None
         with torch.autocast(output.embeddings.device.type, enabled=False):  # distances are small differences
-            said, off = alignment_losses(output, targets, still, self.embedded)
+            if self.alignment.seen_queries:
+                check_count(targets, output.num_tokens)
+                heard, seen, off = self.stream_losses(output, targets, paired)
+                said = heard + seen
+            else:
+                check_items(targets, output.num_tokens)
+                said, off = alignment_losses(output, targets, still, self.embedded)
             spelt = self.spelling_loss(output, texts, still)
         diversity = said.new_zeros(()) if output.diversity_loss is None else output.diversity_loss
         loss = said.mean() + self.alignment.distance_weight * off.mean()
         loss = loss + self.current_diversity_weight() * diversity
         metrics = {"said_loss": said.mean(), "off": off.mean(), "diversity_loss": diversity}
+        if seen is not None:
+            metrics["seen_loss"] = seen.mean()
         if spelt is not None:
             loss = loss + self.alignment.letters_weight * spelt
             metrics["spelt_loss"] = spelt
@@ -110,13 +122,57 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
         """By how much the states of sounds and videos spell their answers wrongly, a mean over all items."""
         if not self.alignment.letters_weight:
             return None
-        states = cast(torch.Tensor, output.query_states).float().flatten(1, 2)  # (B, W * N, d)
+        heard_states = heard_queries(cast(torch.Tensor, output.query_states).float(), self.alignment.seen_queries)
+        states = heard_states.flatten(1, 2)  # (B, W * n, d)
+        lengths = cast(torch.Tensor, output.num_windows) * heard_states.shape[2]
         heard = [text for text, silent in zip(texts, still.tolist(), strict=True) if not silent]
         if not heard:
             return states.new_zeros(())
         self.spelt = self.spelt or SpeltStates(states.shape[-1], states.device)
-        losses = self.spelt.losses(states[~still], token_counts(output)[~still], heard)
+        losses = self.spelt.losses(states[~still], lengths[~still], heard)
         return losses.sum() / len(texts)
+
+    def paired(self, states: Mapping[str, torch.Tensor], texts: Sequence[str]) -> PairedStreams:
+        """A batch's streams; in training stills stand beside some of its sounds, the same ones in every run."""
+        config = self.unwrapped_favor().config.connector_config
+        if not self.alignment.seen_queries:
+            return PairedStreams(states, [])
+        pictures = states.get("num_visual_frames", 0)
+        sound = states.get("num_audio_vectors", torch.zeros(()))
+        frames = torch.maximum(torch.as_tensor(pictures), -(-sound // config.audio_vectors_per_frame))
+        windows = (-(-frames // config.window_frames)).long().tolist()
+        if not self.model.training or not self.alignment.pair_streams:
+            return own_streams(states, windows)
+        rng = random.Random("/".join([str(self.args.seed), str(self.state.global_step), *texts]))
+        return pair_streams(states, windows, config.audio_vectors_per_frame, self.alignment.pair_streams, rng)
+
+    def stream_losses(
+        self, output: FavorConnectorOutput, targets: Sequence[Sequence[int]], paired: PairedStreams
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """What items say wrongly of what is heard and of what is seen, and how far they are off, each (B,)."""
+        queries, seen_queries = cast(torch.Tensor, output.query_states).shape[2], self.alignment.seen_queries
+        windows = alignable(output).unflatten(1, (-1, queries))  # (B, W, N, L)
+        counts = cast(torch.Tensor, output.num_windows)
+        sound = paired.states.get("num_audio_vectors", torch.zeros_like(counts)) > 0
+        heard = [target if loud else [] for target, loud in zip(targets, sound.tolist(), strict=True)]
+        outputs = heard_queries(windows, seen_queries)
+        said, off = _ordered_losses(outputs.flatten(1, 2), counts * outputs.shape[2], heard, self.embedded)
+        seen = torch.zeros_like(said)
+        places, names, owners = [], [], []
+        for item, shown in enumerate(paired.shown):
+            if shown is not None:
+                for window in range(int(counts[item])):
+                    places.append(item * windows.shape[1] + window)
+                    names.append(targets[shown[window]] if shown else [])
+                    owners.append(item)
+        if places:
+            rows = windows[:, :, -seen_queries:].flatten(0, 1)[places]  # (windows with a known picture, K, L)
+            lengths = torch.full((len(rows),), seen_queries, device=rows.device)
+            seen_said, seen_off = _named_losses(rows, lengths, names, self.embedded)
+            owner, share = torch.tensor(owners, device=rows.device), seen_queries / queries
+            seen = seen.index_add(0, owner, seen_said / counts[owner])
+            off = (off * (1 - share)).index_add(0, owner, seen_off * share / counts[owner])
+        return said, seen, off
 
     def get_batch_samples(self, epoch_iterator, num_batches, device):
         """As inherited; also counts the step's samples that have media, over its micro-batches and processes."""
@@ -160,7 +216,14 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
         outputs = alignable(output)[0, : int(token_counts(output)[0])]
         with torch.autocast(outputs.device.type, enabled=False):
             nearest = self.embedded.distances(outputs).argmin(-1)
-        return self.pieces.text(nearest.tolist())
+        seen_queries = self.alignment.seen_queries
+        if not seen_queries:
+            return self.pieces.text(nearest.tolist())
+        windows = nearest.unflatten(0, (int(cast(torch.Tensor, output.num_windows)[0]), -1))  # (W, N)
+        heard = self.pieces.text(heard_queries(windows[None], seen_queries).flatten().tolist())
+        names = [self.pieces.text(window) for window in windows[:, -seen_queries:].tolist()]
+        seen = [name for before, name in zip(["", *names], names, strict=False) if name != before]
+        return " / ".join(text for text in (heard, *seen) if text)
 
 
 def alignment_losses(
@@ -204,6 +267,36 @@ def _losses_by(
     return said, off.sum(1) / lengths.clamp(min=1)
 
 
+def _ordered_losses(
+    outputs: torch.Tensor, lengths: torch.Tensor, targets: Sequence[Sequence[int]], pieces: EmbeddedPieces
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The two losses of rows that say their targets in order, or blanks alone where there is none, both (B,)."""
+    said, off = _losses_by(partial(in_order, blank=0), outputs, lengths, targets, pieces)
+    # CTC's loss of blanks alone is a sum over outputs; that of pieces is a mean over pieces.
+    silent = torch.tensor([not target for target in targets], device=said.device)
+    return torch.where(silent, said / lengths.clamp(min=1), said), off
+
+
+def _named_losses(
+    outputs: torch.Tensor, lengths: torch.Tensor, targets: Sequence[Sequence[int]], pieces: EmbeddedPieces
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The two losses of windows' names, both (R,): in order, or as a bag of words where a name is too long."""
+    long = torch.tensor([outputs_needed(target) > outputs.shape[1] for target in targets], device=outputs.device)
+    said, off = outputs.new_zeros(len(outputs)), outputs.new_zeros(len(outputs))
+    bag = partial(_losses_by, in_any_order)
+    for losses_of, chosen in ((_ordered_losses, ~long), (bag, long)):
+        if chosen.any():
+            own = [target for target, mine in zip(targets, chosen.tolist(), strict=True) if mine]
+            losses, distances = losses_of(outputs[chosen], lengths[chosen], own, pieces=pieces)
+            said, off = said.masked_scatter(chosen, losses), off.masked_scatter(chosen, distances)
+    return said, off
+
+
+def heard_queries(windows: torch.Tensor, seen_queries: int) -> torch.Tensor:
+    """(B, W, N, ...) to those of a window's queries that say what is heard: all but the last `seen_queries`."""
+    return windows[:, :, : windows.shape[2] - seen_queries]
+
+
 def alignable(output: FavorConnectorOutput) -> torch.Tensor:
     """(B, T, L) float32 outputs, which autocast may have made in fewer bits than distances need."""
     return cast(torch.Tensor, output.embeddings).float()
@@ -221,12 +314,38 @@ def stills(states: Mapping[str, torch.Tensor], output: FavorConnectorOutput) -> 
     return (pictures == 1) & (sound == 0)
 
 
-def check_items(targets: Sequence[Sequence[int]], outputs: torch.Tensor) -> None:
-    """Raises `ValueError` unless each sample has one item, and as many outputs as its answer takes."""
+def check_connector(config: PreTrainedConfig, alignment: ConnectorAlignment) -> None:
+    """Raises `ValueError` for options of a stage that this connector cannot honour."""
+    queries = getattr(config, "num_query_tokens", None)
+    for name in ("letters_weight", "seen_queries"):
+        if getattr(alignment, name) and queries is None:
+            raise ValueError(f"{name} needs queries, but the connector is a projector: set it to 0.")
+    if not alignment.seen_queries:
+        return
+    if alignment.seen_queries >= cast(int, queries):
+        raise ValueError(
+            f"seen_queries is {alignment.seen_queries}, but a window has {queries} queries (num_query_tokens), and "
+            "some are to say what is heard: set it lower."
+        )
+    if config.window_frames != 1 or not config.synchronize or config.modalities != "audio_visual":
+        raise ValueError(
+            "seen_queries needs windows of one frame, as longer ones show several pictures, with both streams: set "
+            "connector_config.window_frames to 1, synchronize to true and modalities to audio_visual, now "
+            f"{config.window_frames}, {config.synchronize} and {config.modalities}."
+        )
+
+
+def check_count(targets: Sequence[Sequence[int]], outputs: torch.Tensor) -> None:
+    """Raises `ValueError` unless each sample has one item."""
     if len(targets) != len(outputs):
         raise ValueError(
             f"align_connector reads one item a sample, but {len(targets)} samples have {len(outputs)} items."
         )
+
+
+def check_items(targets: Sequence[Sequence[int]], outputs: torch.Tensor) -> None:
+    """Raises `ValueError` unless each sample has one item, and as many outputs as its answer takes."""
+    check_count(targets, outputs)
     for target, count in zip(targets, outputs.tolist(), strict=True):
         check_length(target, count)
 
@@ -245,14 +364,19 @@ def check_length(target: Sequence[int], outputs: int, where: str = "a sample") -
 
 
 def alignable_rows(
-    rows: SampleDataset | None, pieces: AnswerPieces, video_token_id: int, skip: bool
+    rows: SampleDataset | None, pieces: AnswerPieces, video_token_id: int, skip: bool, heard_share: float = 1.0
 ) -> SampleDataset | None:
-    """Encoded samples that [`check_length`] accepts; others are refused before training, or with `skip` left out."""
+    """Encoded samples that [`check_length`] accepts; others are refused before training, or with `skip` left out.
+
+    Of the outputs of samples with sound `heard_share` say what is heard.
+    """
     if not isinstance(rows, Dataset) or "input_ids" not in rows.column_names:
         return rows
     kept, faults = [], []
     for number, row in enumerate(rows):
         outputs, answer = row["input_ids"].count(video_token_id), answer_text(pieces.tokenizer, row["labels"])
+        if any(row["audio_states"]):
+            outputs = round(outputs * heard_share)
         try:
             check_length(pieces.places(answer), outputs, row.get("origin") or "a sample")
             kept.append(number)

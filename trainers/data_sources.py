@@ -17,6 +17,7 @@ from favor.processing.media_names_favor import MEDIA_KINDS
 
 from .augmentations import MaskModality, Transform, build_transforms
 from .hub_datasets import HubSplit, hub_splits
+from .joined_questions import join_questions
 from .manifest import as_dataset, is_manifest, iterate_manifest, keep_shares, load_manifest
 from .media_features import undecoded
 from .media_folders import folder_rows, metadata_files
@@ -155,6 +156,13 @@ def whole_rows(spec: SourceSpec, seed: int, check_files: bool, hub: HubSplit | N
         if spec.subset > len(rows):
             raise ValueError(f"subset: {spec.subset} samples were asked for, but there are {len(rows)}.")
         rows = rows.select(random.Random(seed).sample(range(len(rows)), spec.subset))
+    if spec.questions_per_clip > 1:
+        if spec.path is None and manifest is None:
+            raise ValueError(
+                f"questions_per_clip is {spec.questions_per_clip}, but only a manifest's samples are joined by their "
+                "media: leave it out, or write a manifest."
+            )
+        rows = join_questions(rows, spec.questions_per_clip, seed)
     return rows
 
 

@@ -20,7 +20,7 @@ class FavorDPOConfig(SharedOptions, DPOConfig):
             refused.
 
     Parameters that control what is trained:
-        train_only, connector_dtype, muon_learning_rate: see [`FavorSFTConfig`].
+        train_only, connector_dtype, muon_learning_rate, connector_learning_rate: see [`FavorSFTConfig`].
 
     Parameters that control the data:
         max_length (`int`, *optional*): the collator cuts the ends of answers beyond so many tokens; media are never

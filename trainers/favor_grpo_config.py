@@ -20,7 +20,7 @@ class FavorGRPOConfig(SharedOptions, GRPOConfig):
             connector with [`FavorSFTTrainer`] or [`FavorDPOTrainer`], or keep it frozen by `train_only` or a LoRA.
 
     Parameters that control what is trained:
-        train_only, connector_dtype, muon_learning_rate: see [`FavorSFTConfig`].
+        train_only, connector_dtype, muon_learning_rate, connector_learning_rate: see [`FavorSFTConfig`].
 
     Parameters that control the logs:
         logged_answers (`int`, defaults to 4): so many answers with their rewards go to `samples.jsonl` in

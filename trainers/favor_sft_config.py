@@ -41,6 +41,9 @@ class FavorSFTConfig(SharedOptions, SFTConfig):
             AdamW at `learning_rate`. One schedule scales both rates; `learning_rate` in the logs is AdamW's. With a
             LoRA, Muon trains its A and B, each as a matrix of its own, and the matrices of `modules_to_save` (the
             connector). Needs `optim="adamw_torch"` or `"adamw_torch_fused"`; not with FSDP or DeepSpeed.
+        connector_learning_rate (`float`, *optional*): of the connector; all else, and by default the connector, too,
+            has `learning_rate`. An aligned connector beside a fresh LoRA wants less; 0 leaves it as it is. Not with
+            Muon.
 
     Parameters that control the data:
         max_length (`int`, *optional*): the collator cuts text beyond so many tokens; media are never cut.

@@ -20,7 +20,7 @@ from .complete_checkpoints import last_complete, mark_complete, unmark
 from .diversity_weight import diversity_units
 from .muon import add_muon
 from .scored_tokens import score_answers_alone
-from .trained_modules import TrainedModel, encoders, favor_of, set_connector_dtype, train_only
+from .trained_modules import TrainedModel, encoders, favor_of, set_connector_dtype, set_connector_rate, train_only
 from .training_checks import check_peft_config
 from .training_record import run_record, stage_record, write_record
 
@@ -60,9 +60,11 @@ class FavorTrainerMixin:
         backbone.language_model.register_forward_pre_hook(self.touch_media_weights, with_kwargs=True)
 
     def create_optimizer(self, model=None):
-        """As inherited; with `muon_learning_rate`, AdamW leaves the weight matrices inside the layers to Muon."""
+        """As inherited; the connector may have a rate of its own, or weight matrices inside the layers Muon."""
         is_new, rate = self.optimizer is None, self.args.muon_learning_rate
         super().create_optimizer(model)
+        if is_new and self.args.connector_learning_rate is not None:
+            set_connector_rate(self.optimizer, self.unwrapped_favor(), self.args.connector_learning_rate)
         if is_new and rate is not None:
             self.optimizer = add_muon(
                 self.optimizer, self.model if model is None else model, rate, self.args.weight_decay

@@ -168,11 +168,17 @@ class ConnectorAlignment:
         pieces: so many of the answers' commonest pieces are said whole, rarer ones are spelt; by default all.
         letters_weight: of the loss by which the queries' states of sounds and videos also spell the answer (see
             [`SpeltStates`]); 0 leaves it out.
+        seen_queries: so many of a window's queries, its last, say what is seen, the others what is heard; 0: all say
+            the answer. For windows of one frame.
+        pair_streams: share of a batch's samples with sound alone that are shown its stills (see [`pair_streams`]);
+            needs `seen_queries`.
     """
 
     distance_weight: float = OFF_WEIGHT
     pieces: int | None = None
     letters_weight: float = 0.0
+    seen_queries: int = 0
+    pair_streams: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.distance_weight < math.inf:
@@ -181,6 +187,15 @@ class ConnectorAlignment:
             raise ValueError(f"`letters_weight` must be 0 or more, but it is {self.letters_weight}.")
         if self.pieces is not None and self.pieces < 1:
             raise ValueError(f"`pieces` must be at least 1, or null for all, but it is {self.pieces}.")
+        if self.seen_queries < 0:
+            raise ValueError(f"`seen_queries` must be 0 or more, but it is {self.seen_queries}.")
+        if not 0 <= self.pair_streams <= 1:
+            raise ValueError(f"`pair_streams` is a share from 0 to 1, but it is {self.pair_streams}.")
+        if self.pair_streams and not self.seen_queries:
+            raise ValueError(
+                f"`pair_streams` is {self.pair_streams}, but without `seen_queries` no query says what is seen beside "
+                "a sound: set `seen_queries`, too."
+            )
 
 
 @dataclass(frozen=True)

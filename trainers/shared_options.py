@@ -28,6 +28,10 @@ class SharedOptions:
         default=None, metadata={"help": "Train the weight matrices inside the layers by Muon, at this rate."}
     )
 
+    connector_learning_rate: float | None = field(
+        default=None, metadata={"help": "Of the connector; all else has learning_rate. 0: it stays as it is."}
+    )
+
     def choose_defaults(self: Any) -> None:
         """Before TRL looks at its arguments: what they are where there is no accelerator."""
         if not torch.accelerator.is_available():
@@ -71,8 +75,15 @@ class SharedOptions:
             )
 
     def check_muon(self: Any) -> None:
-        """Raises `ValueError` for a rate that is none, and for an optimizer that Muon cannot stand beside."""
-        rate = self.muon_learning_rate
+        """Raises `ValueError` for rates that are none, or do not go together, and for an optimizer without Muon."""
+        own, rate = self.connector_learning_rate, self.muon_learning_rate
+        if own is not None and (isinstance(own, bool) or not isinstance(own, (int, float)) or not 0 <= own < math.inf):
+            raise ValueError(f"connector_learning_rate must be a number, 0 or more, but it is {own!r}.")
+        if own is not None and rate is not None:
+            raise ValueError(
+                f"connector_learning_rate={own} is AdamW's, but with muon_learning_rate={rate} Muon trains the "
+                "connector's matrices: give one of them."
+            )
         if rate is None:
             return
         if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate < math.inf:

@@ -31,6 +31,8 @@ class SourceSpec:
         weight, samples: see [`DataMixture`].
         subset: a random choice of so many rows, the same in every epoch.
         family_shares: see [`keep_shares`].
+        questions_per_clip: samples of a manifest about the same media are joined to one with up to so many questions
+            (see [`join_questions`]); by default 1, each sample stays alone.
         transforms: see [`build_transforms`].
     """
 
@@ -50,6 +52,7 @@ class SourceSpec:
     samples: int | None = None
     subset: int | None = None
     family_shares: dict[str, float] = field(default_factory=dict)
+    questions_per_clip: int = 1
     transforms: Sequence[TransformSpec] = ()
 
     def __post_init__(self) -> None:
@@ -60,7 +63,10 @@ class SourceSpec:
             raise ValueError("give `weight` or `samples`, not both.")
         if (self.weight or 0) < 0 or (self.samples or 0) < 0:
             raise ValueError("`weight` and `samples` must not be negative.")
+        if self.questions_per_clip < 1:
+            raise ValueError(f"`questions_per_clip` must be at least 1, but it is {self.questions_per_clip}.")
         refused = [name for name in ("subset", "family_shares") if getattr(self, name)]
+        refused += ["questions_per_clip"] if self.questions_per_clip > 1 else []
         if self.streaming and refused:
             raise ValueError(f"{', '.join(refused)} need the whole data; leave `streaming` out.")
 

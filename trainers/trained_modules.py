@@ -31,6 +31,24 @@ def set_connector_dtype(model: TrainedModel, dtype: torch.dtype) -> None:
     favor_of(model).model.connector.to(dtype)
 
 
+def set_connector_rate(optimizer: torch.optim.Optimizer, model: FavorForConditionalGeneration, rate: float) -> None:
+    """Gives the connector groups of its own in an optimizer that has not stepped yet, with their own learning rate.
+
+    Raises `ValueError` if it trains no weight of the connector.
+    """
+    own = {id(parameter) for parameter in model.model.connector.parameters()}
+    groups = []
+    for group in optimizer.param_groups:
+        taken = [parameter for parameter in group["params"] if id(parameter) in own]
+        if taken:
+            group["params"] = [parameter for parameter in group["params"] if id(parameter) not in own]
+            groups.append({**group, "params": taken, "lr": rate})
+    if not groups:
+        raise ValueError(f"connector_learning_rate={rate}: nothing of the connector is trained. Leave it out.")
+    for group in groups:
+        optimizer.add_param_group(group)
+
+
 def train_only(model: FavorForConditionalGeneration, names: list[str], freeze_encoders: bool) -> None:
     """Freezes every parameter but those of the named modules, and makes these trainable.
 
