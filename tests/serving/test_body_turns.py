@@ -12,9 +12,9 @@ import pytest
 from favor.serving import Answer, GenerationSettings
 from favor.serving.body_turns import FREE_SECONDS, LARGE_BODY, BodyTurns
 from favor.serving.chat_request import MAX_KEYS, ChatRequest, parse_chat_request
-from favor.serving.decoding_bounds import LOWER_PRIORITY
 from favor.serving.decoding_workers import DecodingWorkers
 from favor.serving.http_server import ChatEndpoint, ServerSettings
+from favor.serving.priorities import DECODING
 from favor.serving.request_errors import RequestError
 
 from .test_http_server import TEXT
@@ -166,7 +166,7 @@ def test_decoders_share_the_servers_session_and_come_after_it():
         program, process = workers._program.pid, workers._spares[0].pid
         assert os.getsid(program) == os.getsid(process) == os.getsid(0)
         assert os.getpgid(program) != os.getpgid(0)
-        least = os.getpriority(os.PRIO_PROCESS, 0) + LOWER_PRIORITY
+        least = os.getpriority(os.PRIO_PROCESS, 0) + DECODING
         assert os.getpriority(os.PRIO_PROCESS, process) == min(19, least)
 
 
