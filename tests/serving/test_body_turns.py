@@ -103,6 +103,15 @@ def test_who_has_had_less_than_an_equal_part_does_not_wait(monkeypatch):
     assert waits == [[False, False, False], [False, False, True], [False, True, True], [False, True, True]]
 
 
+def test_who_is_not_known_waits_only_beside_others():
+    waits = {}
+    for others in (True, False):
+        turns = BodyTurns(lambda others=others: others, lambda client: client == "answered")
+        waits[others] = [turns._waits(client) for client in ("answered", "new")]
+        turns.close()
+    assert waits == {True: [False, True], False: [False, False]}
+
+
 def test_turns_go_to_who_had_least_and_pass_over_who_has_gone():
     async def in_order(turns):
         order = []
