@@ -3,7 +3,7 @@
 
 from .lanes import TimeSpent
 
-FREE = 3  # requests without an answer, more than with one, that cost nothing
+FREE = 1  # requests without an answer, more than with one, that cost nothing
 FIRST_DELAY, LONGEST_DELAY = 0.25, 5.0  # seconds; each request beyond these doubles the delay
 NO_FAULT = (401, 429)  # refused before anything was done
 
