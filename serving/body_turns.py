@@ -16,7 +16,7 @@ from typing import TypeVar
 from .lanes import MEMORY, Lane, TimeSpent
 
 LARGE_BODY = 1 << 16  # bytes; smaller ones have no turns
-SHARE = 0.1  # of one processor's time: of the event loop's for receiving, and of a thread's for reading
+SHARE = 0.05  # of one processor's time: of the event loop's for receiving, and of a thread's for reading
 # Of work that a client may have had lately and still need not wait while others rest: an equal part of the share,
 # within these.
 FREE_SECONDS, MOST_FREE_SECONDS = 0.01, 0.03
@@ -38,10 +38,11 @@ class BodyTurns:
 
     Args:
         others: whether anybody else waits for an answer; if not, bodies are received and read without a rest.
+        known: whether a client's requests are mostly answered; who is not known, as a newcomer, always waits.
     """
 
-    def __init__(self, others: Callable[[], bool]):
-        self._others = others
+    def __init__(self, others: Callable[[], bool], known: Callable[[str], bool] = lambda _: True):
+        self._others, self._known = others, known
         self._spent = TimeSpent()
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
         self._taken = False
@@ -82,6 +83,8 @@ class BodyTurns:
         self._reading_first.close()
 
     def _waits(self, client: str) -> bool:
+        if not self._known(client) and self._others():
+            return True
         equal_part = SHARE * MEMORY / max(1, len(self._spent))
         return self._spent.of(client) >= max(FREE_SECONDS, min(equal_part, MOST_FREE_SECONDS))
 

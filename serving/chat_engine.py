@@ -33,6 +33,7 @@ PROMPT_WORKERS = 2
 # Seconds of a call in which no prompt is made: each would take the interpreter from it a hundred times, and its
 # question could not join the call anyway.
 UNDISTURBED = 0.1
+LONGEST_WAITS = 4  # times `batch_wait` that a batch waits at most while one prompt after the other gets ready
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ class ChatEngine:
             question that is longer is answered alone.
         max_pending: answers that may wait or be in the making.
         media_workers: threads that read media; by default as many as `decoders` has, else one per core, 4 to 8.
-        batch_wait: seconds that the first question of a batch waits for others whose media are being read.
+        batch_wait: seconds that the first question of a batch waits for others whose prompts are being made, or whose
+            media are being read; with each prompt that gets ready while there are more, so long again.
         decoders: processes in which files are decoded, as those of strangers should be; this one by default.
 
     Attributes:
@@ -384,9 +386,15 @@ class ChatEngine:
             # A short wait for those whose prompts are being made, and if there is no hurry for those whose media are
             # being read: one prefill for all is cheaper than two.
             deadline = time.monotonic() + self.batch_wait
+            latest = deadline + (LONGEST_WAITS - 1) * self.batch_wait
             awaited = self._preparing if idle else self._checking
             while awaited and self._turns.new < self._turns.max_batch_size and not self._closed:
-                if not self._changed.wait(deadline - time.monotonic()) and time.monotonic() >= deadline:
+                ready = self._turns.new
+                self._changed.wait(deadline - time.monotonic())
+                now = time.monotonic()
+                if self._turns.new > ready and self._checking:  # who just misses a call waits for all of it
+                    deadline = min(now + self.batch_wait, latest)
+                if now >= deadline:
                     break
             if self._closed:
                 return []

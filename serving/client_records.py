@@ -3,9 +3,8 @@
 
 from .lanes import TimeSpent
 
-FREE = 3  # requests without an answer, more than with one, that cost nothing
-SECONDS_EACH = 0.25  # of delay for each beyond these
-LONGEST_DELAY = 2.0  # seconds
+FREE = 1  # requests without an answer, more than with one, that cost nothing
+FIRST_DELAY, LONGEST_DELAY = 0.25, 5.0  # seconds; each request beyond these doubles the delay
 NO_FAULT = (401, 429)  # refused before anything was done
 
 
@@ -30,4 +29,10 @@ class ClientRecords:
     def delay(self, client: str) -> float:
         """Seconds that the client's next request waits, before its body is read, while others wait for answers."""
         beyond = self._unanswered.of(client) - self._answered.of(client) - FREE
-        return min(max(0.0, SECONDS_EACH * beyond), LONGEST_DELAY)
+        # From 0 to `FIRST_DELAY` with the first one, whatever was forgotten of it, and then twice as much with each.
+        doubled = 2.0 ** min(beyond, 16.0) - 1.0
+        return min(max(0.0, FIRST_DELAY * doubled), LONGEST_DELAY)
+
+    def is_answered(self, client: str) -> bool:
+        """Whether more of the client's requests lately came to an answer than to nothing; False for a newcomer."""
+        return self._answered.of(client) > self._unanswered.of(client)

@@ -18,7 +18,6 @@ from pathlib import Path
 
 OPEN_FILES = 16
 WORST_CHOICE = "1000"  # for the kernel, when it must end a process for its memory
-LOWER_PRIORITY = 10  # decoding comes after answering
 CLONE_THREAD, CLONE_NEWUSER, CLONE_NEWNET = 0x10000, 0x10000000, 0x40000000
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 1, 38, 22, 2
 ALLOW, KILL, REFUSE = 0x7FFF0000, 0x80000000, 0x00050000  # REFUSE | errno
@@ -106,11 +105,6 @@ def confine(memory_bytes: int) -> None:
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if not _filter_calls(libc):
             libc.unshare(CLONE_NEWUSER | CLONE_NEWNET)  # no network, where the system lets anybody do without
-
-
-def come_after_others() -> None:
-    """Gives this process, and those that it makes, less of the processors than whoever answers."""
-    os.nice(LOWER_PRIORITY)
 
 
 def bound_processor_time(seconds: float) -> None:

@@ -21,8 +21,9 @@ from favor.processing.media_limits_favor import MediaError, MediaLimits
 from favor.processing.media_sources_favor import resize_frames
 from favor.processing.pictures_favor import animation_format, is_picture_file
 
-from .decoding_bounds import bound_processor_time, come_after_others, confine
+from .decoding_bounds import bound_processor_time, confine
 from .decoding_wire import END, MAKE, ORDER, REPLY, DecodeRequest, receive_request, send_clip, send_error
+from .priorities import DECODING, come_after_the_model
 
 LEAST_SECONDS, SECONDS_PER_PIXEL = 5.0, 2.5e-7  # of processor time for a still picture of `max_pixels`
 
@@ -37,7 +38,7 @@ def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     memory_bytes = int(sys.argv[2])
     _load()
-    come_after_others()
+    come_after_the_model(DECODING)
     children: set[int] = set()
     while order := _order(control):
         kind, pid, descriptor = order

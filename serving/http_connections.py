@@ -21,6 +21,7 @@ DRAIN_SECONDS = 10.0  # for the answers in the making, when the server is told t
 LAST_WORDS_SECONDS = 5.0  # to tell those that did not end in that time
 MAX_CONNECTIONS = 1024  # idle ones; beyond, 503
 GRACE = 2.0  # seconds that a response may take to say that its time is over
+GONE = "connection_gone"  # in a request's state: an event that is set when its connection has ended
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class BoundedConnection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """As inherited; one connection too many is cut at once."""
         super().connection_made(transport)
+        self._gone = asyncio.Event()
+        self.app_state = {**self.app_state, GONE: self._gone}
         now = self.loop.time()
         self._address = self.client[0] if self.client else ""
         self._state: tuple[Any, bool] = (None, False)
@@ -61,6 +64,7 @@ class BoundedConnection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """As inherited."""
         self._looking.cancel()
+        self._gone.set()
         self.by_address[self._address] -= 1
         if not self.by_address[self._address]:
             del self.by_address[self._address]

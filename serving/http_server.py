@@ -35,6 +35,7 @@ from .client_records import ClientRecords
 from .completions import Completion, model_entry
 from .engine_state import Engine, EngineStopped, TooManyRequests
 from .generation_settings import GenerationSettings
+from .http_connections import GONE
 from .media_access import MediaAccess
 from .metrics import Metrics
 from .request_body import announced_bytes, read_json_body
@@ -178,13 +179,14 @@ class ChatEndpoint:
         self.access = MediaAccess(settings.media_folder)
         self.metrics = Metrics(engine)
         self.open_requests: Counter[str] = Counter()  # by client
+        self._unheard: Counter[str] = Counter()  # of them, those that wait to be heard
         self._deadlines: set[asyncio.Timeout] = set()
         self._answers: set[Answer] = set()
         self._stopping = False
         self._records = ClientRecords()
         self._readers = anyio.CapacityLimiter(1)  # each takes the interpreter from the event loop
         self._large = 0  # bodies that are being received or read
-        self.turns = BodyTurns(lambda: self.open_requests.total() > self._large)
+        self.turns = BodyTurns(lambda: self._heard() > self._large, self._records.is_answered)
 
     def end_all(self) -> None:
         """Tells everybody who still waits that the server is about to end."""
@@ -211,7 +213,7 @@ class ChatEndpoint:
         try:
             async with deadline:
                 self._deadlines.add(deadline)
-                await self._hear_later(client)
+                await self._hear_later(request, client)
                 response = await self._respond(request, client, completion, arrived)
             status, streamed = 200, isinstance(response, StreamedAnswer)
             response.headers["x-request-id"] = completion.id
@@ -238,22 +240,42 @@ class ChatEndpoint:
         """Raises `RequestError` if there are as many requests as there may be."""
         if self._stopping:
             raise stopping()
-        total, most = self.open_requests.total(), self.settings.max_per_client
+        total, most = self._heard(), self.settings.max_per_client
         if total >= self.settings.max_pending:
             raise too_busy(total, RETRY_SECONDS)
         if most is not None and self.open_requests[client] >= most:
             raise too_many_of_one(most, RETRY_SECONDS)
 
-    async def _hear_later(self, client: str) -> None:
-        """Waits while others do, if the client's requests mostly come to nothing."""
+    def _heard(self) -> int:
+        """Requests that are being read, wait or are answered; those that are to be heard later take nobody's place."""
+        return self.open_requests.total() - self._unheard.total()
+
+    async def _hear_later(self, request: Request, client: str) -> None:
+        """Waits while others do, if the client's requests mostly come to nothing.
+
+        Raises `ClientGone`, and `RequestError` if meanwhile there are as many requests as there may be.
+        """
         delay = self._records.delay(client)
-        if delay > 0 and self.open_requests.total() > self.open_requests[client]:
-            await asyncio.sleep(delay)
+        own = self.open_requests[client] - self._unheard[client]
+        if delay <= 0 or self._heard() <= own:
+            return
+        gone: asyncio.Event = getattr(request.state, GONE, asyncio.Event())
+        self._unheard[client] += 1
+        try:
+            async with asyncio.timeout(delay):
+                await gone.wait()
+        except TimeoutError:
+            if self._heard() >= self.settings.max_pending:
+                raise too_busy(self._heard(), RETRY_SECONDS) from None
+        else:
+            raise ClientGone
+        finally:
+            self._unheard[client] -= 1
+            if not self._unheard[client]:
+                del self._unheard[client]
 
     async def _respond(self, request: Request, client: str, completion: Completion, arrived: float) -> Response:
         asked, settings, chat = await self._asked(request, client)
-        if await request.is_disconnected():
-            raise ClientGone
         answer, events = self._ask(asked, settings, chat, client)
         del chat  # the engine has the files
         self._answers.add(answer)
@@ -296,8 +318,12 @@ class ChatEndpoint:
             if size <= READ_AT_ONCE:
                 return self._read(body)
             if size <= LARGE_BODY:
-                return await anyio.to_thread.run_sync(self._read, body, limiter=self._readers)
-            return await self.turns.read(client, partial(self._read, body))
+                read = await anyio.to_thread.run_sync(self._read, body, limiter=self._readers)
+            else:
+                read = await self.turns.read(client, partial(self._read, body))
+            if await request.is_disconnected():
+                raise ClientGone
+            return read
         finally:
             self._large -= large
 

@@ -18,6 +18,7 @@ Job = Callable[[], None]
 HALF_LIFE = 30.0  # seconds after which half of what a client has had is forgotten
 MEMORY = HALF_LIFE / math.log(2)  # seconds: who has had a share s of the time for long has had s times this lately
 FORGOTTEN = 1e-3  # seconds of work
+MEAN_SECONDS = 0.25  # between two looks at all clients
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class TimeSpent:
         self.half_life = HALF_LIFE if half_life is None else half_life
         self._spent: dict[str, tuple[float, float]] = {}  # seconds by client, and when that was so
         self._kept = 50  # clients of whom something was left when it was last looked
+        self._mean, self._mean_since = 0.0, -math.inf
 
     def of(self, client: str) -> float:
         """What is not forgotten of a client's seconds."""
@@ -61,6 +63,14 @@ class TimeSpent:
         if len(self._spent) > 2 * self._kept:
             self._spent = {one: spent for one, spent in self._spent.items() if self.of(one) > FORGOTTEN}
             self._kept = max(50, len(self._spent))
+
+    def mean(self) -> float:
+        """What clients have had lately, on average of those of whom something is left; it is that of a moment ago."""
+        now = time.monotonic()
+        if now - self._mean_since > MEAN_SECONDS:
+            left = [seconds for seconds in map(self.of, self._spent) if seconds > FORGOTTEN]
+            self._mean, self._mean_since = sum(left) / max(1, len(left)), now
+        return self._mean
 
     def __len__(self) -> int:
         return len(self._spent)

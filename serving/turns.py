@@ -21,6 +21,8 @@ from .lanes import TimeSpent
 FIRST_SHARE = 0.01  # seconds of the model that a newcomer is taken to have had; else one of this moment came first
 # Shorter than that of lanes: a call is shorter than a file's decoding, and what a newcomer costs shows at once.
 HALF_LIFE = 5.0
+# Who has had more than twice the mean, and more than so many seconds, joins no batch of those who have had less.
+HEAVY_SECONDS, HEAVY_FACTOR = 0.1, 2.0
 Rank = tuple[int, float]  # who has less of it is due
 
 
@@ -96,8 +98,10 @@ class Turns:
             self._newcomers_turn = True
             batch = due
             self._aside = deque(one for one in self._aside if one is not due)
+        heavy = self._heavy([*batch, *in_order])
+        with_heavy = any(question.client in heavy for question in batch or in_order[:1])
         for question in in_order:
-            if self.fits(question, batch):
+            if self.fits(question, batch) and (with_heavy or question.client not in heavy):
                 batch.append(question)
                 self._new.remove(question)
         return batch
@@ -105,6 +109,11 @@ class Turns:
     def _come_first(self, newcomer: Question, batch: list[Question]) -> bool:
         own, other = self.rank([newcomer]), self.rank(batch)
         return own <= other or (self._newcomers_turn and own[0] <= other[0])
+
+    def _heavy(self, questions: Sequence[Question]) -> set[str]:
+        """Of the questions' clients those who have had much more of the model lately than others have."""
+        bound = max(HEAVY_SECONDS, HEAVY_FACTOR * self._spent.mean())
+        return {question.client for question in questions if self._spent.of(question.client) > bound}
 
     def fits(self, question: Question, batch: list[Question]) -> bool:
         """Whether a question can join a batch."""

@@ -85,6 +85,7 @@ def run(arguments: argparse.Namespace) -> None:
     from favor.serving import http_connections as connections
     from favor.serving.http_server import ServerSettings, build_app
     from favor.serving.interpreter import leave_out_of_collections, share_the_interpreter
+    from favor.serving.priorities import HTTP, come_after_the_model
 
     name = arguments.name or model_name(arguments.model)
     settings = ServerSettings(
@@ -113,6 +114,7 @@ def run(arguments: argparse.Namespace) -> None:
         connections.allow_open_files(2 * connections.MAX_CONNECTIONS)
         share_the_interpreter()
         with options.started(secrets=(KEY_VARIABLE,)) as engine:
+            come_after_the_model(HTTP)
             app = build_app(engine, settings)
             port = listener.getsockname()[1]
             host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from favor.cli import main
 from favor.commands.demo import Sample, render_samples
 from favor.commands.serve import MEDIA_LIMITS, media_limits, model_name
 from favor.model_loading import bundled_model_path
+from favor.serving.priorities import DECODING, HTTP
 from favor.worlds.mini.moments import MomentsScene
 
 REPOSITORY = Path(__file__).parents[2]
@@ -33,8 +35,8 @@ def rendered(tmp_path_factory) -> tuple[Path, list[Sample]]:
 
 
 @pytest.fixture(scope="module")
-def client(rendered):
-    """Of a server with the bundled model."""
+def server(rendered):
+    """The process of a server with the bundled model, and its address."""
     command = [sys.executable, "-m", "favor", "serve", "--port", "0", "--media-folder", str(rendered[0])]
     environment = {**os.environ, "FAVOR_API_KEY": KEY}
     with subprocess.Popen(
@@ -47,7 +49,7 @@ def client(rendered):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # shells ignore it in background jobs
     ) as server:
         address = server.stdout.readline().split()[-1]
-        yield openai.OpenAI(base_url=address, api_key=KEY, max_retries=0, timeout=120)
+        yield server, address
         server.send_signal(signal.SIGINT)
         printed, errors = server.communicate(timeout=30)
         assert printed == ""
@@ -55,10 +57,32 @@ def client(rendered):
         assert server.returncode == 130
 
 
+@pytest.fixture(scope="module")
+def client(server):
+    return openai.OpenAI(base_url=server[1], api_key=KEY, max_retries=0, timeout=120)
+
+
 def ask(client: openai.OpenAI, url: str, question: str, **more):
     parts = [{"type": "video_url", "video_url": {"url": url}}, {"type": "text", "text": question}]
     messages = [{"role": "user", "content": parts}]
     return client.chat.completions.create(model="favor-tiny", messages=messages, temperature=0, **more)
+
+
+def test_the_model_comes_before_http_and_http_before_decoders(server):
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    http = server[0].pid
+    (model,) = children(http)
+    (decoders,) = children(model)
+    until = time.monotonic() + 60
+    while os.getpriority(os.PRIO_PROCESS, decoders) == own and time.monotonic() < until:  # it still loads
+        time.sleep(0.05)
+    for process, steps in ((model, 0), (http, HTTP), (decoders, DECODING)):
+        assert os.getpriority(os.PRIO_PROCESS, process) == min(19, own + steps)
+
+
+def children(process: int) -> list[int]:
+    tasks = Path(f"/proc/{process}/task").glob("*/children")  # by the thread that made them
+    return [int(child) for children in tasks for child in children.read_text().split()]
 
 
 def test_32_questions_at_once_are_answered_rightly(client, rendered):

@@ -12,9 +12,9 @@ import pytest
 from favor.serving import Answer, GenerationSettings
 from favor.serving.body_turns import FREE_SECONDS, LARGE_BODY, BodyTurns
 from favor.serving.chat_request import MAX_KEYS, ChatRequest, parse_chat_request
-from favor.serving.decoding_bounds import LOWER_PRIORITY
 from favor.serving.decoding_workers import DecodingWorkers
 from favor.serving.http_server import ChatEndpoint, ServerSettings
+from favor.serving.priorities import DECODING
 from favor.serving.request_errors import RequestError
 
 from .test_http_server import TEXT
@@ -103,6 +103,15 @@ def test_who_has_had_less_than_an_equal_part_does_not_wait(monkeypatch):
     assert waits == [[False, False, False], [False, False, True], [False, True, True], [False, True, True]]
 
 
+def test_who_is_not_known_waits_only_beside_others():
+    waits = {}
+    for others in (True, False):
+        turns = BodyTurns(lambda others=others: others, lambda client: client == "answered")
+        waits[others] = [turns._waits(client) for client in ("answered", "new")]
+        turns.close()
+    assert waits == {True: [False, True], False: [False, False]}
+
+
 def test_turns_go_to_who_had_least_and_pass_over_who_has_gone():
     async def in_order(turns):
         order = []
@@ -166,7 +175,7 @@ def test_decoders_share_the_servers_session_and_come_after_it():
         program, process = workers._program.pid, workers._spares[0].pid
         assert os.getsid(program) == os.getsid(process) == os.getsid(0)
         assert os.getpgid(program) != os.getpgid(0)
-        least = os.getpriority(os.PRIO_PROCESS, 0) + LOWER_PRIORITY
+        least = os.getpriority(os.PRIO_PROCESS, 0) + DECODING
         assert os.getpriority(os.PRIO_PROCESS, process) == min(19, least)
 
 

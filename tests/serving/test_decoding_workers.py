@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from favor.commands.serve import MEDIA_LIMITS
 from favor.processing import DamagedMediaError, MediaError, MediaLimitError, MediaLimits, iterate_media, load_media
 from favor.serving import ChatEngine, DecodingWorkers
 from favor.serving.chat_engine import decoding_by
@@ -204,6 +205,22 @@ def test_a_process_that_overruns_or_dies_costs_one_file(doing, media_dir, deed, 
     for result in results:
         assert_same(result, expected)
     assert len(results) == 3 and workers.ended - before == {reason: 1} and workers.restarts == 0
+
+
+def test_memory_bounds_what_a_small_file_of_many_pixels_takes():
+    side = 5792  # as many pixels as a server's default bound allows
+    data = io.BytesIO()
+    Image.new("RGB", (side, side), (90, 120, 30)).save(data, "JPEG")
+    content, limits = data.getvalue(), MediaLimits(max_pixels=int(MEDIA_LIMITS["max_pixels"]))
+    assert limits.max_pixels * 0.99 < side * side <= limits.max_pixels
+    assert len(content) < 1 << 20
+    with DecodingWorkers(1, memory_bytes=512 << 20) as workers:
+        clip = workers.load_media(content, size=(32, 32), media_limits=limits)
+        assert clip.frames is not None and len(clip.frames) == 1
+    with DecodingWorkers(1, memory_bytes=128 << 20) as workers:
+        with pytest.raises(MediaLimitError, match="more than 128 MiB"):
+            workers.load_media(content, size=(32, 32), media_limits=limits)
+        assert workers.ended["memory"] == 1
 
 
 def test_a_decoder_that_nothing_interrupts_is_ended(workers):

@@ -148,6 +148,21 @@ def test_seeded_and_long_answers_share_the_time(talkative_pipe):
         assert engine.pending == engine.generating == 0
 
 
+def test_a_batch_waits_while_one_prompt_after_the_other_gets_ready(pipe, monkeypatch):
+    one_at_a_time, items = threading.Lock(), ChatEngine._items
+
+    def slowly(engine, asked):
+        with one_at_a_time:
+            time.sleep(0.4)
+            return items(engine, asked)
+
+    monkeypatch.setattr(ChatEngine, "_items", slowly)
+    with ChatEngine(pipe, batch_wait=1.0) as engine:
+        for answer in [engine.ask(TEXT, GenerationSettings(1), client=str(number)) for number in range(5)]:
+            list(answer)
+        assert engine.batches == 1  # of prompts that were made in 2 s
+
+
 def test_nobody_waits_for_many_who_need_batches_of_their_own(talkative_pipe):
     with ChatEngine(talkative_pipe) as engine:
         answers = [engine.ask(TEXT, GenerationSettings(300, True, 2.0, seed=seed)) for seed in range(12)]
@@ -224,6 +239,28 @@ def test_who_has_had_much_of_the_model_lately_waits_for_who_has_not():
     for _ in range(4):  # a pair, and three who need batches of their own
         assert {one.client for one in turns.next()} == {"greedy"}
     assert not turns
+
+
+def test_who_has_had_much_more_than_others_joins_no_batch_of_theirs():
+    turns = Turns(max_batch_size=8, max_batch_tokens=1000)
+    turns.charge([question(f"modest {number}") for number in range(10)], 10 * 0.05)
+    turns.charge([question("heavy")], 0.3)  # the mean is 0.07 s
+    for client in ("heavy", "modest 1", "heavy", "modest 2", "new"):
+        turns.add(question(client))
+    assert sorted(one.client for one in turns.next()) == ["modest 1", "modest 2", "new"]
+    turns.add(question("heavy"))
+    assert [one.client for one in turns.next()] == ["heavy"] * 3
+    assert not turns
+
+
+def test_where_all_have_had_little_or_the_same_all_share_a_batch():
+    for seconds in (0.05, 3.0):
+        turns = Turns(max_batch_size=8, max_batch_tokens=1000)
+        turns.charge([question("one"), question("two")], 2 * seconds)
+        turns.charge([question("three")], 0.04)
+        for client in ("one", "two"):
+            turns.add(question(client))
+        assert len(turns.next()) == 2
 
 
 def test_what_a_client_had_of_the_model_is_forgotten():
