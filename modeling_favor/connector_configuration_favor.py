@@ -25,6 +25,8 @@ class FavorCausalQFormerConfig(PreTrainedConfig):
             Q-Former: the blocks' weights and work grow with its square.
         num_query_tokens (`int`, defaults to 32): N, outputs per window.
         max_position_embeddings (`int`, defaults to 4096): most vectors in one window.
+        mixture_size (`int` or `None`, defaults to `None`): outputs are mixtures of so many embeddings of the language
+            model at most, which an alignment fills in (see [`FavorWordMixture`]); `None`: as projected (paper).
 
     Reading the streams:
         window_frames (`int` or `None`, defaults to 10): k, synchronised frames per window (5 s at 2 Hz); `None`: one
@@ -65,6 +67,7 @@ class FavorCausalQFormerConfig(PreTrainedConfig):
     initializer_range: float = 0.02
     num_query_tokens: int = 32
     max_position_embeddings: int = 4096
+    mixture_size: int | None = None
     window_frames: int | None = 10
     causal_attention: Literal["previous", "released", "none"] = "previous"
     synchronize: bool = True
@@ -81,6 +84,10 @@ class FavorCausalQFormerConfig(PreTrainedConfig):
         self._check_shared_out("hidden_size")
         if self.window_frames is not None and self.window_frames < 1:
             raise ValueError(f"window_frames must be at least 1, or None for one window; got {self.window_frames}.")
+        if self.mixture_size is not None and self.mixture_size < 2:
+            raise ValueError(
+                f"mixture_size must be at least 2, or None for outputs as projected; got {self.mixture_size}."
+            )
 
     def check_widths(self) -> None:
         """Raises `ValueError` unless both widths can be shared out among the heads.

@@ -14,6 +14,7 @@ from .connector_configuration_favor import FavorCausalQFormerConfig
 from .connector_streams_favor import FavorConnectorOutput, check_streams, length_mask, zero_padded
 from .diversity_favor import batch_diversity, diversity_loss, window_diversity
 from .towers_favor import in_passes
+from .word_mixture_favor import FavorWordMixture
 
 WINDOWS_A_PASS = 16  # through the causal Q-Former, without gradients: 80 s of video
 
@@ -37,7 +38,16 @@ class FavorConnector(FavorBlockCausalModel):
         )
         self.causal_qformer = FavorCausalQFormer._from_config(config)
         self.language_projection = nn.Linear(config.hidden_size, config.text_hidden_size)
+        self.word_mixture = (
+            None if config.mixture_size is None else FavorWordMixture(config.mixture_size, config.text_hidden_size)
+        )
         self.post_init()
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, FavorWordMixture):
+            module.start(self.config.initializer_range)
 
     def forward(
         self,
@@ -210,6 +220,8 @@ class FavorConnector(FavorBlockCausalModel):
         query_states = states.new_zeros(num_items, longest, *states.shape[1:])
         query_states[filled] = states
         projected = self.language_projection(states)  # (windows, N, L)
+        if self.word_mixture is not None:
+            projected = self.word_mixture(projected)
         embeddings = projected.new_zeros(num_items, longest, *projected.shape[1:])
         embeddings[filled] = projected
         reduction = self.config.diversity_loss_reduction

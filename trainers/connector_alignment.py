@@ -76,6 +76,9 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
         tokens = torch.tensor(self.pieces.tokens, device=device)
         # As the language model reads them: some scale their embeddings.
         self.embedded = EmbeddedPieces(favor.get_input_embeddings()(tokens).float())
+        mixture = getattr(favor.model.connector, "word_mixture", None)
+        if mixture is not None:  # by the very scores that are learnt here
+            mixture.fill(self.embedded.embeddings, self.embedded.sharpness)
         heard_share = 1.0
         if alignment.seen_queries:
             heard_share -= alignment.seen_queries / favor.config.connector_config.num_query_tokens
@@ -99,7 +102,7 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
                 said = heard + seen
             else:
                 check_items(targets, output.num_tokens)
-                said, off = alignment_losses(output, targets, still, self.embedded)
+                said, off = alignment_losses(self.alignable(output), output.num_tokens, targets, still, self.embedded)
             spelt = self.spelling_loss(output, texts, still)
         diversity = said.new_zeros(()) if output.diversity_loss is None else output.diversity_loss
         loss = said.mean() + self.alignment.distance_weight * off.mean()
@@ -151,7 +154,7 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """What items say wrongly of what is heard and of what is seen, and how far they are off, each (B,)."""
         queries, seen_queries = cast(torch.Tensor, output.query_states).shape[2], self.alignment.seen_queries
-        windows = alignable(output).unflatten(1, (-1, queries))  # (B, W, N, L)
+        windows = self.alignable(output).unflatten(1, (-1, queries))  # (B, W, N, L)
         counts = cast(torch.Tensor, output.num_windows)
         sound = paired.states.get("num_audio_vectors", torch.zeros_like(counts)) > 0
         heard = [target if loud else [] for target, loud in zip(targets, sound.tolist(), strict=True)]
@@ -173,6 +176,15 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
             seen = seen.index_add(0, owner, seen_said / counts[owner])
             off = (off * (1 - share)).index_add(0, owner, seen_off * share / counts[owner])
         return said, seen, off
+
+    def alignable(self, output: FavorConnectorOutput) -> torch.Tensor:
+        """(B, T, L) float32 outputs, before they are mixed; autocast may have made them in fewer bits than needed."""
+        connector = self.unwrapped_favor().model.connector
+        if getattr(connector, "word_mixture", None) is None:
+            return cast(torch.Tensor, output.embeddings).float()
+        projection = connector.language_projection
+        states = cast(torch.Tensor, output.query_states).to(projection.weight.dtype)
+        return projection(states).flatten(1, 2).float()
 
     def get_batch_samples(self, epoch_iterator, num_batches, device):
         """As inherited; also counts the step's samples that have media, over its micro-batches and processes."""
@@ -213,7 +225,7 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
     def say(self, prompt: Batch, max_new_tokens: int | None) -> str:
         """What the outputs say that stand for a sample's media; the language model is not asked."""
         output: FavorConnectorOutput = self.unwrapped_favor().model.connector(**self.connector_inputs(prompt))
-        outputs = alignable(output)[0, : int(token_counts(output)[0])]
+        outputs = self.alignable(output)[0, : int(token_counts(output)[0])]
         with torch.autocast(outputs.device.type, enabled=False):
             nearest = self.embedded.distances(outputs).argmin(-1)
         seen_queries = self.alignment.seen_queries
@@ -227,17 +239,21 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
 
 
 def alignment_losses(
-    output: FavorConnectorOutput, targets: Sequence[Sequence[int]], still: torch.Tensor, pieces: EmbeddedPieces
+    outputs: torch.Tensor,
+    lengths: torch.Tensor,
+    targets: Sequence[Sequence[int]],
+    still: torch.Tensor,
+    pieces: EmbeddedPieces,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """What each item's outputs say wrongly, by its answer's pieces, and how far they are off, both (B,).
 
     Args:
-        output: the connector's.
+        outputs: (B, T, L) float32.
+        lengths: (B,) outputs of each item.
         targets: of each item, the places of its answer's pieces; none is 0, the blank.
         still: (B,) which items are learnt as a bag of words.
         pieces: the embeddings, the blank's first.
     """
-    lengths, outputs = token_counts(output), alignable(output)
     said, off = outputs.new_zeros(len(targets)), outputs.new_zeros(len(targets))
     for rule, chosen in ((in_any_order, still), (partial(in_order, blank=0), ~still)):
         if chosen.any():
@@ -295,11 +311,6 @@ def _named_losses(
 def heard_queries(windows: torch.Tensor, seen_queries: int) -> torch.Tensor:
     """(B, W, N, ...) to those of a window's queries that say what is heard: all but the last `seen_queries`."""
     return windows[:, :, : windows.shape[2] - seen_queries]
-
-
-def alignable(output: FavorConnectorOutput) -> torch.Tensor:
-    """(B, T, L) float32 outputs, which autocast may have made in fewer bits than distances need."""
-    return cast(torch.Tensor, output.embeddings).float()
 
 
 def token_counts(output: FavorConnectorOutput) -> torch.Tensor:

@@ -29,6 +29,11 @@ class EmbeddedPieces:
         distances = torch.cdist(self.embeddings, self.embeddings).square()
         self.unit = distances[~torch.eye(len(distances), dtype=torch.bool, device=distances.device)].mean()
 
+    @property
+    def sharpness(self) -> float:
+        """What a squared distance is multiplied by in the scores, in the embeddings' own unit."""
+        return LOGIT_GAP / float(self.unit)
+
     def distances(self, outputs: torch.Tensor) -> torch.Tensor:
         """(rows, L) outputs to (rows, P), the distance to each piece."""
         return torch.cdist(outputs, self.embeddings).square() / self.unit

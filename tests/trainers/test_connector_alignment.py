@@ -295,3 +295,18 @@ def test_answers_stand_in_place_of_media(tiny_parts, said_dir):
     again, _ = tell_answers(processor, dataset, AnswersForMedia(errors=1.0, blanks=3.0), config, seed=0)
     assert faulty["input_ids"] == again["input_ids"] != rows["input_ids"]
     assert math.isclose(sum(map(len, rows["labels"])), sum(rows["length"]))
+
+
+def test_an_alignment_fills_in_the_mixture_that_it_learns(recipe, tiny_parts, said_dir, tmp_path):
+    config = {"connector_config": CONNECTOR | {"mixture_size": 64}}
+    folder = run_recipe(parse_recipe(recipe | {"config": config}))
+    model, processor = FavorForConditionalGeneration.from_pretrained(folder), tiny_parts[1]
+    pieces = AnswerPieces(processor.tokenizer, [*SPOKEN.values(), *SHOWN])
+    words = model.get_input_embeddings().weight[pieces.tokens]
+    mixture = model.model.connector.word_mixture
+    torch.testing.assert_close(mixture.embeddings[: len(words)], words)
+    assert mixture.offsets.isfinite().sum() == len(words)
+    nearest = mixture(words + 0.01 * words.std())  # by the scores that the alignment learns
+    torch.testing.assert_close(nearest, words, rtol=0.05, atol=0.05)
+    with pytest.raises(ValueError, match="mixture_size is 2, but .* embeddings are to be mixed"):
+        run_recipe(parse_recipe(recipe | {"config": {"connector_config": CONNECTOR | {"mixture_size": 2}}}))

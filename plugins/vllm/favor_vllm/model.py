@@ -59,6 +59,7 @@ class FavorForConditionalGeneration(nn.Module, SupportsMultiModal, SupportsPP, S
         model_config = vllm_config.model_config
         config: FavorConfig = model_config.hf_config
         self.config = config
+        check_connector(config)
         with self._mark_tower_model(vllm_config, "video"), no_init_weights():
             # In vLLM's dtype: the parts' configs may name that of their checkpoint.
             self.encoders = FavorMediaEncoder._from_config(config).eval().to(model_config.dtype)
@@ -126,6 +127,15 @@ class FavorForConditionalGeneration(nn.Module, SupportsMultiModal, SupportsPP, S
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> set[str]:
         """From FAVOR's own names."""
         return AutoWeightsLoader(self).load_weights(weights, mapper=self.hf_to_vllm_mapper)
+
+
+def check_connector(config: FavorConfig) -> None:
+    """Raises `ValueError` for a connector whose weights vLLM's loader does not take."""
+    if getattr(config.connector_config, "mixture_size", None) is not None:
+        raise ValueError(
+            "connector_config.mixture_size is set, but vLLM's loader takes parameters alone, and the embeddings that "
+            "are mixed are none. Serve this model with `favor serve`."
+        )
 
 
 def check_language_model(model: nn.Module) -> None:

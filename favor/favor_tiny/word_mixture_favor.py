@@ -1,0 +1,1 @@
+../../modeling_favor/word_mixture_favor.py
