@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from transformers import initialization as init
 
+NOWHERE = -6e4  # score of a place without an embedding; -inf could not be kept in every dtype, nor be shipped
+
 
 class FavorWordMixture(nn.Module):
     """
@@ -23,7 +25,7 @@ class FavorWordMixture(nn.Module):
     """
 
     embeddings: torch.Tensor  # (P, L)
-    offsets: torch.Tensor  # (P,) -sharpness * |embedding|^2, and -inf where no embedding is
+    offsets: torch.Tensor  # (P,) -sharpness * |embedding|^2, and `NOWHERE` where no embedding is
     sharpness: torch.Tensor  # (1,)
 
     def __init__(self, size: int, width: int):
@@ -56,7 +58,7 @@ class FavorWordMixture(nn.Module):
                 f"connector_config.mixture_size is {room}, but {count} embeddings are to be mixed: raise it."
             )
         self.embeddings.zero_()
-        self.offsets.fill_(-torch.inf)
+        self.offsets.fill_(NOWHERE)
         self.sharpness.fill_(sharpness)
         self.embeddings[:count] = embeddings.to(self.embeddings)
         self.offsets[:count] = -sharpness * self.embeddings[:count].float().square().sum(-1).to(self.offsets)

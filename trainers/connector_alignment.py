@@ -8,21 +8,20 @@ output is drawn to the embedding of what it is to say.
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import torch
 from datasets import Dataset
-from torch import nn
 from transformers import PreTrainedConfig
 from transformers.utils import logging
 
-from favor.modeling_favor.connector_streams_favor import FavorConnectorOutput, length_mask
+from favor.modeling_favor.connector_streams_favor import FavorConnectorOutput
 
-from .answer_pieces import AnswerPieces, answer_text, answer_texts, outputs_needed
+from .alignment_losses import alignment_losses, check_count, check_length, heard_queries, stream_losses
+from .answer_pieces import AnswerPieces, answer_text, answer_texts
 from .data_mixture import SampleDataset
-from .embedding_alignment import EmbeddedPieces, in_any_order, in_order
+from .embedding_alignment import EmbeddedPieces
 from .favor_data_collator import TEXT_INPUTS, Batch
 from .favor_sft_trainer import FavorSFTTrainer
 from .paired_streams import PairedStreams, own_streams, pair_streams
@@ -79,10 +78,7 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
         mixture = getattr(favor.model.connector, "word_mixture", None)
         if mixture is not None:  # by the very scores that are learnt here
             mixture.fill(self.embedded.embeddings, self.embedded.sharpness)
-        heard_share = 1.0
-        if alignment.seen_queries:
-            heard_share -= alignment.seen_queries / favor.config.connector_config.num_query_tokens
-        rule = self.pieces, self.model.config.video_token_id, self.args.on_bad_sample == "skip", heard_share
+        rule = self.pieces, self.model.config.video_token_id, self.args.on_bad_sample == "skip", self.stream_shares()
         self.train_dataset = alignable_rows(self.train_dataset, *rule)
         self.eval_dataset = alignable_rows(self.eval_dataset, *rule)
 
@@ -90,18 +86,20 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
         """The mean over an optimisation step's samples that have media."""
         training = self.model.training
         states, texts = self.connector_inputs(inputs), self.answers(inputs)
+        seen_queries = self.alignment.seen_queries
         paired = self.paired(states, texts)
         with self.accelerator.autocast():
             output = self.unwrapped_favor().model.connector(**paired.states)
         targets = [self.pieces.places(text) for text in texts]
         still, seen = stills(states, output), None
         with torch.autocast(output.embeddings.device.type, enabled=False):  # distances are small differences
-            if self.alignment.seen_queries:
-                check_count(targets, output.num_tokens)
-                heard, seen, off = self.stream_losses(output, targets, paired)
-                said = heard + seen
+            check_count(targets, output.num_tokens)
+            if seen_queries:
+                windows = self.alignable(output).unflatten(1, output.query_states.shape[1:3])
+                losses = stream_losses(windows, output.num_windows, targets, paired.shown, seen_queries, self.embedded)
+                seen, off = losses.seen, losses.off
+                said = losses.heard + seen
             else:
-                check_items(targets, output.num_tokens)
                 said, off = alignment_losses(self.alignable(output), output.num_tokens, targets, still, self.embedded)
             spelt = self.spelling_loss(output, texts, still)
         diversity = said.new_zeros(()) if output.diversity_loss is None else output.diversity_loss
@@ -118,6 +116,14 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
         if training:  # gradients of micro-batches are added up, those of processes averaged
             loss = loss * len(targets) * self.accelerator.num_processes / self._step_items
         return (loss, {"loss": loss.detach()}) if return_outputs else loss
+
+    def stream_shares(self) -> tuple[float, float]:
+        """Of a sample's outputs the shares that say its answer: of one with sound, and of one without."""
+        seen_queries = self.alignment.seen_queries
+        if not seen_queries:
+            return 1.0, 1.0
+        share = seen_queries / self.unwrapped_favor().config.connector_config.num_query_tokens
+        return 1.0 - share, share
 
     def spelling_loss(
         self, output: FavorConnectorOutput, texts: Sequence[str], still: torch.Tensor
@@ -137,45 +143,11 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
 
     def paired(self, states: Mapping[str, torch.Tensor], texts: Sequence[str]) -> PairedStreams:
         """A batch's streams; in training stills stand beside some of its sounds, the same ones in every run."""
-        config = self.unwrapped_favor().config.connector_config
-        if not self.alignment.seen_queries:
-            return PairedStreams(states, [])
-        pictures = states.get("num_visual_frames", 0)
-        sound = states.get("num_audio_vectors", torch.zeros(()))
-        frames = torch.maximum(torch.as_tensor(pictures), -(-sound // config.audio_vectors_per_frame))
-        windows = (-(-frames // config.window_frames)).long().tolist()
         if not self.model.training or not self.alignment.pair_streams:
-            return own_streams(states, windows)
+            return own_streams(states)
+        window_vectors = self.unwrapped_favor().config.connector_config.audio_vectors_per_frame
         rng = random.Random("/".join([str(self.args.seed), str(self.state.global_step), *texts]))
-        return pair_streams(states, windows, config.audio_vectors_per_frame, self.alignment.pair_streams, rng)
-
-    def stream_losses(
-        self, output: FavorConnectorOutput, targets: Sequence[Sequence[int]], paired: PairedStreams
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """What items say wrongly of what is heard and of what is seen, and how far they are off, each (B,)."""
-        queries, seen_queries = cast(torch.Tensor, output.query_states).shape[2], self.alignment.seen_queries
-        windows = self.alignable(output).unflatten(1, (-1, queries))  # (B, W, N, L)
-        counts = cast(torch.Tensor, output.num_windows)
-        sound = paired.states.get("num_audio_vectors", torch.zeros_like(counts)) > 0
-        heard = [target if loud else [] for target, loud in zip(targets, sound.tolist(), strict=True)]
-        outputs = heard_queries(windows, seen_queries)
-        said, off = _ordered_losses(outputs.flatten(1, 2), counts * outputs.shape[2], heard, self.embedded)
-        seen = torch.zeros_like(said)
-        places, names, owners = [], [], []
-        for item, shown in enumerate(paired.shown):
-            if shown is not None:
-                for window in range(int(counts[item])):
-                    places.append(item * windows.shape[1] + window)
-                    names.append(targets[shown[window]] if shown else [])
-                    owners.append(item)
-        if places:
-            rows = windows[:, :, -seen_queries:].flatten(0, 1)[places]  # (windows with a known picture, K, L)
-            lengths = torch.full((len(rows),), seen_queries, device=rows.device)
-            seen_said, seen_off = _named_losses(rows, lengths, names, self.embedded)
-            owner, share = torch.tensor(owners, device=rows.device), seen_queries / queries
-            seen = seen.index_add(0, owner, seen_said / counts[owner])
-            off = (off * (1 - share)).index_add(0, owner, seen_off * share / counts[owner])
-        return said, seen, off
+        return pair_streams(states, window_vectors, self.alignment.pair_streams, rng)
 
     def alignable(self, output: FavorConnectorOutput) -> torch.Tensor:
         """(B, T, L) float32 outputs, before they are mixed; autocast may have made them in fewer bits than needed."""
@@ -225,7 +197,7 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
     def say(self, prompt: Batch, max_new_tokens: int | None) -> str:
         """What the outputs say that stand for a sample's media; the language model is not asked."""
         output: FavorConnectorOutput = self.unwrapped_favor().model.connector(**self.connector_inputs(prompt))
-        outputs = self.alignable(output)[0, : int(token_counts(output)[0])]
+        outputs = self.alignable(output)[0, : int(cast(torch.Tensor, output.num_tokens)[0])]
         with torch.autocast(outputs.device.type, enabled=False):
             nearest = self.embedded.distances(outputs).argmin(-1)
         seen_queries = self.alignment.seen_queries
@@ -236,86 +208,6 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
         names = [self.pieces.text(window) for window in windows[:, -seen_queries:].tolist()]
         seen = [name for before, name in zip(["", *names], names, strict=False) if name != before]
         return " / ".join(text for text in (heard, *seen) if text)
-
-
-def alignment_losses(
-    outputs: torch.Tensor,
-    lengths: torch.Tensor,
-    targets: Sequence[Sequence[int]],
-    still: torch.Tensor,
-    pieces: EmbeddedPieces,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """What each item's outputs say wrongly, by its answer's pieces, and how far they are off, both (B,).
-
-    Args:
-        outputs: (B, T, L) float32.
-        lengths: (B,) outputs of each item.
-        targets: of each item, the places of its answer's pieces; none is 0, the blank.
-        still: (B,) which items are learnt as a bag of words.
-        pieces: the embeddings, the blank's first.
-    """
-    said, off = outputs.new_zeros(len(targets)), outputs.new_zeros(len(targets))
-    for rule, chosen in ((in_any_order, still), (partial(in_order, blank=0), ~still)):
-        if chosen.any():
-            own = [target for target, mine in zip(targets, chosen.tolist(), strict=True) if mine]
-            losses, distances = _losses_by(rule, outputs[chosen], lengths[chosen], own, pieces)
-            said, off = said.masked_scatter(chosen, losses), off.masked_scatter(chosen, distances)
-    return said, off
-
-
-def _losses_by(
-    rule: Callable[..., tuple[torch.Tensor, torch.Tensor]],
-    outputs: torch.Tensor,
-    lengths: torch.Tensor,
-    targets: Sequence[Sequence[int]],
-    pieces: EmbeddedPieces,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The two losses of items that are learnt by one rule, both (B,). Rows of padding are not computed."""
-    outputs = outputs[:, : int(lengths.max())]
-    real = length_mask(lengths, outputs.shape[1])  # (B, T)
-    scores = pieces.scores(pieces.distances(outputs[real])).log_softmax(-1)  # (real outputs, P)
-    log_probs = scores.new_zeros(*real.shape, scores.shape[-1]).masked_scatter(real[..., None], scores)
-    rows = [torch.tensor(target, dtype=torch.long) for target in targets]
-    padded = nn.utils.rnn.pad_sequence(rows, batch_first=True).to(lengths.device)
-    target_lengths = torch.tensor([len(target) for target in targets], device=lengths.device)
-    said, shares = rule(log_probs, lengths, padded, target_lengths)
-    off = said.new_zeros(real.shape).masked_scatter(real, pieces.off(outputs[real], shares[real]))
-    return said, off.sum(1) / lengths.clamp(min=1)
-
-
-def _ordered_losses(
-    outputs: torch.Tensor, lengths: torch.Tensor, targets: Sequence[Sequence[int]], pieces: EmbeddedPieces
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The two losses of rows that say their targets in order, or blanks alone where there is none, both (B,)."""
-    said, off = _losses_by(partial(in_order, blank=0), outputs, lengths, targets, pieces)
-    # CTC's loss of blanks alone is a sum over outputs; that of pieces is a mean over pieces.
-    silent = torch.tensor([not target for target in targets], device=said.device)
-    return torch.where(silent, said / lengths.clamp(min=1), said), off
-
-
-def _named_losses(
-    outputs: torch.Tensor, lengths: torch.Tensor, targets: Sequence[Sequence[int]], pieces: EmbeddedPieces
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The two losses of windows' names, both (R,): in order, or as a bag of words where a name is too long."""
-    long = torch.tensor([outputs_needed(target) > outputs.shape[1] for target in targets], device=outputs.device)
-    said, off = outputs.new_zeros(len(outputs)), outputs.new_zeros(len(outputs))
-    bag = partial(_losses_by, in_any_order)
-    for losses_of, chosen in ((_ordered_losses, ~long), (bag, long)):
-        if chosen.any():
-            own = [target for target, mine in zip(targets, chosen.tolist(), strict=True) if mine]
-            losses, distances = losses_of(outputs[chosen], lengths[chosen], own, pieces=pieces)
-            said, off = said.masked_scatter(chosen, losses), off.masked_scatter(chosen, distances)
-    return said, off
-
-
-def heard_queries(windows: torch.Tensor, seen_queries: int) -> torch.Tensor:
-    """(B, W, N, ...) to those of a window's queries that say what is heard: all but the last `seen_queries`."""
-    return windows[:, :, : windows.shape[2] - seen_queries]
-
-
-def token_counts(output: FavorConnectorOutput) -> torch.Tensor:
-    """(B,) outputs of each item."""
-    return cast(torch.Tensor, output.num_tokens)
 
 
 def stills(states: Mapping[str, torch.Tensor], output: FavorConnectorOutput) -> torch.Tensor:
@@ -346,48 +238,19 @@ def check_connector(config: PreTrainedConfig, alignment: ConnectorAlignment) -> 
         )
 
 
-def check_count(targets: Sequence[Sequence[int]], outputs: torch.Tensor) -> None:
-    """Raises `ValueError` unless each sample has one item."""
-    if len(targets) != len(outputs):
-        raise ValueError(
-            f"align_connector reads one item a sample, but {len(targets)} samples have {len(outputs)} items."
-        )
-
-
-def check_items(targets: Sequence[Sequence[int]], outputs: torch.Tensor) -> None:
-    """Raises `ValueError` unless each sample has one item, and as many outputs as its answer takes."""
-    check_count(targets, outputs)
-    for target, count in zip(targets, outputs.tolist(), strict=True):
-        check_length(target, count)
-
-
-def check_length(target: Sequence[int], outputs: int, where: str = "a sample") -> None:
-    """Raises `ValueError` for an answer that the connector has too few outputs to say, or none of its pieces."""
-    if not outputs:
-        raise ValueError(f"{where}: it has no media, so there is nothing that the connector could say.")
-    if not target:
-        raise ValueError(f"{where}: its answer has no piece that a connector could say.")
-    if outputs_needed(target) > outputs:
-        raise ValueError(
-            f"{where}: its answer takes {outputs_needed(target)} outputs of the connector, but its media have "
-            f"{outputs}: leave it out of this stage, or set more connector_config.num_query_tokens."
-        )
-
-
 def alignable_rows(
-    rows: SampleDataset | None, pieces: AnswerPieces, video_token_id: int, skip: bool, heard_share: float = 1.0
+    rows: SampleDataset | None, pieces: AnswerPieces, video_token_id: int, skip: bool, shares: tuple[float, float]
 ) -> SampleDataset | None:
     """Encoded samples that [`check_length`] accepts; others are refused before training, or with `skip` left out.
 
-    Of the outputs of samples with sound `heard_share` say what is heard.
+    `shares`: of the outputs of a sample with sound, and of one without, that say its answer.
     """
     if not isinstance(rows, Dataset) or "input_ids" not in rows.column_names:
         return rows
     kept, faults = [], []
     for number, row in enumerate(rows):
         outputs, answer = row["input_ids"].count(video_token_id), answer_text(pieces.tokenizer, row["labels"])
-        if any(row["audio_states"]):
-            outputs = round(outputs * heard_share)
+        outputs = round(outputs * shares[0 if any(row["audio_states"]) else 1])
         try:
             check_length(pieces.places(answer), outputs, row.get("origin") or "a sample")
             kept.append(number)

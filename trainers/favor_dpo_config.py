@@ -66,5 +66,5 @@ class FavorDPOConfig(SharedOptions, DPOConfig):
             "FAVOR's preference training",
         )
         self.check_choices({})
-        self.check_muon()
+        self.check_rates()
         self.check_reporters()

@@ -18,6 +18,7 @@ from .preference_rows import check_rows, origin_of, read_pair
 from .prompt_media import answer_row, read_media
 from .reference_model import check_same_encoders, copy_for_reference, switch_dropout_off
 from .sample_tokens import IGNORED_LABEL
+from .trained_modules import check_connector_rate
 from .training_checks import check_encoders_frozen, check_launch
 
 MEDIA = (
@@ -124,6 +125,7 @@ class FavorDPOTrainer(FavorTrainerMixin, DPOTrainer):
         check_encoders_frozen(self.model)
         self.check_diversity()
         check_muon(self)
+        check_connector_rate(self)
         if args.disable_dropout:
             switch_dropout_off(self.model, self.ref_model)
         self.hook_backbone()

@@ -65,7 +65,7 @@ class FavorGRPOConfig(SharedOptions, GRPOConfig):
             "FAVOR's reward training",
         )
         self.check_choices({})
-        self.check_muon()
+        self.check_rates()
         self.check_reporters()
         self.check_generation_ends()
         if self.logged_answers < 0:

@@ -25,6 +25,7 @@ from .preference_rows import check_row, check_rows, origin_of, prompt_chat
 from .prompt_media import item_states, plain_prompt, read_media
 from .reference_model import copy_for_reference, switch_dropout_off
 from .same_rows import same_row
+from .trained_modules import check_connector_rate
 from .training_checks import check_encoders_frozen, check_launch
 
 
@@ -114,6 +115,7 @@ class FavorGRPOTrainer(FavorTrainerMixin, GRPOTrainer):
         self.check_enough_prompts()
         check_encoders_frozen(self.model)
         check_muon(self)
+        check_connector_rate(self)
         if reference is not None:
             self.start_reference(reference)
         if args.disable_dropout:

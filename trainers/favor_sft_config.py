@@ -43,7 +43,7 @@ class FavorSFTConfig(SharedOptions, SFTConfig):
             connector). Needs `optim="adamw_torch"` or `"adamw_torch_fused"`; not with FSDP or DeepSpeed.
         connector_learning_rate (`float`, *optional*): of the connector; all else, and by default the connector, too,
             has `learning_rate`. An aligned connector beside a fresh LoRA wants less; 0 leaves it as it is. Not with
-            Muon.
+            Muon, FSDP or DeepSpeed.
 
     Parameters that control the data:
         max_length (`int`, *optional*): the collator cuts text beyond so many tokens; media are never cut.
@@ -124,7 +124,7 @@ class FavorSFTConfig(SharedOptions, SFTConfig):
             }
         )
         self.check_steps()
-        self.check_muon()
+        self.check_rates()
         self.check_reporters()
 
     def check_steps(self) -> None:

@@ -22,6 +22,7 @@ from .muon import check_muon
 from .recipe_sections import LoraSettings
 from .sample_columns import INTERNAL_KEYS, MEDIA_LISTS, PROMPTED
 from .step_length_sampler import StepLengthSampler
+from .trained_modules import check_connector_rate
 from .training_checks import check_datasets, check_encoders_frozen, check_launch, check_same_streams
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class FavorSFTTrainer(FavorTrainerMixin, SFTTrainer):
             check_encoders_frozen(self.model)
         self.check_eval_answers()
         check_muon(self)
+        check_connector_rate(self)
         mixture = mixture_of(train_dataset)
         if mixture is not None:
             self.add_callback(MixtureEpochs(mixture))

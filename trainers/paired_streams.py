@@ -6,7 +6,7 @@ each stream, and a connector reads them together only in its windows: any sound 
 """
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -21,35 +21,34 @@ class PairedStreams:
 
     Attributes:
         states: the connector's arguments of B items.
-        shown: of each item the item whose answer names the picture, window by window: empty without pictures, None
-            where the answer is about the sound and nothing tells what its pictures show.
+        shown: of each item the items whose answers name its pictures: one for each window, or one for all of them;
+            empty without pictures, None where the answer is about the sound and nothing tells what is seen.
     """
 
     states: Mapping[str, torch.Tensor]
     shown: list[list[int] | None]
 
 
-def own_streams(states: Mapping[str, torch.Tensor], windows: Sequence[int]) -> PairedStreams:
+def own_streams(states: Mapping[str, torch.Tensor]) -> PairedStreams:
     """What items show by themselves: the answer of one without sound is about its pictures, else about the sound."""
     shown: list[list[int] | None] = []
     for item, (pictures, sound) in enumerate(zip(*stream_lengths(states), strict=True)):
-        shown.append([] if not pictures else None if sound else [item] * windows[item])
+        shown.append([] if not pictures else None if sound else [item])
     return PairedStreams(states, shown)
 
 
 def pair_streams(
-    states: Mapping[str, torch.Tensor], windows: Sequence[int], window_vectors: int, share: float, rng: random.Random
+    states: Mapping[str, torch.Tensor], window_vectors: int, share: float, rng: random.Random
 ) -> PairedStreams:
     """Shows stills of the batch beside a share of its items that have sound alone.
 
     Args:
         states: the connector's arguments: `visual` (B, T, p, d), `audio` (B, S, A) and the lengths of both.
-        windows: of each item.
         window_vectors: sound vectors of a window of one frame.
         share: of the items with sound alone that are shown something, from 0 to 1.
         rng: which, and when another picture comes.
     """
-    own = own_streams(states, windows)
+    own = own_streams(states)
     pictures, sound = stream_lengths(states)
     stills = [item for item, count in enumerate(pictures) if count == 1 and not sound[item]]
     chosen = [item for item, count in enumerate(pictures) if not count and sound[item] and rng.random() < share]

@@ -74,7 +74,7 @@ class SharedOptions:
                 "set report_to to none."
             )
 
-    def check_muon(self: Any) -> None:
+    def check_rates(self: Any) -> None:
         """Raises `ValueError` for rates that are none, or do not go together, and for an optimizer without Muon."""
         own, rate = self.connector_learning_rate, self.muon_learning_rate
         if own is not None and (isinstance(own, bool) or not isinstance(own, (int, float)) or not 0 <= own < math.inf):

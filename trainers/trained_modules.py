@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from torch import nn
+from transformers import Trainer
 
 from favor.modeling_favor import FavorForConditionalGeneration
 
@@ -29,6 +30,23 @@ def encoders(model: TrainedModel) -> list[nn.Module]:
 def set_connector_dtype(model: TrainedModel, dtype: torch.dtype) -> None:
     """Keeps and trains the connector in a dtype of its own; PEFT copies it as it is then."""
     favor_of(model).model.connector.to(dtype)
+
+
+def check_connector_rate(trainer: Trainer) -> None:
+    """Raises `ValueError` where a trainer with `connector_learning_rate` would not heed it."""
+    if trainer.args.connector_learning_rate is None:
+        return
+    asked = f"connector_learning_rate={trainer.args.connector_learning_rate} is not possible"
+    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
+        wrapper = "FSDP" if trainer.is_fsdp_enabled else "DeepSpeed"
+        raise ValueError(
+            f"{asked} with {wrapper}, whose parameters are others than the model's. Use "
+            "recipes/accelerate/ddp.yaml, or leave the option out."
+        )
+    if trainer.optimizer is not None:
+        raise ValueError(
+            f"{asked} with an optimizer of your own, which would be used instead: leave either of the two out."
+        )
 
 
 def set_connector_rate(optimizer: torch.optim.Optimizer, model: FavorForConditionalGeneration, rate: float) -> None:

@@ -2,12 +2,14 @@
 """`connector_learning_rate`: the connector learns at a rate of its own beside a LoRA, or not at all."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from favor.trainers import FavorSFTConfig, FavorSFTTrainer, load_manifest
 from favor.trainers.favor_sft_trainer import lora_config
+from favor.trainers.trained_modules import check_connector_rate
 
 RATE = 1e-3
 
@@ -82,3 +84,22 @@ def test_it_is_refused_beside_muon_and_without_a_trained_connector(make_trainer,
     trainer = make_trainer(lora_config(rank=2, alpha=4, connector=False), connector_learning_rate=1e-4)
     with pytest.raises(ValueError, match="nothing of the connector is trained"):
         trainer.create_optimizer()
+
+
+@pytest.mark.parametrize("wrapper", ["FSDP", "DeepSpeed"])
+def test_where_it_would_not_be_heeded_it_is_refused(wrapper):
+    trainer = SimpleNamespace(
+        args=SimpleNamespace(connector_learning_rate=1e-4),
+        is_fsdp_enabled=wrapper == "FSDP",
+        is_deepspeed_enabled=wrapper == "DeepSpeed",
+        optimizer=None,
+    )
+    with pytest.raises(ValueError, match=f"connector_learning_rate=0.0001 is not possible with {wrapper}"):
+        check_connector_rate(trainer)
+    trainer.is_fsdp_enabled = trainer.is_deepspeed_enabled = False
+    check_connector_rate(trainer)
+    trainer.optimizer = object()
+    with pytest.raises(ValueError, match="with an optimizer of your own"):
+        check_connector_rate(trainer)
+    trainer.args.connector_learning_rate = None
+    check_connector_rate(trainer)

@@ -60,6 +60,29 @@ def test_all_answers_are_learnt_and_the_media_read_once(manifest, tiny_parts):
     assert (ids == model.config.video_token_id).sum() == row["query_tokens"][0]
 
 
+def test_a_system_turn_stands_once_and_others_do_not_go_together(media_dir, tmp_path):
+    told = [("be brief", "a"), ("be brief", "b"), ("be kind", "c"), (None, "d"), (None, "e")]
+    lines = [
+        {
+            "audio": str(media_dir / "sound.wav"),
+            "messages": [*([{"role": "system", "content": system}] if system else []), *asked(f"{name}?", name)],
+            "length": 7,
+        }
+        for system, name in told
+    ]
+    file = tmp_path / "train.jsonl"
+    file.write_text("\n".join(map(json.dumps, lines)))
+    found = {}
+    for row in source(file, questions_per_clip=4):
+        systems = [turn["content"] for turn in row["messages"] if turn["role"] == "system"]
+        assert [turn["role"] for turn in row["messages"]][: len(systems)] == ["system"] * len(systems) and len(
+            systems
+        ) < 2
+        answers = {turn["content"] for turn in row["messages"] if turn["role"] == "assistant"}
+        found["".join(sorted(answers))] = systems, row.get("length")
+    assert found == {"ab": (["be brief"], None), "c": (["be kind"], 7), "de": ([], None)}
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -9,6 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from favor.trainers.alignment_losses import stream_losses
+from favor.trainers.embedding_alignment import EmbeddedPieces
 from favor.trainers.paired_streams import own_streams, pair_streams
 from favor.trainers.recipe import parse_recipe
 from favor.trainers.recipe_run import run_recipe
@@ -49,8 +51,8 @@ def test_sounds_get_stills_of_the_batch_and_nothing_else_changes(items, share, s
     states = streams([item[0] for item in items], [item[1] for item in items])
     before = {name: value.clone() for name, value in states.items()}
     windows = windows_of(states)
-    paired = pair_streams(states, windows, VECTORS, share, random.Random(seed))
-    again = pair_streams(states, windows, VECTORS, share, random.Random(seed))
+    paired = pair_streams(states, VECTORS, share, random.Random(seed))
+    again = pair_streams(states, VECTORS, share, random.Random(seed))
     assert paired.shown == again.shown and torch.equal(paired.states["visual"], again.states["visual"])
     assert all(torch.equal(states[name], value) for name, value in before.items())
     assert windows_of(paired.states) == windows
@@ -61,7 +63,7 @@ def test_sounds_get_stills_of_the_batch_and_nothing_else_changes(items, share, s
         seen = paired.states["visual"][item, :count, 0, 0].tolist()
         if pictures:
             assert count == pictures and seen == [item + 1] * pictures
-            assert shown == (None if sound else [item] * windows[item])
+            assert shown == (None if sound else [item])
         elif shown:
             assert stills and share > 0
             assert set(shown) <= stills and len(shown) == count == windows[item]
@@ -109,11 +111,44 @@ def test_padding_and_other_samples_change_no_sample(aligned):
     assert together.item() == pytest.approx(torch.stack(alone).mean().item(), rel=1e-3)
 
 
+@pytest.mark.parametrize("cached", [True, False])
+@pytest.mark.parametrize("kind", ["image", "audio"])
+def test_an_answer_too_long_for_its_queries_is_refused(cached, kind, recipe, said_dir, tmp_path):
+    """It would fit a window's queries all together, but not those of its stream."""
+    lines = [json.loads(line) for line in (said_dir / "train.jsonl").read_text().splitlines()]
+    (line,) = [line for line in lines if kind in line][:1]
+    line |= {kind: str(said_dir / line[kind])}
+    line["messages"][1]["content"] = "red green blue " * (2 if kind == "image" else 3)
+    file = tmp_path / "long.jsonl"
+    file.write_text(json.dumps(line))
+    given = recipe | {"config": {"connector_config": WINDOW}, "time_shaped_queries": False, "train_data": str(file)}
+    given |= {"cache_encoder_states": cached, "stages": [{"align_connector": {"seen_queries": 3}}]}
+    with pytest.raises(
+        ValueError, match="its answer takes . outputs of the connector, but its media have .: leave it"
+    ):
+        run_recipe(parse_recipe(given if cached else {k: v for k, v in given.items() if k != "cache_encoder_states"}))
+
+
+def test_a_silent_video_says_its_answer_once_and_in_order():
+    torch.manual_seed(0)
+    pieces = EmbeddedPieces(torch.randn(6, 10))
+    windows = pieces.embeddings[torch.zeros(1, 3, 4, dtype=torch.long)].clone()  # (B, W, N, L), all blank
+    windows[0, [0, 1, 2], 3] = pieces.embeddings[[2, 0, 5]]  # its last query says 2, nothing, 5
+    counts = torch.tensor([3])
+    right = stream_losses(windows, counts, [[2, 5]], [[0]], 1, pieces)
+    assert max(right.heard, right.seen, right.off) < 0.1
+    assert stream_losses(windows, counts, [[5, 2]], [[0]], 1, pieces).seen > 1
+    three = windows.expand(3, -1, -1, -1)
+    each = stream_losses(three, counts.expand(3), [[1], [2], [5]], [[1, 1, 2], None, []], 1, pieces)
+    assert each.seen[0] > 1 and not each.seen[1]  # its second window says nothing; of the second item nothing is known
+    assert each.seen[2] > 1  # it has no pictures, and says 2 and 5
+
+
 def test_what_an_item_shows_by_itself():
     states = streams([1, 0, 2, 3], [0, 5, 8, 0])
-    assert own_streams(states, windows_of(states)).shown == [[0], [], None, [3, 3, 3]]
+    assert own_streams(states).shown == [[0], [], None, [3]]
     sound_alone = {name: value for name, value in streams([0, 0], [4, 5]).items() if "audio" in name}
-    assert own_streams(sound_alone, [1, 2]).shown == [[], []]
+    assert own_streams(sound_alone).shown == [[], []]
 
 
 @pytest.mark.parametrize(
