@@ -47,6 +47,17 @@ FRAME_RATE = 8  # Hz, of the rendered clips
 SAMPLING_RATE = 16000  # Hz
 
 
+@pytest.fixture
+def one_thread():
+    """Sums in the order of a process with one thread; with more, two runs need not agree bit by bit."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def tiny_parts():
     """A random model, as small as favor-tiny's recipe can be made, and its processor. Do not change them."""

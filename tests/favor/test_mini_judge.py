@@ -22,19 +22,13 @@ from favor.mini_judge.training import (
 )
 from favor.worlds.mini.world import COLOURS, SHAPES, WORDS, is_held_out_shape
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 THINGS = {"colour": [[name] for name in COLOURS], "word": [[name] for name in WORDS]}
 THINGS["look"] = [[colour, shape] for colour in COLOURS for shape in SHAPES]
 wordings = st.sampled_from(sorted(THINGS)).flatmap(
     lambda kind: st.tuples(st.sampled_from(THINGS[kind]), st.sampled_from(WORDINGS[kind]))
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @settings(deadline=None)

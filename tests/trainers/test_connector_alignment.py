@@ -193,6 +193,7 @@ def test_two_processes_align_as_one_does(recipe, tmp_path):
         torch.testing.assert_close(ours[name], theirs[name], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("stage", [1, 2])
 def test_a_killed_run_of_all_kinds_of_stages_goes_on(stage, recipe, tmp_path):
     """Alignment, then a LoRA on answers in place of media, then connector and LoRA together."""

@@ -81,14 +81,16 @@ def test_the_reference_of_a_lora_is_the_model_without_it(prepared, tmp_path):
     """The connector, too, which is trained in full beside it."""
     model, processor, rows = prepared
     adapter = lora_config(rank=2, alpha=4, dropout=0.0)
-    trainer = trainer_of(copy.deepcopy(model), processor, rows, tmp_path, peft_config=adapter, max_steps=2)
+    options = {"peft_config": adapter, "max_steps": 4, "diversity_loss_weight": 0.0}
+    trainer = trainer_of(copy.deepcopy(model), processor, rows, tmp_path, **options)
+    before = loss_of(trainer, rows)
     trainer.train()
     batch = trainer.data_collator(rows)
     found = torch.cat(trainer.compute_ref_log_probs(trainer.model, trainer.with_states(batch)))
     with torch.no_grad():
         sums = [answer_log_probs(model, processor, row, row[n]).sum() for n in ("chosen", "rejected") for row in rows]
     torch.testing.assert_close(found, torch.stack(sums), atol=1e-4, rtol=0)
-    assert loss_of(trainer, rows) < 0.69
+    assert loss_of(trainer, rows) < before - 1e-2
 
 
 def test_the_encoders_run_once_for_both_answers_and_both_models(prepared, tmp_path):

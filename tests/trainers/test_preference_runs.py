@@ -95,6 +95,7 @@ def recipe_of(prepared, folder, method, lora):
     return recipe | ({"lora": {"rank": 2, "alpha": 4, "dropout": 0.1}} if lora else {})
 
 
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize(("method", "lora"), [("dpo", True), ("grpo", False)])
 def test_a_killed_run_ends_as_an_unbroken_one(prepared, tmp_path, method, lora):
     unbroken = run(parse_recipe(recipe_of(prepared, tmp_path / "unbroken", method, lora)))

@@ -20,6 +20,7 @@ from tests.trainers.test_equal_gradients import environment
 
 STEPS, SAVED_EVERY = 7, 2
 SLOW = pytest.mark.slow
+pytestmark = pytest.mark.usefixtures("one_thread")  # as the killed processes have
 
 
 @pytest.fixture(scope="module")
