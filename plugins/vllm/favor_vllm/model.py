@@ -1,7 +1,7 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """FAVOR on vLLM's layers: our encoders and connector around a language model that vLLM runs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import nn
@@ -59,7 +59,6 @@ class FavorForConditionalGeneration(nn.Module, SupportsMultiModal, SupportsPP, S
         model_config = vllm_config.model_config
         config: FavorConfig = model_config.hf_config
         self.config = config
-        check_connector(config)
         with self._mark_tower_model(vllm_config, "video"), no_init_weights():
             # In vLLM's dtype: the parts' configs may name that of their checkpoint.
             self.encoders = FavorMediaEncoder._from_config(config).eval().to(model_config.dtype)
@@ -125,17 +124,30 @@ class FavorForConditionalGeneration(nn.Module, SupportsMultiModal, SupportsPP, S
         return logits
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> set[str]:
-        """From FAVOR's own names."""
-        return AutoWeightsLoader(self).load_weights(weights, mapper=self.hf_to_vllm_mapper)
+        """From FAVOR's own names. Raises `ValueError` if embeddings that the connector mixes are missing."""
+        mixed = mixed_embeddings(self.encoders)
+        loaded: set[str] = set()
+
+        def parameters() -> Iterator[tuple[str, torch.Tensor]]:
+            for name, weight in weights:
+                if name in mixed:
+                    mixed[name].copy_(weight)
+                    loaded.add(name)
+                else:
+                    yield name, weight
+
+        names = AutoWeightsLoader(self).load_weights(parameters(), mapper=self.hf_to_vllm_mapper)
+        if missing := sorted(mixed.keys() - loaded):
+            raise ValueError(f"The checkpoint has no {', '.join(missing)}: export the model again.")
+        return names
 
 
-def check_connector(config: FavorConfig) -> None:
-    """Raises `ValueError` for a connector whose weights vLLM's loader does not take."""
-    if getattr(config.connector_config, "mixture_size", None) is not None:
-        raise ValueError(
-            "connector_config.mixture_size is set, but vLLM's loader takes parameters alone, and the embeddings that "
-            "are mixed are none. Serve this model with `favor serve`."
-        )
+def mixed_embeddings(encoders: FavorMediaEncoder) -> dict[str, torch.Tensor]:
+    """By FAVOR's names, what a connector with `mixture_size` mixes: no parameters, which alone vLLM's loader takes."""
+    mixture = getattr(encoders.connector, "word_mixture", None)
+    if mixture is None:
+        return {}
+    return {f"model.connector.word_mixture.{name}": buffer for name, buffer in mixture.named_buffers()}
 
 
 def check_language_model(model: nn.Module) -> None:

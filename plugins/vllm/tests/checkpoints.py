@@ -27,7 +27,7 @@ HEADS_OF_32 = {
     "initializer_range": 0.3,
 }
 PROJECTOR = {"model_type": "favor_projector", "visual_pooling": "space_and_time", "audio_pool_size": 4}
-# Language model, visual Q-Former, connector: each kind of one with each kind of the others, as far as four go.
+# Language model, visual Q-Former, connector: each kind of one with each kind of the others, as far as five go.
 CHECKPOINTS: dict[str, dict[str, Any]] = {
     "llama": {"text_config": {"model_type": "llama"}},
     "qwen": {
@@ -43,6 +43,7 @@ CHECKPOINTS: dict[str, dict[str, Any]] = {
         "connector_config": PROJECTOR,
     },
     "qwen-projector": {"text_config": {"model_type": "qwen2"}, "connector_config": PROJECTOR},
+    "llama-mixture": {"text_config": {"model_type": "llama"}, "mixture_size": 24},
 }
 # Beside Llama and Qwen: a head that is tied or capped, embeddings that are scaled, several norms.
 LANGUAGE_MODELS: dict[str, dict[str, Any]] = {
@@ -76,6 +77,7 @@ def make_checkpoint(name: str, folder: Path) -> Path:
     settings = copy.deepcopy(tiny_settings())
     config, changes = settings["config"], copy.deepcopy({**CHECKPOINTS, **LANGUAGE_MODELS}[name])
     changes["text_config"] |= HEADS_OF_32
+    config["connector_config"] |= {"mixture_size": changes.pop("mixture_size", None)}
     config |= changes
     model, processor = build_from_scratch(ScratchModel(**settings), TEXTS, seed=1)
     return export_model(model.eval(), folder / name, processor=processor)

@@ -5,7 +5,6 @@ import pytest
 from checkpoints import CHECKPOINTS
 from favor_vllm import register
 from favor_vllm.http_guard import RequestGuard
-from favor_vllm.model import check_connector
 from favor_vllm.settings import FavorSettings, check_head_size, language_architecture
 from vllm.config import ModelConfig
 
@@ -82,9 +81,3 @@ def test_the_bound_of_a_body_is_a_number(monkeypatch, given):
     monkeypatch.setenv("FAVOR_MAX_BODY_MB", given)
     with pytest.raises(ValueError, match="FAVOR_MAX_BODY_MB"):
         RequestGuard(None)
-
-
-def test_a_connector_that_mixes_embeddings_is_refused():
-    check_connector(FavorConfig())
-    with pytest.raises(ValueError, match="mixture_size is set.*favor serve"):
-        check_connector(FavorConfig(connector_config={"mixture_size": 8}))

@@ -2,12 +2,14 @@
 """What is not one plain process: LoRA adapters, two tensor-parallel processes, other language models."""
 
 import os
+import shutil
 
 import pytest
 import torch
 from chats import CASES
 from checkpoints import LANGUAGE_MODELS, NEW_TOKENS, Reference, make_checkpoint
 from conftest import engine_of
+from safetensors.torch import load_file, save_file
 from vllm import SamplingParams
 from vllm.lora.request import LoRARequest
 
@@ -77,3 +79,12 @@ def test_other_language_models(kind, media_dir, tmp_path):
     with engine_of(folder, media_dir) as llm:
         for name in SOME:
             assert ask(llm, CASES[name], media_dir) == reference.answer(CASES[name].chat(media_dir)), name
+
+
+def test_embeddings_to_mix_that_a_checkpoint_lacks(checkpoint_dir, media_dir, tmp_path):
+    folder = shutil.copytree(checkpoint_dir("llama-mixture"), tmp_path / "torn")
+    file = folder / "model.safetensors"
+    weights = {name: weight for name, weight in load_file(file).items() if not name.endswith("word_mixture.offsets")}
+    save_file(weights, file, metadata={"format": "pt"})
+    with pytest.raises(ValueError, match="no model.connector.word_mixture.offsets"), engine_of(folder, media_dir):
+        pass
