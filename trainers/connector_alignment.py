@@ -27,6 +27,7 @@ from .favor_sft_trainer import FavorSFTTrainer
 from .paired_streams import PairedStreams, own_streams, pair_streams
 from .recipe_sections import ConnectorAlignment
 from .spelt_states import SpeltStates
+from .state_dropout import drop_channels
 
 logger = logging.get_logger(__name__)
 
@@ -89,7 +90,7 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
         seen_queries = self.alignment.seen_queries
         paired = self.paired(states, texts)
         with self.accelerator.autocast():
-            output = self.unwrapped_favor().model.connector(**paired.states)
+            output = self.unwrapped_favor().model.connector(**self.read_states(paired.states, texts))
         targets = [self.pieces.places(text) for text in texts]
         still, seen = stills(states, output), None
         with torch.autocast(output.embeddings.device.type, enabled=False):  # distances are small differences
@@ -146,8 +147,18 @@ class ConnectorAlignmentTrainer(FavorSFTTrainer):
         if not self.model.training or not self.alignment.pair_streams:
             return own_streams(states)
         window_vectors = self.unwrapped_favor().config.connector_config.audio_vectors_per_frame
-        rng = random.Random("/".join([str(self.args.seed), str(self.state.global_step), *texts]))
-        return pair_streams(states, window_vectors, self.alignment.pair_streams, rng)
+        return pair_streams(states, window_vectors, self.alignment.pair_streams, self.step_random(texts))
+
+    def read_states(self, states: Mapping[str, torch.Tensor], texts: Sequence[str]) -> Mapping[str, torch.Tensor]:
+        """What the connector reads of a batch's streams: in training with `state_dropout`, the same in every run."""
+        if not self.model.training or not self.alignment.state_dropout:
+            return states
+        generator = torch.Generator().manual_seed(self.step_random(texts).getrandbits(63))
+        return drop_channels(states, self.alignment.state_dropout, generator)
+
+    def step_random(self, texts: Sequence[str]) -> random.Random:
+        """Chance that is the same whenever this step's batch is met again, as in a run that was resumed."""
+        return random.Random("/".join([str(self.args.seed), str(self.state.global_step), *texts]))
 
     def alignable(self, output: FavorConnectorOutput) -> torch.Tensor:
         """(B, T, L) float32 outputs, before they are mixed; autocast may have made them in fewer bits than needed."""

@@ -172,6 +172,7 @@ class ConnectorAlignment:
             the answer. For windows of one frame.
         pair_streams: share of a batch's samples with sound alone that are shown its stills (see [`pair_streams`]);
             needs `seen_queries`.
+        state_dropout: share of the encoders' channels that an item's states lack in training (see [`drop_channels`]).
     """
 
     distance_weight: float = OFF_WEIGHT
@@ -179,6 +180,7 @@ class ConnectorAlignment:
     letters_weight: float = 0.0
     seen_queries: int = 0
     pair_streams: float = 0.0
+    state_dropout: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.distance_weight < math.inf:
@@ -191,6 +193,8 @@ class ConnectorAlignment:
             raise ValueError(f"`seen_queries` must be 0 or more, but it is {self.seen_queries}.")
         if not 0 <= self.pair_streams <= 1:
             raise ValueError(f"`pair_streams` is a share from 0 to 1, but it is {self.pair_streams}.")
+        if not 0 <= self.state_dropout < 1:
+            raise ValueError(f"`state_dropout` is a share from 0 to below 1, but it is {self.state_dropout}.")
         if self.pair_streams and not self.seen_queries:
             raise ValueError(
                 f"`pair_streams` is {self.pair_streams}, but without `seen_queries` no query says what is seen beside "

@@ -193,13 +193,30 @@ def test_two_processes_align_as_one_does(recipe, tmp_path):
         torch.testing.assert_close(ours[name], theirs[name], rtol=1e-4, atol=1e-5)
 
 
+def test_channels_are_left_out_in_training_alone(aligned):
+    trainer, rows = aligned
+    trainer._step_items = len(rows)
+    batch = trainer.data_collator(list(rows))
+
+    def loss(share: float, training: bool) -> float:
+        trainer.alignment = ConnectorAlignment(state_dropout=share)
+        trainer.model.train(training)
+        torch.manual_seed(0)  # the connector's own dropout
+        with torch.no_grad():
+            return trainer.compute_loss(trainer.model, batch).item()
+
+    assert loss(0.5, training=False) == loss(0.0, training=False)
+    assert loss(0.5, training=True) == loss(0.5, training=True) != loss(0.0, training=True)
+
+
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("stage", [1, 2])
 def test_a_killed_run_of_all_kinds_of_stages_goes_on(stage, recipe, tmp_path):
     """Alignment, then a LoRA on answers in place of media, then connector and LoRA together."""
     recipe["sft"] |= {"max_steps": 4, "save_strategy": "steps", "save_steps": 2, "per_device_train_batch_size": 4}
     recipe |= {"lora": {"rank": 2, "alpha": 4}}
-    recipe["stages"] = [{"align_connector": {}}, {"answers_for_media": {"errors": 0.2}}, {"sft": {"max_steps": 2}}]
+    aligned = {"align_connector": {"state_dropout": 0.3}}
+    recipe["stages"] = [aligned, {"answers_for_media": {"errors": 0.2}}, {"sft": {"max_steps": 2}}]
     unbroken = run_recipe(parse_recipe(recipe | {"output_dir": str(tmp_path / "unbroken")}))
     broken = recipe | {"output_dir": str(tmp_path / "broken")}
     run_killed(broken, tmp_path, "step", stage, 3)

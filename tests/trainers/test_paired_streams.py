@@ -156,6 +156,7 @@ def test_what_an_item_shows_by_itself():
     [
         ({"seen_queries": -1}, "`seen_queries` must be 0 or more"),
         ({"seen_queries": 2, "pair_streams": 1.5}, "`pair_streams` is a share from 0 to 1"),
+        ({"state_dropout": 1.0}, "`state_dropout` is a share from 0 to below 1"),
         ({"pair_streams": 0.5}, "without `seen_queries` no query says what is seen"),
     ],
 )
