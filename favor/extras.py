@@ -4,7 +4,6 @@
 EXTRA_OF_MODULE = {
     "trl": "train",
     "peft": "train",
-    "accelerate": "train",
     "datasets": "train",
     "pyarrow": "train",
     "yaml": "train",

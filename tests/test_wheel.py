@@ -81,6 +81,12 @@ def test_the_demo_works_by_the_wheels_own_requirements(environment, tmp_path):
     assert found["correct"] >= 0.8 * found["questions"]
 
 
+def test_what_transformers_wants_for_favor_135ms_language_model_is_required(environment, tmp_path):
+    """It names what it misses only when a GGUF file is read."""
+    script = "from transformers.utils import is_accelerate_available as a, is_gguf_available as g; print(a(), g())"
+    assert run(environment, "-c", script, folder=tmp_path).stdout.split() == ["True", "True"]
+
+
 def test_the_bundled_folder_of_the_wheel_is_a_whole_hub_folder(wheel, media_dir, tmp_path):
     bundled = wheel / "favor" / "favor_tiny"
     assert not any(file.is_symlink() for file in bundled.rglob("*"))
