@@ -8,6 +8,8 @@ from torch import nn
 from torch.optim.optimizer import StateDict
 from transformers import Trainer
 
+from .trained_modules import check_own_rate
+
 MOMENTUM = 0.95
 
 
@@ -113,16 +115,5 @@ def add_muon(
 
 def check_muon(trainer: Trainer) -> None:
     """Raises `ValueError` where a trainer with `muon_learning_rate` could not use Muon."""
-    if trainer.args.muon_learning_rate is None:
-        return
-    asked = f"muon_learning_rate={trainer.args.muon_learning_rate} is not possible"
-    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
-        wrapper = "FSDP" if trainer.is_fsdp_enabled else "DeepSpeed"
-        raise ValueError(
-            f"{asked} with {wrapper}: Muon needs whole weight matrices, but {wrapper} splits or flattens them. Use "
-            "recipes/accelerate/ddp.yaml, or leave the option out."
-        )
-    if trainer.optimizer is not None or trainer.optimizer_cls_and_kwargs is not None:
-        raise ValueError(
-            f"{asked} with an optimizer of your own, which would be used instead: leave either of the two out."
-        )
+    why = "which splits or flattens the whole weight matrices that Muon needs"
+    check_own_rate(trainer, "muon_learning_rate", why, ("optimizer", "optimizer_cls_and_kwargs"))

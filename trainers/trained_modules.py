@@ -1,6 +1,7 @@
 # Copyright 2026 The FAVOR package authors. Apache-2.0.
 """Which parts of a FAVOR model are trained, and which are frozen."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import torch
@@ -34,16 +35,27 @@ def set_connector_dtype(model: TrainedModel, dtype: torch.dtype) -> None:
 
 def check_connector_rate(trainer: Trainer) -> None:
     """Raises `ValueError` where a trainer with `connector_learning_rate` would not heed it."""
-    if trainer.args.connector_learning_rate is None:
+    check_own_rate(trainer, "connector_learning_rate", "whose parameters are others than the model's", ("optimizer",))
+
+
+def check_own_rate(trainer: Trainer, option: str, why_not_sharded: str, own: Sequence[str]) -> None:
+    """Raises `ValueError` where an option of some weights' own learning rate is set and cannot be honoured.
+
+    Args:
+        option: its name among the trainer's arguments; None there leaves it out.
+        why_not_sharded: what stands against it with FSDP and DeepSpeed.
+        own: attributes of the trainer that hold an optimizer of the user's which the option would not reach, or None.
+    """
+    rate = getattr(trainer.args, option)
+    if rate is None:
         return
-    asked = f"connector_learning_rate={trainer.args.connector_learning_rate} is not possible"
+    asked = f"{option}={rate} is not possible"
     if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
         wrapper = "FSDP" if trainer.is_fsdp_enabled else "DeepSpeed"
         raise ValueError(
-            f"{asked} with {wrapper}, whose parameters are others than the model's. Use "
-            "recipes/accelerate/ddp.yaml, or leave the option out."
+            f"{asked} with {wrapper}, {why_not_sharded}. Use recipes/accelerate/ddp.yaml, or leave the option out."
         )
-    if trainer.optimizer is not None:
+    if any(getattr(trainer, name) is not None for name in own):
         raise ValueError(
             f"{asked} with an optimizer of your own, which would be used instead: leave either of the two out."
         )
